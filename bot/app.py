@@ -1,0 +1,184 @@
+"""The composition root: the one place where real things are made, started and stopped.
+
+`build` takes the settings and the commands; tests give it engines of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.command import Command
+from bot.context import Ledger
+from bot.dispatch import Dispatcher
+from bot.engine import Engine
+from bot.engine.real import DockerEngine
+from bot.errors import BotError, StoreError
+from bot.model import Right
+from bot.operations import undo
+from bot.operations.sweep import sweep
+from bot.permissions import Policy, Role
+from bot.queue import EmbeddedQueue
+from bot.services import Services
+from bot.settings import Settings
+from bot.stores.archive import Archive
+from bot.stores.audit import Audit
+from bot.stores.claims import Claims
+from bot.stores.database import Database
+from bot.stores.journal import Journal
+from bot.stores.outbox import Outbox
+from bot.stores.runs import Lane, Runs
+from bot.stores.sole import Sole
+from bot.undo import Undoer
+
+_log = logging.getLogger(__name__)
+DEFAULT_HOST = "local"
+_FRONT_WORKERS = 2
+_TIDY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """The built house."""
+
+    settings: Settings
+    database: Database
+    sole: Sole
+    services: Services
+    dispatcher: Dispatcher
+    queue: EmbeddedQueue
+    outbox: Outbox
+    housekeeper: Housekeeper
+
+    def begin(self, *, only: frozenset[str] | None = None) -> None:
+        """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first."""
+        self.queue.start(self.dispatcher.execute, only=only)
+        self.housekeeper.start()
+
+    def end(self) -> None:
+        """Hand out nothing more, wait for what runs, give everything back. May be called twice."""
+        self.queue.stop(self.settings.limits.grace)
+        self.housekeeper.stop()
+        self.dispatcher.close()
+        self.sole.free()
+        for engine in self.services.engines.values():
+            engine.close()
+        self.database.close()
+
+
+class Housekeeper:
+    """Every few seconds ends what nobody was told of, and tries again to take back what could not be."""
+
+    def __init__(self, dispatcher: Dispatcher, services: Services) -> None:
+        self._dispatcher = dispatcher
+        self._services = services
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, on a thread of its own."""
+        self._thread = threading.Thread(target=self._keep, name="housekeeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End. May be called twice."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _keep(self) -> None:
+        try:
+            sweep(self._services.engines.values(), self._services.archive, self._is_over)
+        except BotError as error:
+            _log.warning("leftovers of earlier runs could not be looked for: %s", error)
+        while not self._stop.wait(_TIDY_SECONDS):
+            try:
+                self._dispatcher.tidy()
+            except BotError as error:
+                _log.error("tidying failed, and is tried again: %s", error)
+
+    def _is_over(self, run_id: str) -> bool:
+        return any(run.status.is_ending for run in self._services.runs.some({run_id}))
+
+
+def build(
+    settings: Settings,
+    commands: Mapping[str, Command],
+    *,
+    engines: Mapping[str, Engine] | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> App:
+    """Make every room once. Touches the state directory and the database, but neither Docker nor Slack."""
+    _make_private(settings)
+    database = Database(settings.database_url)
+    database.migrate()
+    queue = EmbeddedQueue(database, {Lane.FRONT: _FRONT_WORKERS, Lane.WORK: settings.limits.workers})
+    runs = Runs(database, clock, queue.enqueue)
+    queue.bind(runs)
+    audit = Audit(database)
+    claims = Claims(database, audit, clock, queue.enqueue)
+    archive = Archive(settings.archive_path, clock)
+    outbox = Outbox(database, clock)
+    dispatcher: Dispatcher
+    services = Services(
+        engines=engines or _engines(settings),
+        default_host=DEFAULT_HOST if not settings.hosts else next(iter(settings.hosts)),
+        archive=archive,
+        runs=runs,
+        audit=audit,
+        policy=_policy(settings),
+        commands=commands,
+        cancel=lambda run, by: dispatcher.cancel(run, by),
+        clock=clock,
+    )
+    journal = Journal(database)
+    undoer = Undoer(journal, undo.registry(services.engine, archive), clock)
+    ledger = Ledger(claims=claims, journal=journal, undoer=undoer, clock=clock)
+    dispatcher = Dispatcher(services, ledger, queue, outbox, owner=f"{os.uname().nodename}:{os.getpid()}")
+    return App(
+        settings=settings,
+        database=database,
+        sole=Sole(settings.state, database),
+        services=services,
+        dispatcher=dispatcher,
+        queue=queue,
+        outbox=outbox,
+        housekeeper=Housekeeper(dispatcher, services),
+    )
+
+
+def _make_private(settings: Settings) -> None:
+    try:
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The state directory {settings.state} cannot be made ({error.strerror}). Nothing was changed. "
+            "Name one that this user may write with SHIPKEEPER_STATE."
+        ) from error
+
+
+def _engines(settings: Settings) -> dict[str, Engine]:
+    stall = settings.stall_limit
+    if not settings.hosts:
+        return {DEFAULT_HOST: DockerEngine(DEFAULT_HOST, stall=stall)}
+    return {
+        name: DockerEngine(name, base_url=host.address, stall=stall) for name, host in settings.hosts.items()
+    }
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        Role(
+            name=name,
+            members=frozenset(role.members),
+            right=Right(role.right) if role.right else Right.NONE,
+            commands=role.commands,
+            targets=role.targets,
+            channels=role.channels,
+        )
+        for name, role in settings.roles.items()
+    )

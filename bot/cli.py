@@ -1,0 +1,192 @@
+"""The shell's face: `shipkeeper serve`, `shipkeeper demo`, or any command line of the bot's.
+
+A command line is stored like one from Slack. A living bot executes it; without one, this process does.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from rich.console import Console
+
+from bot import settings as settings_room
+from bot import terminal, words
+from bot.app import App, build
+from bot.command import Command
+from bot.errors import BotError
+from bot.model import Actor, Invocation, Origin, Outcome, Status
+from bot.serve import serve
+from bot.settings import SettingsError
+from bot.signals import OnSignal
+from bot.slack.connection import SlackRefused
+from bot.slack.manifest import manifest_text
+from bot.stores.runs import Run
+
+_POLL_SECONDS = 0.1
+_USAGE = """\
+shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is not proven done.
+
+  shipkeeper serve                     run the bot: Slack, and everything that is asked of it
+  shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
+  shipkeeper manifest                  print the Slack app manifest
+  shipkeeper example-settings          print a settings file with every key
+  shipkeeper COMMAND… [--json] [--key KEY]    any command of the bot's; `shipkeeper help` lists them
+
+Exit codes: 0 succeeded, 1 failed, 2 rejected, 3 denied, 4 partial.
+"""
+
+Commands = Mapping[str, Command]
+
+
+def main(argv: Sequence[str], commands: Commands) -> int:
+    """Do what the words say; the exit code."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    if not argv or argv[0] in ("--help", "-h"):
+        print(_USAGE)
+        return 0 if argv else terminal.exit_code(Status.REJECTED)
+    try:
+        return _MODES.get(argv[0], _command_line)(list(argv), commands)
+    except (SettingsError, SlackRefused, BotError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _serve(argv: list[str], commands: Commands) -> int:
+    _no_more(argv)
+    return serve(settings_room.read(), commands)
+
+
+def _demo(argv: list[str], commands: Commands) -> int:
+    from bot.demo import demo  # the playground's libraries are not needed to serve
+
+    return demo(argv[1:], commands)
+
+
+def _manifest(argv: list[str], commands: Commands) -> int:
+    _no_more(argv)
+    settings = settings_room.read()
+    print(manifest_text(commands.values(), settings.slack.command_prefix), end="")
+    return 0
+
+
+def _example_settings(argv: list[str], _commands: Commands) -> int:
+    _no_more(argv)
+    print(settings_room.example(), end="")
+    return 0
+
+
+_MODES: dict[str, Callable[[list[str], Commands], int]] = {
+    "serve": _serve,
+    "demo": _demo,
+    "manifest": _manifest,
+    "example-settings": _example_settings,
+}
+
+
+def _no_more(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise SettingsError(f"`shipkeeper {argv[0]}` takes no more words; “{argv[1]}” is one too many.")
+
+
+def _command_line(argv: list[str], commands: Commands) -> int:
+    line, as_json, key = _options(argv)
+    settings = settings_room.read()
+    app = build(settings, commands)
+    try:
+        outcome = _carried(app, _invocation(app, line, key))
+    finally:
+        app.end()
+    if as_json:
+        print(terminal.as_json(outcome))
+    else:
+        terminal.show(outcome, Console(highlight=False))
+    return terminal.exit_code(outcome.status)
+
+
+def _options(argv: list[str]) -> tuple[list[str], bool, str | None]:
+    """The command line without what concerns only this face: `--json` and `--key KEY`."""
+    rest: list[str] = []
+    as_json, key = False, None
+    left = list(argv)
+    while left:
+        word = left.pop(0)
+        if word == "--":
+            return [*rest, word, *left], as_json, key
+        if word == "--json":
+            as_json = True
+        elif word == "--key" and left:
+            key = left.pop(0)
+        elif word.startswith("--key="):
+            key = word.removeprefix("--key=")
+        else:
+            rest.append(word)
+    return rest, as_json, key
+
+
+def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
+    user = _user()
+    return Invocation(
+        line=shlex.join(line),
+        actor=Actor(id=f"cli:{user}", name=user),
+        origin=Origin.CLI,
+        at=app.services.clock(),
+        key=f"cli:{key}" if key else None,
+    )
+
+
+def _user() -> str:
+    """The person behind the shell: who called sudo, else the user of this process."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have them
+        return str(os.getuid())
+
+
+def _carried(app: App, invocation: Invocation) -> Outcome:
+    """Store it, and follow it to its ending; a first Ctrl-C cancels it, and waits for what that takes back."""
+    run_id = app.dispatcher.accept(invocation, told=True).run_id
+    interrupted = threading.Event()
+    with OnSignal(interrupted.set), _ProgressLine() as line:
+        ours, told = False, False
+        while True:
+            run = app.services.runs.get(run_id)
+            if run.outcome is not None:
+                return run.outcome
+            if not ours and app.sole.take(invocation.line):
+                ours = True
+                app.begin(only=frozenset({run_id}))
+            if interrupted.wait(_POLL_SECONDS) and not told:
+                told = True
+                app.dispatcher.cancel(run, invocation.actor)
+            line.show(run)
+
+
+class _ProgressLine:
+    """How far the run is, on standard error, if a person looks at it."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._status = self._console.status("accepted") if self._console.is_terminal else None
+
+    def __enter__(self) -> _ProgressLine:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def show(self, run: Run) -> None:
+        """Print it over the line before."""
+        if self._status is None:
+            return
+        progress = run.progress
+        done = f" {words.size(progress.done_bytes)}" if progress and progress.done_bytes else ""
+        self._status.update(f"{progress.step if progress else run.status.value}{done} (run {run.id})")

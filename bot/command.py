@@ -1,0 +1,191 @@
+"""What a command is, and how words become its arguments. One declaration gives parser, usage and help.
+
+Knows no particular command, and nothing of Slack, Docker or the database.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field
+from typing import Any
+
+from bot.errors import UsageError
+from bot.kinds import Kind
+from bot.model import Plan, Reply, Right
+
+
+def arg(help: str, *, default: Any = MISSING, choices: tuple[str, ...] = (), positional: bool = False) -> Any:
+    """A field of an arguments dataclass: required is positional, with a default it is a `--flag`.
+
+    A `positional` one with a default may be left out. A `bool` field is a switch. `choices` are the only
+    words that a text field takes.
+    """
+    return field(default=default, metadata={"help": help, "choices": choices, "positional": positional})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A verb of the bot.
+
+    `targets(arguments, services)` names what it is about, such as `volume:pgdata`: it makes the command one
+    that changes something, so it is planned, held and recorded before it begins. Without it the command only
+    looks, and answers privately. `plan(arguments, services)` says what would be done, `run(arguments,
+    services, run)` does it. `done(run_id, services)` finds out, after a crash, whether it had been done.
+    """
+
+    name: str
+    summary: str
+    right: Right
+    arguments: type[Any]
+    run: Callable[[Any, Any, Any], Reply]
+    targets: Callable[[Any, Any], tuple[str, ...]] | None = None
+    plan: Callable[[Any, Any], Plan] | None = None
+    done: Callable[[str, Any], Reply | None] | None = None
+    examples: tuple[str, ...] = ()
+    slash: bool = False
+
+    @property
+    def usage(self) -> str:
+        """One line, as manuals write it: `backup VOLUME [--quiesce none|pause|stop]`."""
+        parts = [self.name]
+        for parameter in parameters(self):
+            parts.append(parameter.usage)
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One argument of a command, as the parser and the help see it."""
+
+    name: str
+    kind: type[Any]
+    help: str
+    choices: tuple[str, ...]
+    required: bool
+    positional: bool
+
+    @property
+    def flag(self) -> str:
+        """How it is written, for one that is not positional."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it takes no value."""
+        return self.kind is bool
+
+    @property
+    def usage(self) -> str:
+        """Its part of the usage line."""
+        noun = "|".join(self.choices) or getattr(self.kind, "noun", self.name.upper())
+        if self.positional:
+            return noun if self.required else f"[{noun}]"
+        return f"[{self.flag}]" if self.is_switch else f"[{self.flag} {noun}]"
+
+
+def parameters(command: Command) -> tuple[Parameter, ...]:
+    """The command's parameters, in the order of its arguments dataclass."""
+    hints = typing.get_type_hints(command.arguments)
+    found = []
+    for item in _fields(command):
+        kind = next((k for k in typing.get_args(hints[item.name]) if k is not type(None)), hints[item.name])
+        found.append(
+            Parameter(
+                name=item.name,
+                kind=kind,
+                help=item.metadata["help"],
+                choices=item.metadata["choices"],
+                required=item.default is MISSING,
+                positional=item.metadata["positional"] or item.default is MISSING,
+            )
+        )
+    return tuple(found)
+
+
+def find(commands: Mapping[str, Command], words: Sequence[str]) -> Command:
+    """The command that the first word names; raises UsageError with the nearest name."""
+    if not words:
+        raise UsageError("There is no command in that line. Nothing was changed. `help` lists them.")
+    command = commands.get(words[0])
+    if command is None:
+        raise UsageError(
+            f"There is no command “{words[0]}”.{_did_you_mean(words[0], commands)} Nothing was changed. "
+            "`help` lists the commands."
+        )
+    return command
+
+
+def parse(command: Command, words: Sequence[str]) -> Any:
+    """The words after the command's name as its arguments; raises UsageError, which shows the usage."""
+    try:
+        return command.arguments(**_read(parameters(command), list(words)))
+    except UsageError as error:
+        raise UsageError(f"{error} Usage: `{command.usage}`") from error
+
+
+def _read(known: tuple[Parameter, ...], words: list[str]) -> dict[str, Any]:
+    positional = [parameter for parameter in known if parameter.positional]
+    flags = {parameter.flag: parameter for parameter in known if not parameter.positional}
+    values: dict[str, Any] = {}
+    only_words = False
+    while words:
+        word = words.pop(0)
+        if word == "--" and not only_words:
+            only_words = True
+        elif word.startswith("-") and len(word) > 1 and not only_words:
+            name, equals, value = word.partition("=")
+            parameter = _flag(flags, name)
+            if parameter.name in values:
+                raise UsageError(f"{name} is given twice. Nothing was changed.")
+            values[parameter.name] = _flag_value(parameter, words, value if equals else None)
+        elif positional:
+            parameter = positional.pop(0)
+            values[parameter.name] = _value(parameter, word)
+        else:
+            raise UsageError(f"“{word}” is one word too many. Nothing was changed.")
+    if positional and positional[0].required:
+        missing = positional[0]
+        raise UsageError(f"{missing.usage} is missing ({missing.help}). Nothing was changed.")
+    return values
+
+
+def _flag(flags: Mapping[str, Parameter], name: str) -> Parameter:
+    parameter = flags.get(name)
+    if parameter is None:
+        raise UsageError(f"There is no flag {name} here.{_did_you_mean(name, flags)} Nothing was changed.")
+    return parameter
+
+
+def _flag_value(parameter: Parameter, words: list[str], value: str | None) -> Any:
+    if parameter.is_switch:
+        if value is not None:
+            raise UsageError(f"{parameter.flag} takes no value. Nothing was changed.")
+        return True
+    if value is None:
+        if not words or (words[0].startswith("--") and len(words[0]) > 2):
+            raise UsageError(f"{parameter.flag} needs a value ({parameter.help}). Nothing was changed.")
+        value = words.pop(0)
+    return _value(parameter, value)
+
+
+def _value(parameter: Parameter, word: str) -> Any:
+    if parameter.choices and word not in parameter.choices:
+        allowed = ", ".join(parameter.choices)
+        raise UsageError(
+            f"“{word}” is not one of {allowed}.{_did_you_mean(word, parameter.choices)} Nothing was changed."
+        )
+    if issubclass(parameter.kind, Kind):
+        return parameter.kind.parse(word)
+    return word
+
+
+def _did_you_mean(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _fields(command: Command) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(command.arguments)

@@ -1,0 +1,127 @@
+"""What a handler's body may do with its run: look whether to go on, say how far it is, write down undos."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.errors import BotError, Cancelled, LostHold
+from bot.model import Actor, Invocation, Progress
+from bot.queue import Signal
+from bot.stores.claims import Claim, Claims
+from bot.stores.journal import Entry, Journal
+from bot.undo import Undoer
+
+_PROGRESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Where a run's holder writes."""
+
+    claims: Claims
+    journal: Journal
+    undoer: Undoer
+    clock: Callable[[], datetime]
+
+
+class Step:
+    """Something that was done and can be taken back."""
+
+    def __init__(self) -> None:
+        self.kept = False
+
+    def keep(self) -> None:
+        """What was done stays: its undo is struck off without being carried out."""
+        self.kept = True
+
+
+class RunContext:
+    """One run, in the hands of the thread that executes it."""
+
+    def __init__(self, claim: Claim, ledger: Ledger, signal: Signal) -> None:
+        self._claim = claim
+        self._ledger = ledger
+        self._signal = signal
+        self._shown_at = 0.0
+        self._step = ""
+        self._began = (time.monotonic(), 0)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._claim.run.id
+
+    @property
+    def host(self) -> str:
+        """The host that the run is on."""
+        return self._claim.run.host
+
+    @property
+    def invocation(self) -> Invocation:
+        """What was asked."""
+        return self._claim.run.invocation
+
+    @property
+    def actor(self) -> Actor:
+        """Who asked."""
+        return self.invocation.actor
+
+    def check(self) -> None:
+        """Raise Cancelled if somebody asked for an end. Cheap: call it for every chunk."""
+        if self._signal.cancelled():
+            raise Cancelled("The run was cancelled. What it had begun was taken back.")
+
+    def progress(self, step: str, done_bytes: int = 0, total_bytes: int | None = None) -> None:
+        """Show how far it is, at most once a second; raises LostHold or Cancelled like `check`."""
+        now = time.monotonic()
+        if step != self._step:
+            self._step, self._began = step, (now, done_bytes)
+        elif now - self._shown_at < _PROGRESS_SECONDS:
+            return
+        self._shown_at = now
+        seconds = now - self._began[0]
+        rate = (done_bytes - self._began[1]) / seconds if seconds > 0 else None
+        progress = Progress(step=step, done_bytes=done_bytes, total_bytes=total_bytes, rate=rate)
+        if self._ledger.claims.note_progress(self._claim, progress) is not None:
+            self._signal.raise_()
+        self.check()
+
+    @contextmanager
+    def undoable(self, verb: str, **arguments: str) -> Iterator[Step]:
+        """Write down durably how to take back what the body is about to do; on leaving, take it back.
+
+        `step.keep()` makes what was done stay. When taking back fails, its error joins the body's own, and
+        the entry stays open for the next try. After LostHold nothing is touched.
+        """
+        entry = self._ledger.journal.write(
+            Entry(id=0, run_id=self.run_id, host=self.host, verb=verb, arguments=arguments),
+            epoch=self._claim.epoch,
+            at=self._ledger.clock(),
+        )
+        step = Step()
+        try:
+            yield step
+        except LostHold:
+            raise
+        except BaseException as error:
+            self._leave_after(error, entry, step)
+            raise
+        self._leave(entry, step)
+
+    def _leave(self, entry: Entry, step: Step) -> None:
+        if step.kept:
+            self._ledger.journal.settle(entry.id, at=self._ledger.clock())
+        elif not self._ledger.claims.is_ours(self._claim):
+            raise LostHold(self.run_id)
+        else:
+            self._ledger.undoer.carry_out(entry)
+
+    def _leave_after(self, error: BaseException, entry: Entry, step: Step) -> None:
+        try:
+            self._leave(entry, step)
+        except BotError as problem:
+            error.add_note(f"And taking back “{entry.verb.replace('_', ' ')}” failed: {problem}")

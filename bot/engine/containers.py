@@ -1,0 +1,164 @@
+"""What we do with other people's containers over docker-py: find, freeze, wake, stop, start.
+
+It must not know why. A container is only changed in the life it was seen in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import docker
+
+from bot.engine import HELPER_LABEL, Container
+from bot.engine.connection import Verbs
+from bot.engine.names import did_you_mean
+from bot.engine.translate import scrub
+from bot.engine.volumes import is_name
+from bot.errors import Conflict, NotFound
+
+NEVER_STARTED = "0001-01-01T00:00:00Z"
+
+# “is (not) paused”: 409 or 500 by version and case (engine facts, section 6).
+_BESIDE_THE_POINT = (409, 500)
+
+
+class ContainerVerbs(Verbs):
+    """The part of the engine that deals with containers that do the company's work."""
+
+    def container(self, reference: str) -> Container:
+        """The container with that name or id; raises NotFound naming the nearest ones, or EngineError."""
+        found = self._inspect(reference) if is_name(reference) else None
+        if found is None:
+            raise NotFound(
+                f"There is no container “{scrub(reference)}” on host “{self._connection.host}”."
+                f"{did_you_mean(reference, self._names())} Nothing was changed."
+            )
+        return _container(found)
+
+    def users_of(self, volume: str) -> tuple[Container, ...]:
+        """Containers in any state that mount the volume, without our helpers, by name; raises EngineError.
+
+        Docker's own filter also matches paths inside containers, so their mounts are read.
+        """
+        with self._connection.call("list its containers") as api:
+            listed = api.containers(all=True)
+        users = [
+            raw["Id"]
+            for raw in listed
+            if HELPER_LABEL not in (raw.get("Labels") or {})
+            and any(_mounts(mount, volume) for mount in raw.get("Mounts") or ())
+        ]
+        inspected = [self._inspect(identifier) for identifier in users]
+        present = [_container(raw) for raw in inspected if raw is not None]
+        return tuple(sorted(present, key=lambda container: container.name))
+
+    def pause(self, container: Container) -> None:
+        """Freeze a running container; raises Conflict when it is not running in this life, or EngineError."""
+        self._same_life(container, ("running",), "paused")
+        with self._connection.call(f"pause the container “{container.name}”", changes=True) as api:
+            api.pause(container.id)
+        after = self._present(container.id)
+        if after is not None and after.started_at != container.started_at:
+            # It was restarted in between: our caller's journal knows another life, and would never wake this one.
+            self.unpause(after)
+            raise _other_life(container, "paused")
+
+    def unpause(self, container: Container) -> bool:
+        """Wake it if it is still paused in the same life; raises EngineError."""
+        return self._undo(container, "paused", "unpause", lambda api: api.unpause(container.id))
+
+    def start(self, container: Container) -> bool:
+        """Start it if it is still stopped, and was not started since; raises EngineError."""
+        return self._undo(container, "exited", "start", lambda api: api.start(container.id))
+
+    def stop(self, container: Container, grace_seconds: int) -> None:
+        """Stop a running or paused one; raises Conflict if it is neither in this life, or EngineError.
+
+        Also Conflict for one made with `--rm`: Docker would remove it, and nothing could start it again.
+        """
+        raw = self._same_life(container, ("running", "paused"), "stopped")
+        if raw["HostConfig"].get("AutoRemove"):
+            raise Conflict(
+                f"The container “{container.name}” was made with --rm, so stopping would remove it. "
+                "It was not stopped; pause it instead, or stop it yourself."
+            )
+        with self._connection.call(f"stop the container “{container.name}”", changes=True) as api:
+            api.stop(container.id, timeout=grace_seconds)
+
+    def _undo(self, container: Container, state: str, verb: str, act: Callable[[Any], None]) -> bool:
+        def needed() -> bool:
+            now = self._present(container.id)
+            return now is not None and now.state == state and now.started_at == container.started_at
+
+        if not needed():
+            return False
+        with self._connection.call(f"{verb} the container “{container.name}”", changes=True) as api:
+            try:
+                act(api)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, *_BESIDE_THE_POINT) or needed():
+                    raise
+                return False
+        return True
+
+    def _same_life(self, container: Container, states: tuple[str, ...], done: str) -> Mapping[str, Any]:
+        raw = self._inspect(container.id)
+        if raw is None:
+            raise Conflict(
+                f"The container “{container.name}” is gone, so it could not be {done}. Nothing was changed; "
+                "look at the host, then send the command again."
+            )
+        now = _container(raw)
+        if now.started_at != container.started_at:
+            raise _other_life(container, done)
+        if now.state not in states:
+            raise Conflict(
+                f"The container “{container.name}” is {now.state}, so it could not be {done}. "
+                "Nothing was changed; look at the host, then send the command again."
+            )
+        return raw
+
+    def _present(self, identifier: str) -> Container | None:
+        raw = self._inspect(identifier)
+        return None if raw is None else _container(raw)
+
+    def _inspect(self, reference: str) -> Mapping[str, Any] | None:
+        with self._connection.call(f"look at the container “{reference}”") as api:
+            try:
+                found: Mapping[str, Any] = api.inspect_container(reference)
+            except docker.errors.NotFound:
+                return None
+            return found
+
+    def _names(self) -> list[str]:
+        with self._connection.call("list its containers") as api:
+            listed = api.containers(all=True)
+        return [listed_name(raw) for raw in listed if HELPER_LABEL not in (raw.get("Labels") or {})]
+
+
+def _mounts(mount: Mapping[str, Any], volume: str) -> bool:
+    return mount.get("Type") == "volume" and mount.get("Name") == volume
+
+
+def listed_name(raw: Mapping[str, Any]) -> str:
+    """A listed container's own name: links give it more, which hold a second slash."""
+    names = [str(name).removeprefix("/") for name in raw.get("Names") or ()]
+    return next((name for name in names if "/" not in name), str(raw["Id"])[:12])
+
+
+def _other_life(container: Container, done: str) -> Conflict:
+    return Conflict(
+        f"The container “{container.name}” was restarted in the meantime, so it was not {done}. "
+        "Nothing was changed; send the command again."
+    )
+
+
+def _container(raw: Mapping[str, Any]) -> Container:
+    return Container(
+        id=raw["Id"],
+        name=raw["Name"].removeprefix("/"),
+        state=raw["State"]["Status"],
+        started_at=raw["State"]["StartedAt"],
+        labels=dict(raw["Config"].get("Labels") or {}),
+    )

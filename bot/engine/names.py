@@ -1,0 +1,28 @@
+"""Finds the names a person may have meant; it must not know what they name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+_LIMIT = 3
+_CUTOFF = 0.5
+
+
+def nearest(wanted: str, names: Iterable[str]) -> tuple[str, ...]:
+    """At most three of the names, the likeliest first, whatever their case; none when nothing is like it."""
+    by_folded: dict[str, str] = {}
+    for name in sorted(names):
+        by_folded.setdefault(name.casefold(), name)
+    found = difflib.get_close_matches(wanted.casefold(), by_folded, n=_LIMIT, cutoff=_CUTOFF)
+    return tuple(by_folded[folded] for folded in found)
+
+
+def did_you_mean(wanted: str, names: Iterable[str]) -> str:
+    """The end of a sentence that names them, or `""`."""
+    quoted = [f"“{name}”" for name in nearest(wanted, names)]
+    if not quoted:
+        return ""
+    if len(quoted) == 1:
+        return f" Did you mean {quoted[0]}?"
+    return f" Did you mean {', '.join(quoted[:-1])} or {quoted[-1]}?"

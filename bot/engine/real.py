@@ -1,0 +1,46 @@
+"""Docker itself, over docker-py: the engine that the bot runs with. It must not know operations or people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.engine import Engine, EngineInfo
+from bot.engine.connection import Connection, Limits
+from bot.engine.containers import ContainerVerbs
+from bot.engine.helpers import HelperVerbs
+
+_MINUTE = timedelta(seconds=60)
+
+
+class DockerEngine(HelperVerbs, ContainerVerbs, Engine):
+    """One Docker host. Nothing is connected before the first call, so a bot starts while Docker is down.
+
+    `base_url` None follows Docker's own rules (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, the CLI's
+    context). `stall` limits the silence in a stream, `request_timeout` every other answer.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        base_url: str | None = None,
+        stall: timedelta = _MINUTE,
+        request_timeout: timedelta = _MINUTE,
+    ) -> None:
+        self.host = host
+        super().__init__(Connection(host, base_url, Limits(stall=stall, request=request_timeout)))
+
+    def info(self) -> EngineInfo:
+        """Who answers, and where it was reached; raises EngineError, also for Podman."""
+        with self._connection.call("say who it is") as api:
+            version = api.version()
+            return EngineInfo(
+                name=api.info()["Name"],
+                version=version["Version"],
+                api_version=version["ApiVersion"],
+                address=self._connection.chosen.text,
+            )
+
+    def close(self) -> None:
+        """Give back the connection. May be called twice."""
+        self._connection.close()

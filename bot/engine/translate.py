@@ -1,0 +1,111 @@
+"""Turns what docker-py, requests and urllib3 raise into our errors, with sentences for people.
+
+It must not know what is done with the engine, only how the failure of a call reads.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import docker
+import requests
+import urllib3
+
+from bot.errors import BotError, Conflict, EngineError, NotFound
+
+MAX_RAW_CHARACTERS = 300
+
+# OSError: paramiko and the TLS set-up raise it as it is. All of them: engine fact 19.
+SDK_ERRORS = (
+    docker.errors.DockerException,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+_USER_INFORMATION = re.compile(r"(?<=://)[^/\s@]+@")
+_CREDENTIAL = re.compile(r"(?i)\b(basic|bearer)\s+[a-z0-9+/_.=-]{8,}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What is being tried: `doing` completes “Docker … could not …”; `changes` says whether it alters anything."""
+
+    host: str
+    address: str
+    doing: str
+    changes: bool = False
+
+    @property
+    def engine(self) -> str:
+        """The engine, as sentences name it."""
+        return f"Docker on host “{self.host}” ({scrub(self.address)})"
+
+    @property
+    def state_after_silence(self) -> str:
+        """What can be said of the engine's state when no answer came (engine facts 8 and 20)."""
+        if self.changes:
+            return "The engine may still carry it out; look at the host before you send the command again."
+        return "Nothing was changed. Check that Docker runs there, then send the command again."
+
+
+def scrub(raw: object) -> str:
+    """One line of at most 300 printable characters, without credentials: fit for people."""
+    text = _USER_INFORMATION.sub("", str(raw))
+    text = _CREDENTIAL.sub(r"\1 …", text)
+    text = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_RAW_CHARACTERS else text[: MAX_RAW_CHARACTERS - 1] + "…"
+
+
+@contextmanager
+def our_errors(attempt: Attempt) -> Iterator[None]:
+    """Within it, SDK errors become NotFound (404), Conflict (409) or EngineError; BotErrors pass unchanged."""
+    try:
+        yield
+    except BotError:
+        raise
+    except SDK_ERRORS as error:
+        raise translated(error, attempt) from error
+
+
+def translated(error: BaseException, attempt: Attempt) -> BotError:
+    """The error of ours that an SDK error means."""
+    if isinstance(error, docker.errors.APIError):
+        return _refusal(error, attempt)
+    if is_timeout(error):
+        return EngineError(
+            f"{attempt.engine} did not answer in time, so it could not {attempt.doing}. {attempt.state_after_silence}"
+        )
+    return EngineError(
+        f"{attempt.engine} could not {attempt.doing}, for the connection failed: {scrub(error)}. "
+        f"{attempt.state_after_silence}"
+    )
+
+
+def is_timeout(error: BaseException | None) -> bool:
+    """Was it a timeout at the root? Both libraries wrap it in other errors, as cause or as first argument."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, _TIMEOUTS):
+            return True
+        seen.append(error)
+        inner = [part for part in error.args if isinstance(part, BaseException)]
+        error = error.__cause__ or error.__context__ or (inner[0] if inner else None)
+    return False
+
+
+def _refusal(error: docker.errors.APIError, attempt: Attempt) -> BotError:
+    words = scrub(error.explanation or error)
+    status = error.status_code
+    text = f"{attempt.engine} refused to {attempt.doing}: {words.rstrip('.')}."
+    if status == 404:
+        return NotFound(f"{text} Nothing was changed; check the name.")
+    if status == 409:
+        return Conflict(f"{text} Nothing was changed.")
+    advice = "Look at the host" if attempt.changes else "Nothing was changed. Look at the host"
+    return EngineError(f"{text} {advice}, then send the command again.")

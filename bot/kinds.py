@@ -1,0 +1,82 @@
+"""The typed kinds of arguments: what a word of a command line may be. Knows no command and no store.
+
+A kind is a `str` that was checked. Its `parse` raises UsageError with a sentence that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Self
+
+from bot.errors import UsageError
+
+
+class Kind(str):
+    """A checked word: `noun` names it in usage lines, `shape` is its pattern, `hint` says so in words."""
+
+    noun: ClassVar[str]
+    shape: ClassVar[re.Pattern[str]]
+    hint: ClassVar[str]
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """The word, checked; raises UsageError."""
+        if not cls.shape.fullmatch(word):
+            raise UsageError(f"“{word}” is not {cls.hint}. Nothing was changed.")
+        return cls(word)
+
+
+class VolumeName(Kind):
+    """A named volume, by Docker's rule: 2 or more of `[a-zA-Z0-9_.-]`, the first one a letter or digit."""
+
+    noun = "VOLUME"
+    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
+    hint = "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them)"
+
+
+class BackupReference(Kind):
+    """A backup: the id of the run that made it, or `<UTC time>-<run id>` as its files are named."""
+
+    noun = "BACKUP"
+    shape = re.compile(r"(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}")
+    hint = "a backup’s id (8 characters such as 7f3a2c1b, or its file’s name); `backups` lists them"
+
+
+class RunId(Kind):
+    """A run: 8 hexadecimal digits."""
+
+    noun = "RUN"
+    shape = re.compile(r"[0-9a-f]{8}")
+    hint = "a run’s id (8 characters such as 7f3a2c1b); `runs` lists them"
+
+
+class HostName(Kind):
+    """A host of the settings."""
+
+    noun = "HOST"
+    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+    hint = "the name of a host"
+
+
+class Text(Kind):
+    """Any words."""
+
+    noun = "TEXT"
+    shape = re.compile(r".*", re.DOTALL)
+    hint = "text"
+
+
+class CommandName(Kind):
+    """The name of a command."""
+
+    noun = "COMMAND"
+    shape = re.compile(r"\S+")
+    hint = "the name of a command; `help` lists them"
+
+
+class Count(Kind):
+    """A number from 1 to 999."""
+
+    noun = "N"
+    shape = re.compile(r"[1-9][0-9]{0,2}")
+    hint = "a number from 1 to 999"

@@ -1,0 +1,159 @@
+"""The nouns of the road: who asked for what, how it stands, what came of it.
+
+Words only: nothing here knows Slack, Docker, a database or a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+Value = str | int | float | bool | None
+"""What a fact or a table cell may hold. Times are ISO 8601 text in UTC under a name that ends in `_at`."""
+
+
+class Origin(StrEnum):
+    """Where a command line came from."""
+
+    SLACK = "slack"
+    SCHEDULE = "schedule"
+    CLI = "cli"
+
+
+class Right(StrEnum):
+    """The least right a command needs; each includes the ones before it."""
+
+    NONE = "none"
+    VIEW = "view"
+    OPERATE = "operate"
+    ADMIN = "admin"
+
+    def includes(self, other: Right) -> bool:
+        """Whether somebody with this right may do what needs `other`."""
+        order = list(Right)
+        return order.index(self) >= order.index(other)
+
+
+class Status(StrEnum):
+    """Where a run stands. QUEUED and RUNNING pass; the others are endings and never change."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    DENIED = "denied"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    INTERRUPTED = "interrupted"
+    MISSED = "missed"
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether a run with this status is over."""
+        return self not in (Status.QUEUED, Status.RUNNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """A person or a clock that asks; `id` decides, `name` is only for reading."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where in Slack an answer belongs; `response_url` is good for 30 minutes and 5 posts."""
+
+    channel: str
+    user: str
+    thread_ts: str | None = None
+    response_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """One use of a command line; never changed.
+
+    `key` names the delivery: the same key always means the same run. `token` is the single-use token
+    of the button that was pressed, if one was; its command line is then the button's own.
+    """
+
+    line: str
+    actor: Actor
+    origin: Origin
+    at: datetime
+    key: str | None = None
+    place: Place | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is about to do, in words, and every target it must hold while it does so.
+
+    A target is `kind:name`, for example `volume:pgdata` or `container:db`, on the run's host.
+    """
+
+    text: str
+    targets: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is; `total` is None when nobody can know it."""
+
+    step: str
+    done_bytes: int = 0
+    total_bytes: int | None = None
+    rate: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows under named columns. A column named `…_bytes`, `…_at` or `…_seconds` is printed as such."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    """A next step offered under a result: what it is called and the command line it stands for."""
+
+    label: str
+    line: str
+    danger: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What a handler says: a sentence, facts by name, perhaps a table. No markup of any face."""
+
+    text: str
+    facts: Mapping[str, Value] = field(default_factory=dict)
+    table: Table | None = None
+    buttons: tuple[Button, ...] = ()
+    status: Status = Status.SUCCEEDED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a run; the faces render this and nothing else."""
+
+    run_id: str
+    command: str
+    status: Status
+    reply: Reply
+    started_at: datetime | None
+    ended_at: datetime
+
+    @property
+    def took(self) -> timedelta:
+        """From the start of the work to its ending; zero for a run that never started."""
+        return self.ended_at - (self.started_at or self.ended_at)

@@ -1,0 +1,50 @@
+"""What an operation is given by the run it belongs to: where to note undo, whether to stop, whom to tell.
+
+Must not know who keeps the journal nor who reads the progress.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from bot.model import Actor
+
+REMOVE_HELPER = "remove_helper"
+"""Undo verb with `name`."""
+UNPAUSE = "unpause"
+"""Undo verb with `container` (id), `started_at`, `name`."""
+START = "start"
+"""Undo verb with `container` (id), `started_at`, `name`."""
+DISCARD_DRAFT = "discard_draft"
+"""Undo verb with `host`, `volume`, `backup` (id)."""
+REMOVE_VOLUME = "remove_volume"
+"""Undo verb with `name`."""
+
+
+class Step(Protocol):
+    """One undoable thing while it is being done."""
+
+    def keep(self) -> None:
+        """What was done stays: the undo is struck off without being carried out."""
+
+
+class RunContext(Protocol):
+    """The run an operation belongs to."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id; it names what the operation makes."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who asked."""
+
+    def undoable(self, verb: str, **arguments: str) -> AbstractContextManager[Step]:
+        """Write down, durably, how to undo what the body is about to do; on leaving, undo it unless kept."""
+
+    def check(self) -> None:
+        """Raises Cancelled or LostHold when the work must end; to be called once a chunk."""
+
+    def progress(self, step: str, done_bytes: int = 0, total_bytes: int | None = None) -> None:
+        """How far it is; cheap, may be called once a chunk."""

@@ -1,0 +1,80 @@
+"""Uploaded files: promised, received, shared. Knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass, replace
+
+from bot.playground.records import BOT_USER_ID, Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file of the workspace; `content` is None until its bytes arrived."""
+
+    id: str
+    name: str
+    length: int
+    secret: str
+    title: str = ""
+    user: str = BOT_USER_ID
+    content: bytes | None = None
+    shared_in: tuple[str, ...] = ()
+    deleted: bool = False
+
+    def payload(self, base_url: str) -> Json:
+        """The file object of Slack's API."""
+        url = f"{base_url}/files/{self.id}/{self.name}"
+        return {
+            "id": self.id,
+            "name": self.name,
+            "title": self.title or self.name,
+            "user": self.user,
+            "size": self.length,
+            "mode": "hosted",
+            "url_private": url,
+            "url_private_download": url,
+            "channels": list(self.shared_in),
+        }
+
+
+class Files:
+    """All files by id."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, StoredFile] = {}
+        self._lock = threading.Lock()
+
+    def promise(self, name: str, length: int, user: str = BOT_USER_ID) -> StoredFile:
+        """Announce a file whose bytes will follow."""
+        with self._lock:
+            number = len(self._files) + 1
+            secret = secrets.token_hex(8)
+            file = StoredFile(id=f"F{number:08d}", name=name, length=length, secret=secret, user=user)
+            self._files[file.id] = file
+            return file
+
+    def get(self, file_id: str) -> StoredFile | None:
+        """The file with this id that was not deleted, or None."""
+        with self._lock:
+            file = self._files.get(file_id)
+            return None if file is None or file.deleted else file
+
+    def receive(self, file: StoredFile, content: bytes) -> StoredFile:
+        """Store the bytes of a promised file."""
+        return self._put(replace(file, content=content))
+
+    def share(self, file: StoredFile, title: str, channel: str | None) -> StoredFile:
+        """Complete an upload, optionally into a channel."""
+        shared_in = file.shared_in if channel is None else (*file.shared_in, channel)
+        return self._put(replace(file, title=title or file.title, shared_in=shared_in))
+
+    def delete(self, file: StoredFile) -> None:
+        """Delete a file; its id stays taken."""
+        self._put(replace(file, deleted=True, content=None))
+
+    def _put(self, file: StoredFile) -> StoredFile:
+        with self._lock:
+            self._files[file.id] = file
+            return file

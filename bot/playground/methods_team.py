@@ -1,0 +1,77 @@
+"""Methods about the app and its people: auth.test, apps.connections.open, users.*, usergroups.*."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.playground.arguments import ApiError, flag, need
+from bot.playground.method import Method
+from bot.playground.places import user_of
+from bot.playground.rates import Tier
+from bot.playground.records import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Json, User
+from bot.playground.workspace import Workspace
+
+
+def auth_test(workspace: Workspace, _args: Json) -> Json:
+    """auth.test."""
+    return {
+        "url": f"{workspace.base_url}/",
+        "team": TEAM_DOMAIN,
+        "user": BOT_NAME,
+        "team_id": TEAM_ID,
+        "user_id": BOT_USER_ID,
+        "bot_id": BOT_ID,
+        "is_enterprise_install": False,
+    }
+
+
+def open_connection(workspace: Workspace, _args: Json) -> Json:
+    """apps.connections.open: a single-use address for one socket. Refused while Socket Mode is off."""
+    if not workspace.socket_mode_on:
+        raise ApiError("access_denied")
+    address = workspace.base_url.replace("http://", "ws://", 1)
+    return {"url": f"{address}/link/?ticket={workspace.tickets.issue()}&app_id={APP_ID}"}
+
+
+def _shown(user: User, *, with_locale: bool) -> Json:
+    shown: Json = {
+        "id": user.id,
+        "team_id": TEAM_ID,
+        "name": user.name,
+        "real_name": user.real_name or user.name,
+        "deleted": user.deleted,
+        "is_bot": user.is_bot,
+        "is_admin": user.is_admin,
+        "is_owner": False,
+        "is_restricted": False,
+        "is_ultra_restricted": False,
+        "tz": user.tz,
+        "profile": {"real_name": user.real_name or user.name, "display_name": user.name},
+    }
+    return shown | {"locale": user.locale} if with_locale else shown
+
+
+def user_info(workspace: Workspace, args: Json) -> Json:
+    """users.info."""
+    user = user_of(workspace, need(args, "user"))
+    return {"user": _shown(user, with_locale=flag(args, "include_locale"))}
+
+
+def groups(_workspace: Workspace, _args: Json) -> Json:
+    """usergroups.list: this workspace has none."""
+    return {"usergroups": []}
+
+
+def group_users(_workspace: Workspace, args: Json) -> Json:
+    """usergroups.users.list: every group is empty."""
+    need(args, "usergroup")
+    return {"users": []}
+
+
+TEAM_METHODS: Final = (
+    Method("auth.test", auth_test, Tier.SPECIAL),
+    Method("apps.connections.open", open_connection, Tier.THREE, ("connections:write",), app_level=True),
+    Method("users.info", user_info, Tier.FOUR, ("users:read",)),
+    Method("usergroups.list", groups, Tier.TWO, ("usergroups:read",)),
+    Method("usergroups.users.list", group_users, Tier.TWO, ("usergroups:read",)),
+)

@@ -1,0 +1,273 @@
+// The chat page: asks for the state, shows what changed, sends what is typed and pressed.
+
+import { element, mrkdwn, renderBlocks, textNode } from "./blocks.js";
+import { renderForm, typedValues } from "./forms.js";
+
+const POLL_MS = 400;
+const $ = (id) => document.getElementById(id);
+const shown = new Map();
+const view = { version: -1, user: "U0ANN", channel: "C0OPS", thread: null, state: null, modal: null };
+
+async function send(door, body) {
+  let problem = null;
+  let answer = {};
+  try {
+    const reply = await fetch(`/page/${door}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ user: view.user, ...body }),
+    });
+    answer = await reply.json();
+    problem = answer.error;
+  } catch {
+    problem = "The playground does not answer. Start it again, then reload this page.";
+  }
+  complain($("modal").open ? "modal-problem" : "problem", problem);
+  refresh();
+  return answer;
+}
+
+function complain(id, text) {
+  $(id).hidden = !text;
+  $(id).textContent = text ?? "";
+}
+
+function names() {
+  const all = [...view.state.users, ...view.state.channels];
+  return Object.fromEntries(all.map((one) => [one.id, one.name]));
+}
+
+function confirmed(dialog) {
+  $("confirm-title").textContent = dialog.title.text;
+  $("confirm-text").replaceChildren(textNode(dialog.text, names()));
+  $("confirm-yes").textContent = dialog.confirm.text;
+  $("confirm-deny").textContent = dialog.deny.text;
+  $("confirm-yes").className = dialog.style ?? "primary";
+  return new Promise((resolve) => {
+    const finish = (answer) => () => { $("confirm").close(); resolve(answer); };
+    $("confirm-yes").onclick = finish(true);
+    $("confirm-deny").onclick = finish(false);
+    $("confirm").oncancel = finish(false);
+    $("confirm").showModal();
+    $("confirm-deny").focus();
+  });
+}
+
+function contextFor(where) {
+  return {
+    names: names(),
+    press: async (action, node) => {
+      if (action.confirm && !(await confirmed(action.confirm))) return;
+      if (action.url) window.open(action.url, "_blank", "noopener");
+      node.disabled = true;
+      await send("press", { ...where, action_id: action.action_id });
+      node.disabled = false;
+    },
+  };
+}
+
+function messageNode(item) {
+  const known = names();
+  const who = element("span", { class: "name" }, known[item.user] ?? item.user);
+  const time = new Date(Number(item.ts) * 1000);
+  const when = element("time", { class: "note", datetime: time.toISOString() }, time.toLocaleTimeString());
+  const edited = item.edits ? element("span", { class: "note" }, " (edited)") : null;
+  const body = item.blocks.length
+    ? renderBlocks(item.blocks, contextFor({ channel: item.channel, ts: item.ts }))
+    : [mrkdwn(item.text, known)];
+  const node = element("li", {}, who, when, edited, ...body);
+  if (item.ephemeral) node.prepend(element("p", { class: "note" }, "Only visible to you"));
+  for (const file of item.files) {
+    node.append(element("p", {}, element("a", { href: `/page/files/${file.id}`, download: file.name }, `📄 ${file.name}`)));
+  }
+  if (!item.ephemeral && (!item.thread_ts || item.thread_ts === item.ts)) node.append(replyButton(item));
+  node.classList.toggle("ephemeral", item.ephemeral);
+  node.classList.toggle("reply", Boolean(item.thread_ts) && item.thread_ts !== item.ts);
+  return node;
+}
+
+function replyButton(item) {
+  const node = element("button", { type: "button", class: "reply-to", "data-action": `reply-${item.ts}` }, "Reply in thread");
+  node.addEventListener("click", () => {
+    view.thread = item.ts;
+    $("thread").textContent = item.text.slice(0, 60) || "this message";
+    $("replying").hidden = false;
+    $("words").focus();
+  });
+  return node;
+}
+
+function itemNode(item) {
+  if (item.kind === "message") return messageNode(item);
+  const who = names()[item.user] ?? item.user;
+  const text = item.kind === "error" ? item.text : `${who}: ${item.text}`;
+  const node = element("li", { class: item.kind }, text);
+  if (item.kind === "error") node.prepend(element("p", { class: "note" }, "Only visible to you"));
+  return node;
+}
+
+function inReadingOrder(items) {
+  const here = items.filter((item) => item.channel === view.channel);
+  const replies = (ts) => here.filter((item) => item.thread_ts === ts && item.ts !== ts);
+  const tops = here.filter((item) => !item.thread_ts || item.thread_ts === item.ts);
+  return tops.flatMap((item) => item.ts ? [item, ...replies(item.ts)] : [item]);
+}
+
+function showLog() {
+  const log = $("log");
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const items = inReadingOrder(view.state.items);
+  const wanted = new Set(items.map((item) => item.key));
+  for (const [key, old] of shown) {
+    if (!wanted.has(key)) { old.node.remove(); shown.delete(key); }
+  }
+  items.forEach((item, index) => {
+    const text = JSON.stringify(item);
+    const old = shown.get(item.key);
+    const node = old?.text === text ? old.node : replace(old?.node, itemNode(item));
+    shown.set(item.key, { text, node });
+    if (log.children[index] !== node) log.insertBefore(node, log.children[index] ?? null);
+  });
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+// Put a new node in an old one's place and keep the keyboard focus on the same button.
+function replace(old, node) {
+  if (!old) return node;
+  const action = old.contains(document.activeElement) ? document.activeElement.dataset.action : null;
+  old.replaceWith(node);
+  if (action) node.querySelector(`[data-action="${CSS.escape(action)}"]`)?.focus();
+  return node;
+}
+
+function showPlaces() {
+  const channels = view.state.channels.map((channel) => {
+    const label = channel.is_im ? "Direct message" : `# ${channel.name}`;
+    const node = element("button", { type: "button", "aria-current": String(channel.id === view.channel) }, label);
+    node.addEventListener("click", () => {
+      view.channel = channel.id;
+      leaveThread();
+      show();
+      $("words").focus();
+    });
+    return element("li", {}, node);
+  });
+  redraw($("channels"), channels, JSON.stringify([view.state.channels, view.channel]));
+  const here = view.state.channels.find((channel) => channel.id === view.channel);
+  $("place").textContent = here?.is_im ? "Direct message with the bot" : `# ${here?.name ?? ""}`;
+  const people = view.state.users.filter((user) => user.id !== view.state.bot);
+  const options = people.map((user) => element("option", { value: user.id }, user.name));
+  redraw($("who"), options, JSON.stringify(people));
+  $("who").value = view.user;
+}
+
+// Redraw a list only when what it shows has changed, so that focus and open menus survive.
+function redraw(list, nodes, text) {
+  if (list.dataset.shown === text) return;
+  list.dataset.shown = text;
+  list.replaceChildren(...nodes);
+}
+
+function showModal() {
+  const modal = view.state.modal;
+  const stamp = modal ? `${modal.id} ${modal.hash}` : null;
+  if (stamp === view.modal) return;
+  view.modal = stamp;
+  if (!modal) { $("modal").close(); return; }
+  $("modal-title").textContent = modal.title.text;
+  $("modal-submit").hidden = !modal.submit;
+  $("modal-submit").textContent = modal.submit?.text ?? "Submit";
+  $("modal-close").textContent = modal.close?.text ?? "Cancel";
+  complain("modal-problem", null);
+  const context = { ...contextFor({ view_id: modal.id }), users: view.state.users, channels: view.state.channels };
+  context.suggest = (action, letters) => suggestions(modal.id, action, letters);
+  $("modal-blocks").replaceChildren(...renderForm(modal.blocks, context));
+  if (!$("modal").open) $("modal").showModal();
+  $("modal-blocks").querySelector("input, select, textarea")?.focus();
+}
+
+async function suggestions(viewId, action, letters) {
+  const { delivery } = await send("suggest", { view_id: viewId, action_id: action, letters });
+  const answer = delivery ? await ackOf(delivery) : null;
+  return answer?.options ?? (answer?.option_groups ?? []).flatMap((group) => group.options);
+}
+
+async function ackOf(delivery) {
+  const reply = await fetch(`/page/ack?delivery=${encodeURIComponent(delivery)}`);
+  return (await reply.json()).payload;
+}
+
+function showHome() {
+  const home = view.state.home;
+  $("home-view").hidden = !home || !view.atHome;
+  if (home && view.atHome && $("home-view").dataset.hash !== home.hash) {
+    $("home-view").dataset.hash = home.hash;
+    $("home-view").replaceChildren(...renderBlocks(home.blocks, contextFor({ view_id: home.id })));
+  }
+}
+
+function show() {
+  $("connection").textContent = view.state.connected ? "bot connected" : "waiting for the bot";
+  $("connection").className = view.state.connected ? "connected" : "waiting";
+  showPlaces();
+  showLog();
+  showHome();
+  showModal();
+}
+
+async function refresh() {
+  const wanted = view.user;
+  try {
+    const reply = await fetch(`/page/state?user=${encodeURIComponent(wanted)}&after=${view.version}`);
+    const state = await reply.json();
+    if (state.items && wanted === view.user) {
+      view.version = state.version;
+      view.state = state;
+      show();
+    }
+  } catch {
+    $("connection").textContent = "playground stopped";
+    $("connection").className = "waiting";
+    view.version = -1;
+  }
+}
+
+function leaveThread() {
+  view.thread = null;
+  $("replying").hidden = true;
+}
+
+$("composer").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const text = $("words").value;
+  if (!text.trim()) return;
+  const answer = await send("type", { text, channel: view.channel, thread_ts: view.thread });
+  if (!answer.error) $("words").value = "";
+});
+$("who").addEventListener("change", () => {
+  view.user = $("who").value;
+  view.version = -1;
+  refresh();
+});
+$("leave-thread").addEventListener("click", leaveThread);
+$("home").addEventListener("click", () => {
+  view.atHome = !view.atHome;
+  if (view.atHome) send("home", {});
+  showHome();
+});
+$("modal-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const modal = view.state.modal;
+  const { delivery } = await send("submit", { view_id: modal.id, values: typedValues(modal.blocks, event.target) });
+  const answer = delivery ? await ackOf(delivery) : null;
+  if (answer?.response_action === "errors") complain("modal-problem", Object.values(answer.errors).join(" "));
+});
+const closeModal = (event) => {
+  event.preventDefault();
+  send("close", { view_id: view.state.modal.id });
+};
+$("modal-close").addEventListener("click", closeModal);
+$("modal").addEventListener("cancel", closeModal);
+
+setInterval(refresh, POLL_MS);
+refresh();

@@ -1,0 +1,243 @@
+"""The Slack stand-in as one object: start it, let people act in it, watch what the bot does.
+
+It is Slack seen from outside and knows nothing of the bot it talks to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Self, TypeVar
+
+from bot.playground.answers import Answers
+from bot.playground.delivery import Deliverer
+from bot.playground.http_delivery import HttpAnswer, HttpCourier, Signature
+from bot.playground.page import Page
+from bot.playground.people import People
+from bot.playground.rates import Tier
+from bot.playground.records import BOT_USER_ID, Channel, Delivery, Json, Message, User
+from bot.playground.routes import Doors, application
+from bot.playground.server import LOOPBACK, ServerThread
+from bot.playground.sockets import SocketHub
+from bot.playground.transcript import transcript
+from bot.playground.views import View
+from bot.playground.webapi import WebApi
+from bot.playground.workspace import DEFAULT_SCOPES, new_workspace
+from bot.playground.world import Clock, World
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.05
+
+
+class Playground:
+    """A Slack workspace on loopback. A context manager; or call `start` and `stop`.
+
+    `port` 0 takes any free one. `scopes` are what the bot token holds. `clock` gives unix seconds for message
+    times, rate limits, trigger ids and response URLs; the 3-second ack clock always runs in real time.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        scopes: Collection[str] = DEFAULT_SCOPES,
+        clock: Clock = time.time,
+        enforce_rates: bool = True,
+        bursts: Mapping[Tier, int] | None = None,
+    ) -> None:
+        self.world = World(clock)
+        self._workspace = new_workspace(
+            self.world, frozenset(scopes), enforce_rates=enforce_rates, bursts=bursts
+        )
+        self.faults = self._workspace.faults
+        self.views = self._workspace.views
+        self.files = self._workspace.files
+        credentials = self._workspace.credentials
+        self.bot_token = credentials.bot_token
+        self.app_token = credentials.app_token
+        self.signing_secret = credentials.signing_secret
+        self.courier = HttpCourier(credentials.signing_secret)
+        self.hub = SocketHub(self._workspace)
+        answers = Answers(self._workspace)
+        self._deliverer = Deliverer(self.world, self.hub, self.courier, answers)
+        self._people = People(self._workspace, self._deliverer.send)
+        page = Page(self._workspace, self.hub, self._people, lambda: self.request_url is not None)
+        doors = Doors(
+            workspace=self._workspace,
+            api=WebApi(self._workspace),
+            hub=self.hub,
+            answers=answers,
+            page=page,
+        )
+        self._server = ServerThread(application(doors), port)
+        self.hub.call_later = self._server.call_later
+        self._deliverer.call_later = self._server.call_later
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Listen on 127.0.0.1. Raises OSError when the port is taken. May follow `stop`: the world remains."""
+        self._server.start()
+        self._workspace.base_url = self.url
+        return self
+
+    def stop(self) -> None:
+        """Close all connections and end the server's thread."""
+        self._server.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The address of the chat page, without a slash at the end."""
+        return f"http://{LOOPBACK}:{self._server.port}"
+
+    @property
+    def api_url(self) -> str:
+        """The Web API's base address for the bot (`SLACK_API_URL`), with a slash at the end."""
+        return f"{self.url}/api/"
+
+    @property
+    def request_url(self) -> str | None:
+        """The bot's request URL; when set, deliveries go there as signed HTTP POSTs instead of over a socket."""
+        return self._deliverer.request_url
+
+    @request_url.setter
+    def request_url(self, url: str | None) -> None:
+        self._deliverer.request_url = url
+        self.world.touch()
+
+    # -- people and places ----------------------------------------------------------------------------------
+
+    def add_user(self, user: User) -> User:
+        """Add a user, or replace the one with the same id."""
+        return self.world.put_user(user)
+
+    def add_channel(self, channel: Channel) -> Channel:
+        """Add a channel, or replace the one with the same id."""
+        return self.world.put_channel(channel)
+
+    def invite_bot(self, channel_id: str) -> Channel:
+        """Make the bot a member of a channel. Raises KeyError for an unknown one."""
+        channel = self.world.channels[channel_id]
+        return self.add_channel(replace(channel, members=channel.members | {BOT_USER_ID}))
+
+    # -- acts -----------------------------------------------------------------------------------------------
+
+    def slash(
+        self,
+        command: str,
+        text: str = "",
+        *,
+        user: str = "U0ANN",
+        channel: str = "C0OPS",
+        trigger_id: str | None = None,
+    ) -> Delivery:
+        """Type a slash command."""
+        return self._people.slash(command, text, user, channel, trigger_id)
+
+    def mention(
+        self, text: str, *, user: str = "U0ANN", channel: str = "C0OPS", thread_ts: str | None = None
+    ) -> Delivery:
+        """Write `<@bot> text`; delivered as app_mention if the bot is a member and holds the scope."""
+        return self._people.mention(text, user, channel, thread_ts)
+
+    def say(
+        self, text: str, *, user: str = "U0ANN", channel: str = "C0OPS", thread_ts: str | None = None
+    ) -> Message:
+        """Write a plain message; a user id as channel means the direct message with the bot."""
+        return self._people.say(text, user, channel, thread_ts)
+
+    def press(
+        self, message: Message, action_id_or_label: str, *, user: str = "U0ANN", version: int | None = None
+    ) -> Delivery:
+        """Press a button; `version` presses one that an edit has taken away since.
+
+        Raises LookupError when the user does not see such a button.
+        """
+        return self._people.press(message, action_id_or_label, user, version)
+
+    def press_in_view(self, view: View, action_id_or_label: str, *, user: str = "U0ANN") -> Delivery:
+        """Press a button in a form or Home page."""
+        return self._people.press_in_view(view, action_id_or_label, user)
+
+    def submit(self, view: View, values: Json, *, user: str = "U0ANN") -> Delivery:
+        """Send a form off with values by block_id or action_id."""
+        return self._people.submit(view, values, user)
+
+    def suggest(self, view: View, field: str, letters: str, *, user: str = "U0ANN") -> Delivery:
+        """Type letters into an external select; the bot's options arrive as `ack_payload`."""
+        return self._people.suggest(view, field, letters, user)
+
+    def open_home(self, *, user: str = "U0ANN") -> Delivery:
+        """Open the bot's Home page."""
+        return self._people.open_home(user)
+
+    # -- delivering again and otherwise ---------------------------------------------------------------------
+
+    def redeliver(
+        self,
+        delivery: Delivery,
+        *,
+        times: int = 1,
+        fresh_retry_counter: bool = False,
+        via: str | int | None = None,
+    ) -> Delivery:
+        """Deliver again: the same envelope with a raised retry counter, or a fresh envelope with counter 0.
+
+        `via` is "http", "socket", the number of a connection, or None for the way the bot is connected.
+        """
+        for _ in range(times):
+            self._deliverer.redeliver(delivery, fresh=fresh_retry_counter, via=via)
+        return delivery
+
+    def deliver_http(
+        self, delivery: Delivery, *, signature: Signature = Signature.GOOD, retry: int = 0
+    ) -> HttpAnswer:
+        """Post a delivery to `request_url` now, well signed or forged, and return the bot's answer."""
+        return self._deliverer.deliver_http(delivery, signature, retry)
+
+    def disconnect(self, reason: str = "refresh_requested") -> None:
+        """Tell all sockets to disconnect: `warning`, `refresh_requested` or `link_disabled`."""
+        self.hub.disconnect(reason)
+
+    def enable_socket_mode(self) -> None:
+        """Switch Socket Mode on again after `disconnect("link_disabled")`."""
+        self._workspace.socket_mode_on = True
+
+    def drop_sockets(self) -> int:
+        """Cut all sockets without a closing frame; returns how many."""
+        return self.hub.drop()
+
+    # -- watching -------------------------------------------------------------------------------------------
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0) -> T:
+        """Wait until the predicate is truthy and return its value.
+
+        Raises TimeoutError after `timeout` seconds, with the transcript.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = self.world.version
+            value = predicate()
+            if value:
+                return value
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(
+                    f"Nothing came of it within {timeout:g} s. What happened:\n{self.transcript()}"
+                )
+            self.world.wait_for_change(seen, min(left, POLL_SECONDS))
+
+    def transcript(self) -> str:
+        """Everything that was typed, posted and shown, as text."""
+        return transcript(self.world)

@@ -1,0 +1,183 @@
+"""Carries ids of runs to workers. The rows are the truth; a queue that forgets everything loses nothing.
+
+`RunQueue` is the contract; `EmbeddedQueue` needs no server. Knows nothing of commands, Docker or Slack.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.errors import StoreError
+from bot.stores.database import Database, Transaction
+from bot.stores.runs import Lane, Runs
+
+_log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.5
+"""How soon a row that another process stored, or a cancel that it asked for, is seen."""
+
+
+class Signal:
+    """Tells a running body that it should end."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancelled(self) -> bool:
+        """Whether somebody asked for an end."""
+        return self._event.is_set()
+
+    def raise_(self) -> None:
+        """Ask for an end. May be called twice."""
+        self._event.set()
+
+
+Execute = Callable[[str, Signal], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerInfo:
+    """What one worker is doing."""
+
+    lane: Lane
+    run_id: str
+
+
+class RunQueue(Protocol):
+    """Carries run ids; knows nothing of what a run does."""
+
+    def start(self, execute: Execute, *, only: frozenset[str] | None = None) -> None:
+        """Take the runs of dead holders, then hand claimable ones to `execute`, perhaps only those ids."""
+
+    def enqueue(self, connection: Transaction, run_id: str, lane: Lane) -> None:
+        """A run becomes claimable when this transaction commits."""
+
+    def cancel(self, run_id: str) -> None:
+        """Nudge the holder; the flag is in the row already."""
+
+    def recover(self) -> int:
+        """Hand over the runs of dead holders to be taken back; returns how many."""
+
+    def workers(self) -> tuple[WorkerInfo, ...]:
+        """Who is at work."""
+
+    def stop(self, grace: float) -> None:
+        """Hand out nothing more; wait at most `grace` seconds for what is running."""
+
+
+class EmbeddedQueue:
+    """A thread that looks at the table, and two pools: FRONT for quick decisions, WORK for long work.
+
+    The two pools are why a question is answered while every worker is busy for an hour.
+    It must run in the sole holder of the database only.
+    """
+
+    def __init__(self, database: Database, threads: Mapping[Lane, int]) -> None:
+        self._database = database
+        self._only: frozenset[str] | None = None
+        self._threads = dict(threads)
+        self._pools = {
+            lane: ThreadPoolExecutor(count, thread_name_prefix=lane.value) for lane, count in threads.items()
+        }
+        self._signals: dict[str, Signal] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._futures: set[Future[None]] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._loop: threading.Thread | None = None
+
+    def bind(self, runs: Runs) -> None:
+        """Where to look. The table needs the queue to wake, and the queue needs the table."""
+        self._runs = runs
+
+    def start(self, execute: Execute, *, only: frozenset[str] | None = None) -> None:
+        """Begin; with `only`, nothing but those runs (and orphans) is executed here."""
+        self._execute, self._only = execute, only
+        self.recover()
+        self._loop = threading.Thread(target=self._look, name="queue", daemon=True)
+        self._loop.start()
+
+    def enqueue(self, connection: Transaction, run_id: str, lane: Lane) -> None:  # noqa: ARG002
+        """The row is the queue: only wake the loop, once it can see the row."""
+        self._database.after_commit(connection, self._wake.set)
+
+    def cancel(self, run_id: str) -> None:
+        """Raise the signal of a run that is at work in this process."""
+        with self._lock:
+            signal = self._signals.get(run_id)
+        if signal is not None:
+            signal.raise_()
+
+    def recover(self) -> int:
+        """Every running row that is not ours is an orphan: nobody else can be alive."""
+        running = self._runs.running()  # before `ours`: a run handed over in between must not look orphaned
+        with self._lock:
+            ours = set(self._signals)
+        orphans = [run for run in running if run.id not in ours]
+        for run in orphans:
+            self._hand_over(run.id, Lane.FRONT)
+        return len(orphans)
+
+    def workers(self) -> tuple[WorkerInfo, ...]:
+        """Who is at work in this process."""
+        with self._lock:
+            return tuple(WorkerInfo(lane=lane, run_id=run_id) for run_id, lane in self._lanes.items())
+
+    def stop(self, grace: float) -> None:
+        """Hand out nothing more, wait, then ask what still runs to end and leave it to recovery."""
+        self._stopping.set()
+        self._wake.set()
+        if self._loop is not None:
+            self._loop.join()
+        with self._lock:
+            futures = set(self._futures)
+        wait(futures, timeout=grace)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _look(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(_POLL_SECONDS)
+            self._wake.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                for lane in self._pools:
+                    self._fill(lane)
+                for run_id in self._runs.asked_to_cancel():
+                    self.cancel(run_id)
+            except StoreError as error:
+                _log.error("the queue cannot see the runs, and will look again: %s", error)
+
+    def _fill(self, lane: Lane) -> None:
+        with self._lock:
+            free = self._threads[lane] - sum(1 for at in self._lanes.values() if at is lane)
+            busy = set(self._signals)
+        if free <= 0:
+            return
+        for run_id in self._runs.claimable(lane, free + len(busy), only=self._only):
+            if run_id not in busy and free > 0:
+                free -= 1
+                self._hand_over(run_id, lane)
+
+    def _hand_over(self, run_id: str, lane: Lane) -> None:
+        signal = Signal()
+        with self._lock:
+            self._signals[run_id] = signal
+            self._lanes[run_id] = lane
+            future = self._pools[lane].submit(self._execute, run_id, signal)
+            self._futures.add(future)
+        future.add_done_callback(lambda done: self._done(run_id, done))
+
+    def _done(self, run_id: str, future: Future[None]) -> None:
+        with self._lock:
+            del self._signals[run_id], self._lanes[run_id]
+            self._futures.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            _log.critical("run %s left its worker with an error", run_id, exc_info=error)
+        self._wake.set()

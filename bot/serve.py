@@ -1,0 +1,133 @@
+"""The long-running bot: takes the sole right to execute, connects Slack and the web door, ends on a signal."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from bot.app import App, build
+from bot.command import Command
+from bot.errors import StoreError
+from bot.model import Invocation
+from bot.settings import Settings, SettingsError
+from bot.signals import OnSignal
+from bot.slack.connection import Account, Road, SlackConnection
+from bot.stores.runs import Lane
+from bot.web import WebServer, make_web
+
+_log = logging.getLogger(__name__)
+_WAIT_FOR_SHELL = 0.2
+
+
+class Bot:
+    """An app with its faces. `start` and `stop` belong to one thread."""
+
+    def __init__(self, settings: Settings, commands: Mapping[str, Command]) -> None:
+        account = _account(settings)
+        self._settings = settings
+        self.app: App = build(settings, commands)
+        self.slack = SlackConnection(account, _road(self.app))
+        host, _, port = settings.slack.listen.rpartition(":")
+        self.web = WebServer(make_web(self._checks, self._counts, self.slack.http), host, int(port))
+
+    def start(self, stopping: threading.Event) -> bool:
+        """Take over what a dead process left, then open the doors; False when stopped while waiting."""
+        if not self._take(stopping):
+            return False
+        self.app.begin()
+        self.web.start()
+        self.slack.start()
+        mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
+        _log.warning("shipkeeper serves Slack by %s; web door http://%s", mode, self._settings.slack.listen)
+        return True
+
+    def stop(self) -> None:
+        """Close the doors, let work end, tell what ended. May be called twice."""
+        self.web.stop()
+        self.app.queue.stop(self._settings.limits.grace)
+        self.slack.stop()
+        self.app.end()
+
+    def _take(self, stopping: threading.Event) -> bool:
+        """The right to execute; waits for a command in a shell, refuses a second bot."""
+        told = False
+        while not self.app.sole.take("serve"):
+            holder = self.app.sole.holder()
+            if holder is None or holder.role == "serve":
+                who = f"process {holder.pid}" if holder else "another process"
+                raise StoreError(
+                    f"A shipkeeper serves from {self._settings.state} already ({who}). Nothing was changed. "
+                    "Stop that one, or give this one its own SHIPKEEPER_STATE."
+                )
+            if not told:
+                _log.warning("waiting for `%s` in a shell (process %d) to end", holder.role, holder.pid)
+                told = True
+            if stopping.wait(_WAIT_FOR_SHELL):
+                return False
+        return True
+
+    def _checks(self) -> dict[str, bool]:
+        return {"database": self._database_answers(), "slack": self.slack.is_ready}
+
+    def _database_answers(self) -> bool:
+        try:
+            self.app.services.runs.counts()
+        except StoreError:
+            return False
+        return True
+
+    def _counts(self) -> dict[str, dict[str, float]]:
+        workers = self.app.queue.workers()
+        return {
+            "runs": {status.value: count for status, count in self.app.services.runs.counts().items()},
+            "busy_workers": {lane.value: sum(worker.lane is lane for worker in workers) for lane in Lane},
+            "ready": {name: float(is_true) for name, is_true in self._checks().items()},
+        }
+
+
+def serve(settings: Settings, commands: Mapping[str, Command]) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. Raises BotError, SettingsError or SlackRefused."""
+    stopping = threading.Event()
+    bot = Bot(settings, commands)
+    with OnSignal(stopping.set):
+        try:
+            if bot.start(stopping):
+                stopping.wait()
+        finally:
+            bot.stop()
+    return 0
+
+
+def _account(settings: Settings) -> Account:
+    problems = []
+    if settings.bot_token is None:
+        problems.append("SLACK_BOT_TOKEN is not set: the bot's own token, xoxb-…")
+    if settings.app_token is None and settings.signing_secret is None:
+        problems.append(
+            "neither SLACK_APP_TOKEN (Socket Mode, xapp-…) nor SLACK_SIGNING_SECRET (HTTP mode) is set"
+        )
+    if settings.bot_token is None or problems:
+        raise SettingsError("The bot cannot serve Slack:\n" + "\n".join(f"  - {line}" for line in problems))
+    app_token, secret = settings.app_token, settings.signing_secret
+    return Account(
+        api_url=settings.slack_api_url,
+        bot_token=settings.bot_token.get_secret_value(),
+        app_token=app_token.get_secret_value() if app_token else None,
+        signing_secret=secret.get_secret_value() if secret else None,
+        command_prefix=settings.slack.command_prefix,
+    )
+
+
+def _road(app: App) -> Road:
+    def accept(invocation: Invocation) -> str:
+        return app.dispatcher.accept(invocation).run_id
+
+    return Road(
+        accept=accept,
+        confirm=app.dispatcher.confirm,
+        outbox=app.outbox,
+        runs=app.services.runs,
+        commands=[name for name, command in app.services.commands.items() if command.slash],
+        clock=app.services.clock,
+    )

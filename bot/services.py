@@ -1,0 +1,42 @@
+"""The built rooms that a handler may use. A frozen dataclass is all the injection there is."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.command import Command
+from bot.engine import Engine
+from bot.errors import NotFound
+from bot.model import Actor
+from bot.permissions import Policy
+from bot.stores.archive import Archive
+from bot.stores.audit import Audit
+from bot.stores.runs import Run, Runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What `app.build` made, for handlers."""
+
+    engines: Mapping[str, Engine]
+    default_host: str
+    archive: Archive
+    runs: Runs
+    audit: Audit
+    policy: Policy
+    commands: Mapping[str, Command]
+    cancel: Callable[[Run, Actor], Run]
+    clock: Callable[[], datetime]
+
+    def engine(self, host: str | None) -> Engine:
+        """The engine of that host, or of the default one; raises NotFound with the nearest name."""
+        name = host or self.default_host
+        engine = self.engines.get(name)
+        if engine is None:
+            near = difflib.get_close_matches(name, list(self.engines), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(self.engines))}."
+            raise NotFound(f"There is no host {name} in the settings; {hint} Nothing was changed.")
+        return engine

@@ -1,0 +1,252 @@
+"""The settings: one TOML file and a few environment variables, read once, checked whole, then frozen.
+
+Only the composition root and the command line read them; no other room knows that they exist.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the text lists everything that is wrong, a line each."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SlackSection(_Section):
+    """How the bot appears in Slack."""
+
+    command_prefix: str = Field(
+        "", pattern=r"^[a-z0-9_-]{0,16}$", description="put before every slash command"
+    )
+    listen: str = Field(
+        "127.0.0.1:3000",
+        pattern=r"^\S+:\d{1,5}$",
+        description="where to listen: health, metrics, and Slack when Socket Mode is off",
+    )
+
+
+class ArchiveSection(_Section):
+    """Where backups live."""
+
+    path: Path | None = Field(None, description="the archive; SHIPKEEPER_ARCHIVE wins")
+
+
+class HostSection(_Section):
+    """One Docker host."""
+
+    address: str = Field(description="unix:///path/to/docker.sock or tcp://address:port")
+
+
+class RoleSection(_Section):
+    """Who may do what, where. Give either `right` or `commands`."""
+
+    members: tuple[str, ...] = Field(description="Slack user ids, such as U012ABCDEF; names decide nothing")
+    right: Literal["view", "operate", "admin"] | None = Field(
+        None, description="all commands that need no more than this"
+    )
+    commands: tuple[str, ...] = Field((), description="or: the names of the commands, or *")
+    targets: tuple[str, ...] = Field(("*",), description="patterns such as volume:shop-*")
+    channels: tuple[str, ...] = Field(("*",), description="Slack channel ids, or *")
+
+    @field_validator("members")
+    @classmethod
+    def _ids_only(cls, members: tuple[str, ...]) -> tuple[str, ...]:
+        for member in members:
+            if not (member[:1] in "UW" and member.isalnum() and member.isupper()):
+                raise ValueError(f"{member!r} is not a Slack user id (they look like U012ABCDEF)")
+        return members
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> RoleSection:
+        if bool(self.right) == bool(self.commands):
+            raise ValueError("give either `right` or `commands`, not both and not neither")
+        return self
+
+
+class LimitsSection(_Section):
+    """What keeps one run from starving the others."""
+
+    workers: int = Field(4, ge=1, le=64, description="runs that change something at the same time")
+    stall: int = Field(60, ge=1, le=3600, description="seconds without a byte from Docker that end a run")
+    grace: int = Field(
+        20, ge=0, le=3600, description="seconds that running work gets when the bot is stopped"
+    )
+
+
+class Settings(_Section):
+    """Everything that can be set. Secrets never appear in a repr."""
+
+    slack: SlackSection = SlackSection()
+    archive: ArchiveSection = ArchiveSection()
+    hosts: dict[str, HostSection] = Field(default_factory=dict)
+    roles: dict[str, RoleSection] = Field(default_factory=dict)
+    limits: LimitsSection = LimitsSection()
+
+    state: Path = Field(exclude=True)
+    database_url: str = Field(exclude=True, repr=False)
+    slack_api_url: str = Field("https://slack.com/api/", exclude=True)
+    bot_token: SecretStr | None = Field(None, exclude=True)
+    app_token: SecretStr | None = Field(None, exclude=True)
+    signing_secret: SecretStr | None = Field(None, exclude=True)
+
+    @property
+    def archive_path(self) -> Path:
+        """Where backups live: as set, else below the state directory."""
+        return self.archive.path or self.state / "archive"
+
+    @property
+    def stall_limit(self) -> timedelta:
+        """The longest silence of Docker that a run bears."""
+        return timedelta(seconds=self.limits.stall)
+
+
+def read(environment: Mapping[str, str] = os.environ) -> Settings:
+    """What the environment and its TOML file give; raises SettingsError with all that is wrong."""
+    problems: list[str] = []
+    values = _file(environment, problems)
+    state = Path(_variable(environment, "SHIPKEEPER_STATE", problems) or _default_state(environment))
+    archive = _variable(environment, "SHIPKEEPER_ARCHIVE", problems)
+    if archive and isinstance(values.setdefault("archive", {}), dict):
+        values["archive"]["path"] = archive
+    database = _variable(environment, "SHIPKEEPER_DATABASE_URL", problems)
+    reserved = [key for key in values if key not in _SECTIONS]
+    problems += [_unknown((key,), _SECTIONS) for key in reserved]
+    values = {key: value for key, value in values.items() if key not in reserved}
+    api_url = _variable(environment, "SLACK_API_URL", problems)
+    try:
+        settings = Settings(
+            **values,
+            state=state.absolute(),
+            database_url=database or f"sqlite:///{state.absolute() / 'shipkeeper.db'}",
+            slack_api_url=api_url.rstrip("/") + "/" if api_url else "https://slack.com/api/",
+            bot_token=_secret(environment, "SLACK_BOT_TOKEN", problems),
+            app_token=_secret(environment, "SLACK_APP_TOKEN", problems),
+            signing_secret=_secret(environment, "SLACK_SIGNING_SECRET", problems),
+        )
+    except ValidationError as error:
+        problems += [_sentence(problem) for problem in error.errors()]
+    if problems:
+        raise SettingsError("The settings cannot be used:\n" + "\n".join(f"  - {line}" for line in problems))
+    return settings
+
+
+_SECTIONS = tuple(name for name, info in Settings.model_fields.items() if not info.exclude)
+
+
+def _default_state(environment: Mapping[str, str]) -> str:
+    if os.geteuid() == 0:
+        return "/var/lib/shipkeeper"
+    home = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return str(Path(home) / "shipkeeper")
+
+
+def _file(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    path = environment.get("SHIPKEEPER_SETTINGS")
+    if not path:
+        return {}
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        problems.append(f"SHIPKEEPER_SETTINGS: {path} cannot be read ({error.strerror})")
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"SHIPKEEPER_SETTINGS: {path} is not TOML: {error}")
+    return {}
+
+
+def _variable(environment: Mapping[str, str], name: str, problems: list[str]) -> str | None:
+    """The variable, or the content of the file that `<NAME>_FILE` names, without its last line break."""
+    path = environment.get(f"{name}_FILE")
+    if not path:
+        return environment.get(name) or None
+    if environment.get(name):
+        problems.append(f"{name} and {name}_FILE are both set; keep one of them")
+    try:
+        return Path(path).read_text().rstrip("\r\n") or None
+    except OSError as error:
+        problems.append(f"{name}_FILE: {path} cannot be read ({error.strerror})")
+        return None
+
+
+def _secret(environment: Mapping[str, str], name: str, problems: list[str]) -> SecretStr | None:
+    value = _variable(environment, name, problems)
+    return SecretStr(value) if value else None
+
+
+def _sentence(problem: Any) -> str:
+    place = tuple(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return _unknown(place, _known_keys(place))
+    value = problem.get("input")
+    shown = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
+    return f"{'.'.join(place) or 'settings'}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+
+
+def _unknown(place: tuple[str, ...], known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(place[-1], known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+    return f"{'.'.join(place)}: there is no such key{hint}"
+
+
+def _known_keys(place: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_section_of(place[0]).model_fields)
+
+
+def _section_of(name: str) -> type[_Section]:
+    annotation = Settings.model_fields[name].annotation
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, _Section):
+            return candidate
+    raise KeyError(name)
+
+
+def example() -> str:
+    """An example file with every key, its default and what it means; a test compares it with deploy's."""
+    return "\n".join(_example_lines()) + "\n"
+
+
+_EXAMPLE_VALUES = {
+    ("hosts", "address"): '"unix:///var/run/docker.sock"',
+    ("roles", "members"): '["U012ABCDEF"]',
+    ("roles", "right"): '"operate"',
+}
+
+
+def _example_lines() -> Iterator[str]:
+    yield "# shipkeeper's settings. SHIPKEEPER_SETTINGS names the file. Every key may be left out."
+    for name in _SECTIONS:
+        section = _section_of(name)
+        many = name in ("hosts", "roles")
+        yield ""
+        yield f"# {section.__doc__}"
+        yield f"[{name}.{'local' if name == 'hosts' else 'operators'}]" if many else f"[{name}]"
+        for key, info in section.model_fields.items():
+            value = _EXAMPLE_VALUES.get((name, key))
+            shown = value or _toml(info.default)
+            yield f"{'' if value else '# '}{key} = {shown}  # {info.description}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{item}"' for item in value) + "]"
+    return str(value) if isinstance(value, int) else f'"{value or ""}"'

@@ -1,0 +1,1 @@
+"""The only room that speaks Slack: payloads in, invocations on; outcomes in, messages out. Decides nothing."""

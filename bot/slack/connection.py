@@ -1,0 +1,144 @@
+"""Brings the bot to Slack and keeps it there: who we are, the doors, and the delivery of messages."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from bot.model import Invocation
+from bot.slack.delivery import Delivery
+from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
+from bot.slack.listeners import Listeners
+from bot.stores.outbox import Outbox
+from bot.stores.runs import Runs
+
+_log = logging.getLogger(__name__)
+_CALL_SECONDS = 10
+_LONGEST_WAIT = 30.0
+_WRONG_TOKEN = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "not_allowed_token_type"}
+
+
+class SlackRefused(Exception):
+    """Slack does not know the tokens; the text says which variable to look at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Road:
+    """What this room needs of the others."""
+
+    accept: Callable[[Invocation], str]
+    confirm: Callable[[str, timedelta], None]
+    outbox: Outbox
+    runs: Runs
+    commands: Collection[str]
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """How to reach Slack. Never printed."""
+
+    api_url: str
+    bot_token: str
+    app_token: str | None
+    signing_secret: str | None
+    command_prefix: str
+
+
+class SlackConnection:
+    """Socket Mode when there is an app token; without one, `http` is the door for the web server."""
+
+    def __init__(self, account: Account, road: Road) -> None:
+        self._client = _client(account)
+        self._who = Who()
+        self._account = account
+        self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock)
+        app = make_app(self._client, account.signing_secret, lambda: self._who)
+        listeners = Listeners(road.accept, road.outbox.button, road.clock)
+        listeners.register(app, road.commands, account.command_prefix)
+        self.http = HttpDoor(app, road.confirm) if account.signing_secret and not account.app_token else None
+        self._socket = SocketDoor(app, account.app_token, road.confirm) if account.app_token else None
+        self._stop = threading.Event()
+        self._connector: threading.Thread | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether Slack has answered and, in Socket Mode, can send us commands now."""
+        known = self._who.bot_user_id is not None
+        return known and (self._socket is None or self._socket.is_connected)
+
+    def start(self) -> None:
+        """Deliver messages from now on, and connect; raises SlackRefused when Slack knows our token not.
+
+        When Slack cannot be reached, it is tried again in the background until it can.
+        """
+        reached = self._introduce()
+        self._delivery.start()
+        if not (reached and self._connect()):
+            self._connector = threading.Thread(target=self._keep_trying, name="slack", daemon=True)
+            self._connector.start()
+
+    def stop(self) -> None:
+        """Take nothing in any more, and send what is left. May be called twice."""
+        self._stop.set()
+        if self._connector is not None:
+            self._connector.join()
+        if self._socket is not None:
+            self._socket.client.close()
+        self._delivery.stop()
+
+    def _introduce(self) -> bool:
+        try:
+            answer = self._client.auth_test()
+        except SlackApiError as error:
+            code = error.response.get("error")
+            if code in _WRONG_TOKEN:
+                raise SlackRefused(f"Slack does not accept SLACK_BOT_TOKEN ({code}).") from error
+            _log.warning("Slack does not answer yet: %s", code)
+            return False
+        except OSError as error:
+            _log.warning("Slack cannot be reached yet: %s", error)
+            return False
+        self._who = Who(
+            team_id=answer.get("team_id"), bot_id=answer.get("bot_id"), bot_user_id=answer.get("user_id")
+        )
+        return True
+
+    def _connect(self) -> bool:
+        if self._socket is None:
+            return True
+        try:
+            self._socket.client.connect()
+        except SlackApiError as error:
+            code = error.response.get("error")
+            if code in _WRONG_TOKEN:
+                raise SlackRefused(f"Slack does not accept SLACK_APP_TOKEN ({code}).") from error
+            _log.warning("Socket Mode cannot be opened yet: %s", code)
+            return False
+        except OSError as error:
+            _log.warning("Socket Mode cannot be opened yet: %s", error)
+            return False
+        return True
+
+    def _keep_trying(self) -> None:
+        wait = 1.0
+        while not self._stop.wait(wait):
+            wait = min(wait * 2, _LONGEST_WAIT)
+            try:
+                if (self._who.bot_user_id is not None or self._introduce()) and self._connect():
+                    return
+            except SlackRefused as refused:
+                _log.critical("%s It is tried again.", refused)
+
+
+def _client(account: Account) -> WebClient:
+    """A client that never repeats a call by itself: a repeated post would be a second message."""
+    return WebClient(
+        token=account.bot_token, base_url=account.api_url, timeout=_CALL_SECONDS, retry_handlers=[]
+    )

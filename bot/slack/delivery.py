@@ -1,0 +1,158 @@
+"""Sends what the outbox says people must still be told: one message a run, edited in place, results first.
+
+A call whose answer is lost may or may not have been carried out. An edit is simply repeated; a new message
+is looked for before it is posted again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from http.client import HTTPException
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from bot.errors import StoreError
+from bot.model import Status
+from bot.slack.blocks import Rendered, render
+from bot.slack.posting import Refusal, Sender, refusal
+from bot.slack.rates import Budget
+from bot.stores.outbox import Message, Outbox
+from bot.stores.runs import Lane, Runs
+
+_log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.25
+_AT_ONCE = 50
+_BETWEEN_EDITS = timedelta(seconds=2)
+_QUEUED_PATIENCE = timedelta(seconds=0.7)
+_PROGRESS_RESERVE = 3.0
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 60.0
+
+_PRIVATE_ENDINGS = (Status.DENIED, Status.REJECTED, Status.EXPIRED)
+
+
+class Delivery:
+    """A thread that brings the messages of all runs up to date."""
+
+    def __init__(self, client: WebClient, outbox: Outbox, runs: Runs, clock: Callable[[], datetime]) -> None:
+        self._sender = Sender(client)
+        self._outbox = outbox
+        self._runs = runs
+        self._clock = clock
+        self._budget = Budget()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, on a thread of its own."""
+        self._thread = threading.Thread(target=self._deliver, name="delivery", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after one last round, so that what ended just now is still told. May be called twice."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _deliver(self) -> None:
+        while not self._stop.wait(_POLL_SECONDS):
+            self._round()
+        self._round()
+
+    def _round(self) -> None:
+        try:
+            for message in self._outbox.behind(_AT_ONCE):
+                self._send(message)
+        except StoreError as error:
+            _log.error("messages cannot be sent while the database is away: %s", error)
+
+    def _send(self, message: Message) -> None:
+        try:
+            if message.ts is not None:
+                self._edit(message)
+            elif _is_private(message):
+                self._tell_privately(message)
+            else:
+                self._post(message)
+        except SlackApiError as error:
+            self._refused(message, refusal(error))
+        except (OSError, HTTPException) as error:  # no answer: nobody knows whether it was carried out
+            self._later(message, f"no answer from Slack: {error}")
+
+    def _edit(self, message: Message) -> None:
+        run = message.run
+        reserve = 0.0 if run.status.is_ending else _PROGRESS_RESERVE
+        if not self._budget.may("chat.update", reserve=reserve):
+            return
+        self._sender.update(message, self._render(message))
+        self._outbox.sent(run, None if run.status.is_ending else self._clock() + _BETWEEN_EDITS)
+
+    def _tell_privately(self, message: Message) -> None:
+        if self._budget.may("chat.postEphemeral"):
+            self._sender.whisper(message, self._render(message))
+            self._outbox.sent(message.run)
+
+    def _post(self, message: Message) -> None:
+        run = message.run
+        waited = self._clock() - run.created_at
+        if run.status is Status.QUEUED and waited < _QUEUED_PATIENCE:
+            return  # most runs begin at once; this one's first words are then its plan
+        if message.posting_since is not None and self._found(message):
+            return
+        if not self._budget.may("chat.postMessage", message.channel):
+            return
+        self._outbox.begin_post(run.id)
+        answer = self._sender.post(message, self._render(message))
+        self._outbox.posted(run.id, answer["channel"], answer["ts"])
+        self._outbox.sent(run, None if run.status.is_ending else self._clock() + _BETWEEN_EDITS)
+
+    def _found(self, message: Message) -> bool:
+        """Whether the message whose answer was lost is there; then it is ours to edit."""
+        found = self._sender.look_for(message)
+        if found is None:
+            return False
+        self._outbox.posted(message.run.id, *found)
+        return True
+
+    def _refused(self, message: Message, refused: Refusal) -> None:
+        run = message.run
+        if refused.retry_after is not None:
+            channel = message.channel if refused.method == "chat.postMessage" else ""
+            self._budget.refused(refused.method, channel, refused.retry_after)
+            self._outbox.not_posted(run.id)
+            self._outbox.later(run.id, timedelta(seconds=refused.retry_after))
+        elif refused.is_unreachable and message.channel != run.invocation.actor.id:
+            _log.warning(
+                "run %s: Slack refuses %s (%s); told in a direct message",
+                run.id,
+                message.channel,
+                refused.code,
+            )
+            self._outbox.redirect(run.id, run.invocation.actor.id)
+        elif refused.is_gone:
+            self._outbox.repost(run.id)
+        elif refused.is_lasting:
+            _log.error("run %s cannot be told in Slack: %s", run.id, refused)
+            self._outbox.give_up(run.id, str(refused))
+        else:
+            self._later(message, str(refused))
+
+    def _later(self, message: Message, why: str) -> None:
+        wait = min(_FIRST_WAIT * 2**message.attempts, _LONGEST_WAIT)
+        _log.warning("run %s: not told yet, tried again in %.1f s: %s", message.run.id, wait, why)
+        self._outbox.later(message.run.id, timedelta(seconds=wait), why)
+
+    def _render(self, message: Message) -> Rendered:
+        is_waiting = message.run.status is Status.QUEUED
+        return render(message, self._runs.waiting_before(message.run) if is_waiting else 0)
+
+
+def _is_private(message: Message) -> bool:
+    """Answers to looks, usage errors and refusals are for the asker; what changes things is for the team."""
+    run = message.run
+    return run.lane is Lane.FRONT or (run.status in _PRIVATE_ENDINGS and message.posting_since is None)

@@ -1,0 +1,151 @@
+"""The doors that Slack comes in by, Socket Mode and signed HTTP, to the same listeners of one Bolt app.
+
+A run is confirmed only after Slack was told that its command arrived: what Slack counts as failed never runs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+from slack_bolt import App, BoltRequest, BoltResponse
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_bolt.adapter.socket_mode.internals import build_headers, send_response
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.request.internals import build_context
+from slack_sdk import WebClient
+from slack_sdk.socket_mode.builtin import SocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+
+from bot.errors import BotError
+from bot.slack.listeners import RUN
+
+_log = logging.getLogger(__name__)
+_FORM = "application/x-www-form-urlencoded"
+_REMEMBERED = 1_000
+
+Confirm = Callable[[str, timedelta], None]
+"""Tells the road that Slack was told about this run, and how long after it had asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Who:
+    """The bot as Slack knows it, from auth.test; empty until Slack was reached."""
+
+    team_id: str | None = None
+    bot_id: str | None = None
+    bot_user_id: str | None = None
+
+
+def make_app(client: WebClient, signing_secret: str | None, who: Callable[[], Who]) -> App:
+    """A Bolt app whose listeners run where the request arrived, so that no shared pool can starve an ack.
+
+    Bolt's own pool has five threads; with `process_before_response` it is not used at all. Slack is not
+    asked who we are for each request: `who` remembers.
+    """
+    quiet = logging.getLogger(f"{__name__}.bolt")
+    quiet.setLevel(logging.ERROR)  # below that, Bolt logs whole request bodies
+
+    def authorize(**_: Any) -> AuthorizeResult:
+        me = who()
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=me.team_id,
+            bot_id=me.bot_id,
+            bot_user_id=me.bot_user_id,
+            bot_token=client.token,
+        )
+
+    app = App(
+        logger=quiet,
+        client=client,
+        signing_secret=signing_secret,
+        authorize=authorize,
+        process_before_response=True,
+        request_verification_enabled=signing_secret is not None,
+    )
+    app.middleware(_restore_body)
+    return app
+
+
+def _restore_body(req: BoltRequest, next: Callable[[], BoltResponse]) -> BoltResponse:
+    """Read again a form that Bolt took for an interactive request because the word `payload` occurs in it.
+
+    Seen with Bolt 1.30: the body stays empty and the command is answered with 404. The signature covers the
+    raw body and was checked before.
+    """
+    content_type = (req.headers.get("content-type") or [""])[0]
+    if req.mode == "http" and not req.body and content_type.startswith(_FORM):
+        form = dict(parse_qsl(req.raw_body, keep_blank_values=True))
+        if "command" in form:
+            req.body = form
+            build_context(req.context, form)
+    return next()
+
+
+class HttpDoor:
+    """`POST /slack/events`: commands, interactivity and events, signed by Slack."""
+
+    def __init__(self, app: App, confirm: Confirm) -> None:
+        self._app = app
+        self._confirm = confirm
+
+    def answer(self, body: bytes, headers: Mapping[str, str]) -> tuple[BoltResponse, Callable[[], None]]:
+        """The answer to send, and what to call once it was sent. Blocks for milliseconds, on any thread."""
+        received = time.monotonic()
+        if not headers.get("x-slack-request-timestamp", "0").isdecimal():
+            return BoltResponse(status=401, body='{"error": "invalid request"}'), lambda: None
+        request = BoltRequest(body=body.decode("utf-8", "replace"), headers=dict(headers), mode="http")
+        response = self._app.dispatch(request)
+        return response, lambda: _confirm(self._confirm, request, response, received)
+
+
+class SocketDoor(SocketModeHandler):
+    """Socket Mode: Slack's envelopes over a websocket that we opened."""
+
+    def __init__(self, app: App, app_token: str, confirm: Confirm) -> None:
+        super().__init__(app, app_token, ping_interval=5)
+        self._confirm = confirm
+        self._received: OrderedDict[str, float] = OrderedDict()
+        self.client.on_message_listeners.append(self._note)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether commands can arrive now."""
+        return bool(self.client.is_connected())
+
+    def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
+        """Carry one envelope to the listeners, acknowledge it, then confirm the run."""
+        received = self._received.pop(req.envelope_id, time.monotonic())
+        request = BoltRequest(mode="socket_mode", body=req.payload, headers=build_headers(req))
+        response = self.app.dispatch(request)
+        send_response(client, req, response, received)
+        _confirm(self._confirm, request, response, received)
+
+    def _note(self, raw: str) -> None:
+        """When each envelope came off the wire: it may wait in the SDK's queue before `handle` sees it."""
+        if not raw.startswith("{"):
+            return
+        envelope_id = json.loads(raw).get("envelope_id")
+        if envelope_id:
+            self._received[envelope_id] = time.monotonic()
+            while len(self._received) > _REMEMBERED:
+                self._received.popitem(last=False)
+
+
+def _confirm(confirm: Confirm, request: BoltRequest, response: BoltResponse, received: float) -> None:
+    run_id = request.context.get(RUN)
+    if run_id is None or response.status != 200:
+        return
+    try:
+        confirm(run_id, timedelta(seconds=time.monotonic() - received))
+    except BotError as error:
+        # It stays unconfirmed and so is never executed; the housekeeper tells people within seconds.
+        _log.error("run %s could not be confirmed: %s", run_id, error)

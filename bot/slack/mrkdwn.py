@@ -1,0 +1,50 @@
+"""Text for Slack: escaped, cut to a limit, laid out in columns. Source: Slack's "formatting text" page.
+
+Everything that did not come from our own source goes through `escape` before it lands in mrkdwn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bot import words
+from bot.model import Table
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]|\x1b\[[0-9;]*[A-Za-z]")
+
+
+def plain(text: str) -> str:
+    """Without control characters, terminal codes and overrides of the writing direction."""
+    return _CONTROL.sub("", text)
+
+
+def escape(text: str) -> str:
+    """Safe in mrkdwn: no mention, link or `<!channel>` can come out of it."""
+    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters, with a mark where something is missing."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def columns(table: Table, limit: int) -> str:
+    """The table as aligned text of at most `limit` characters; says how many rows did not fit."""
+    head = [words.label(name) for name in table.columns]
+    body = [[plain(words.value(n, v)) for n, v in zip(table.columns, row, strict=True)] for row in table.rows]
+    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+    lines = [_aligned(row, widths) for row in [head, *body]]
+    kept: list[str] = []
+    used = 0
+    for line in lines:
+        if used + len(line) + 1 > limit - 80:
+            kept.append(f"… {len(lines) - len(kept)} more rows; narrow it down, or ask in a shell.")
+            break
+        kept.append(line)
+        used += len(line) + 1
+    return "\n".join(kept)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

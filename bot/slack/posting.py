@@ -1,0 +1,170 @@
+"""One call to Slack for one message, and what its refusals mean. Decides nothing about when.
+
+Errors: the "errors" tables of chat.postMessage, chat.update and chat.postEphemeral in Slack's reference.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.webhook import WebhookClient
+
+from bot.slack.blocks import Rendered
+from bot.stores.outbox import Message
+
+_log = logging.getLogger(__name__)
+
+_EVENT = "shipkeeper_run"
+_UNREACHABLE = {
+    "channel_not_found",
+    "not_in_channel",
+    "user_not_in_channel",
+    "is_archived",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+    "restricted_action_thread_only_channel",
+    "restricted_action_non_threadable_channel",
+    "restricted_action_thread_locked",
+    "cannot_reply_to_message",
+    "messages_tab_disabled",
+    "team_not_found",
+}
+_GONE = {"message_not_found", "cant_update_message", "edit_window_closed"}
+_TOO_RICH = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "block_mismatch"}
+_PASSING = {
+    "fatal_error",
+    "internal_error",
+    "request_timeout",
+    "service_unavailable",
+    "team_added_to_org",
+    "update_failed",
+    "invalid_auth",
+    "not_authed",
+    "token_revoked",
+    "token_expired",
+    "account_inactive",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Slack's no: its code, and what follows from it."""
+
+    method: str
+    code: str
+    retry_after: float | None
+
+    @property
+    def is_unreachable(self) -> bool:
+        """The bot cannot speak there."""
+        return self.code in _UNREACHABLE
+
+    @property
+    def is_gone(self) -> bool:
+        """The message cannot be edited any more."""
+        return self.code in _GONE
+
+    @property
+    def is_lasting(self) -> bool:
+        """Asking again would get the same answer."""
+        return self.code not in _PASSING
+
+    def __str__(self) -> str:
+        return f"{self.method} said {self.code}"
+
+
+def refusal(error: SlackApiError) -> Refusal:
+    """What Slack refused, from the SDK's exception."""
+    response: Any = error.response
+    body = response.data if isinstance(response.data, dict) else {}
+    code = body.get("error") or ("internal_error" if response.status_code >= 500 else "unreadable_answer")
+    limited = response.status_code == 429 or code in ("ratelimited", "rate_limited")
+    after = response.headers.get("Retry-After") or response.headers.get("retry-after") or "1"
+    method = str(response.api_url).rsplit("/", 1)[-1]
+    return Refusal(method=method, code=code, retry_after=max(float(after), 1.0) if limited else None)
+
+
+class Sender:
+    """The calls. The client must not retry by itself: a repeated post would double the message."""
+
+    def __init__(self, client: WebClient) -> None:
+        self._client = client
+
+    def post(self, message: Message, rendered: Rendered) -> Any:
+        """A new message; its metadata names the run, so that it can be found if the answer is lost."""
+        metadata = {"event_type": _EVENT, "event_payload": {"run": message.run.id}}
+        quiet = {"unfurl_links": False, "unfurl_media": False, "metadata": metadata}
+        call = self._client.chat_postMessage
+        return self._rich_or_plain(
+            call, rendered, channel=message.channel, thread_ts=message.thread_ts, **quiet
+        )
+
+    def update(self, message: Message, rendered: Rendered) -> None:
+        """Edit it. May be repeated."""
+        call = self._client.chat_update
+        self._rich_or_plain(call, rendered, channel=message.channel, ts=message.ts)
+
+    def whisper(self, message: Message, rendered: Rendered) -> None:
+        """A message that only the asker sees, where they asked; in a direct message it is an ordinary one."""
+        place = message.run.invocation.place
+        if place is None or message.channel[0] in "DUW":
+            self.post(message, rendered)
+            return
+        try:
+            self._rich_or_plain(
+                self._client.chat_postEphemeral,
+                rendered,
+                channel=message.channel,
+                user=place.user,
+                thread_ts=message.thread_ts,
+            )
+        except SlackApiError as error:
+            if not (refusal(error).is_unreachable and place.response_url):
+                raise
+            self._respond(place.response_url, rendered, error)
+
+    def look_for(self, message: Message) -> tuple[str, str] | None:
+        """Channel and ts of the run's message, if Slack has it; None if not, or if we may not look."""
+        since = message.posting_since
+        oldest = f"{since.timestamp() - 60:.6f}" if since else None
+        where: dict[str, Any] = {"channel": message.channel, "oldest": oldest, "limit": 200}
+        try:
+            if message.thread_ts is not None:
+                answer = self._client.conversations_replies(
+                    ts=message.thread_ts, include_all_metadata=True, **where
+                )
+            else:
+                answer = self._client.conversations_history(include_all_metadata=True, **where)
+        except SlackApiError as error:
+            _log.warning(
+                "run %s: its message may be there twice, for we may not look: %s",
+                message.run.id,
+                refusal(error),
+            )
+            return None
+        for found in answer.get("messages") or ():
+            metadata = found.get("metadata") or {}
+            if (metadata.get("event_payload") or {}).get("run") == message.run.id:
+                return message.channel, found["ts"]
+        return None
+
+    def _rich_or_plain(self, call: Any, rendered: Rendered, **where: Any) -> Any:
+        given = {name: value for name, value in where.items() if value is not None}
+        try:
+            return call(text=rendered.text, blocks=rendered.blocks, **given)
+        except SlackApiError as error:
+            if refusal(error).code not in _TOO_RICH:
+                raise
+            _log.error("Slack refused our blocks, so it gets plain text: %s", error.response.data)
+            return call(text=rendered.text, blocks=[], **given)
+
+    def _respond(self, url: str, rendered: Rendered, refused: SlackApiError) -> None:
+        answer = WebhookClient(url, timeout=10).send(
+            text=rendered.text, blocks=rendered.blocks, response_type="ephemeral"
+        )
+        if answer.status_code != 200:
+            raise refused

@@ -1,0 +1,169 @@
+"""Reads a backup back: its tar, its list of entries, and the proof that the two and the manifest agree.
+
+Must not know engines; it changes nothing on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import zstandard
+
+from bot.entry import Entry, printable
+from bot.errors import ArchiveError, EngineError
+from bot.stores.archive.disk import CHUNK_BYTES, BackupFiles
+from bot.stores.archive.manifest import Content, Manifest
+from bot.tarstream import TarReader
+
+SHOWN_DIFFERENCES = 5
+
+Tick = Callable[[int], None]
+"""Called with the bytes done so far, once a chunk; may raise to end the work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backup:
+    """A backup in the archive: what its manifest says and where its files are."""
+
+    manifest: Manifest
+    files: BackupFiles
+
+    @property
+    def id(self) -> str:
+        """Time and run id: unique within its volume."""
+        return self.manifest.id
+
+    @property
+    def host(self) -> str:
+        """The host it was taken on."""
+        return self.manifest.host
+
+    @property
+    def volume(self) -> str:
+        """The volume it was taken of."""
+        return self.manifest.volume.name
+
+
+class _HashingFile:
+    """A file that remembers how much was read of it, and the hash of that."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._hash.update(data)
+        self.bytes += len(data)
+        return data
+
+    def rest(self) -> Content:
+        """What the whole file holds."""
+        while self.read(CHUNK_BYTES):
+            pass
+        return Content(bytes=self.bytes, sha256=self._hash.hexdigest())
+
+
+def _decompressor(source: _HashingFile) -> zstandard.ZstdDecompressionReader:
+    # Of the file it is given zstandard uses `read` alone, and `close` unless told otherwise.
+    file = cast(BinaryIO, source)
+    return zstandard.ZstdDecompressor().stream_reader(file, read_size=CHUNK_BYTES, closefd=False)
+
+
+def decompress(path: Path, sha256: str) -> Iterator[bytes]:
+    """What was compressed, in chunks; raises ArchiveError, at the end, for a file with another SHA-256."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            source = _HashingFile(file)
+            with _decompressor(source) as reader:
+                while chunk := reader.read(CHUNK_BYTES):
+                    yield chunk
+            found = source.rest()
+    except zstandard.ZstdError as error:
+        raise _damaged(path, f"it cannot be decompressed ({error})") from error
+    except OSError as error:
+        raise _damaged(path, f"it cannot be read ({error.strerror or error})") from error
+    if found.sha256 != sha256:
+        raise _damaged(path, f"its SHA-256 is {found.sha256} and should be {sha256}")
+
+
+def read_raw(path: Path, stored_sha256: str, raw: Content) -> Iterator[bytes]:
+    """The tar in chunks; raises ArchiveError, at the end, when stored or raw bytes are not those recorded."""
+    hashed, count = hashlib.sha256(), 0
+    for chunk in decompress(path, stored_sha256):
+        hashed.update(chunk)
+        count += len(chunk)
+        yield chunk
+    if (count, hashed.hexdigest()) != (raw.bytes, raw.sha256):
+        raise _damaged(
+            path, f"it holds {count} bytes of another content than the {raw.bytes} that were saved"
+        )
+
+
+def read_entries(backup: Backup) -> Iterator[Entry]:
+    """Every entry in the tar's order; raises ArchiveError, at the end at the latest, when damaged."""
+    path, count, rest = backup.files.entries, 0, b""
+    for chunk in decompress(path, backup.manifest.entries.sha256):
+        *lines, rest = (rest + chunk).split(b"\n")
+        count += len(lines)
+        try:
+            yield from map(Entry.from_line, lines)
+        except ValueError as error:
+            raise _damaged(path, "a line of it is no entry") from error
+    if rest or count != backup.manifest.entries.count:
+        raise _damaged(path, f"it lists {count} entries and should list {backup.manifest.entries.count}")
+
+
+def prove(backup: Backup, tick: Tick) -> None:
+    """Re-read and compare everything: stored bytes, raw bytes, tar structure, each entry against the list.
+
+    Raises ArchiveError with what differs, the first five of it.
+    """
+    recorded = read_entries(backup)
+    differences: list[str] = []
+
+    def compare(entry: Entry) -> None:
+        wanted = next(recorded, None)
+        if wanted != entry:
+            differences.append(_difference(wanted, entry))
+
+    reader = TarReader(compare)
+    done = 0
+    try:
+        for chunk in read_raw(backup.files.tar, backup.manifest.stored.sha256, backup.manifest.raw):
+            reader.feed(chunk)
+            done += len(chunk)
+            tick(done)
+            if len(differences) >= SHOWN_DIFFERENCES:
+                break
+        else:
+            reader.close()
+            # Read to its end, for only there the list's own hash is known.
+            for wanted in recorded:
+                if len(differences) < SHOWN_DIFFERENCES:
+                    differences.append(_difference(wanted, None))
+    except EngineError as error:
+        raise _damaged(backup.files.tar, "what it holds is not a whole tar of a volume") from error
+    if differences:
+        raise _damaged(backup.files.tar, "; ".join(differences[:SHOWN_DIFFERENCES]))
+
+
+def _difference(wanted: Entry | None, found: Entry | None) -> str:
+    if found is None or wanted is None:
+        present, where = (wanted, "tar") if found is None else (found, "list")
+        return f"“{printable(present.path if present else '')}” is not in the {where}"
+    if wanted.path != found.path:
+        return f"“{printable(found.path)}” stands where “{printable(wanted.path)}” should"
+    return f"“{printable(found.path)}” is not as listed"
+
+
+def _damaged(path: Path, what: str) -> ArchiveError:
+    return ArchiveError(
+        f"{path.name} is damaged: {what}. Nothing was changed. Do not rely on this backup; "
+        f"take a new one, and look after the disk under {path.parent}."
+    )

@@ -1,0 +1,50 @@
+"""Nouns of the road to JSON and back, for columns that hold one. Knows no table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from bot.model import Button, Plan, Progress, Reply, Status, Table
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """A plan as plain JSON values."""
+    return asdict(plan)
+
+
+def plan_from_json(value: dict[str, Any] | None) -> Plan | None:
+    """The plan that `plan_to_json` wrote; None stays None."""
+    if value is None:
+        return None
+    return Plan(text=value["text"], targets=tuple(value["targets"]), steps=tuple(value["steps"]))
+
+
+def progress_to_json(progress: Progress) -> dict[str, Any]:
+    """Progress as plain JSON values."""
+    return asdict(progress)
+
+
+def progress_from_json(value: dict[str, Any] | None) -> Progress | None:
+    """The progress that `progress_to_json` wrote; None stays None."""
+    return None if value is None else Progress(**value)
+
+
+def reply_to_json(reply: Reply) -> dict[str, Any]:
+    """A reply as plain JSON values."""
+    return {**asdict(reply), "facts": dict(reply.facts), "status": reply.status.value}
+
+
+def reply_from_json(value: dict[str, Any] | None) -> Reply | None:
+    """The reply that `reply_to_json` wrote; None stays None."""
+    if value is None:
+        return None
+    table = value["table"]
+    return Reply(
+        text=value["text"],
+        facts=value["facts"],
+        table=table
+        and Table(columns=tuple(table["columns"]), rows=tuple(tuple(row) for row in table["rows"])),
+        buttons=tuple(Button(**button) for button in value["buttons"]),
+        status=Status(value["status"]),
+    )

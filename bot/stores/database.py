@@ -1,0 +1,180 @@
+"""The one door to the database, and the only module that knows which database it is.
+
+Everything that SQLite and PostgreSQL do differently is here: locking, pragmas, append-only triggers.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command as alembic
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from bot.errors import StoreError
+
+_log = logging.getLogger(__name__)
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_AFTER_COMMIT = "after_commit"
+_AS_WRITER = {"writes": True}
+_WRITE_LOCK_KEY = 0x5348_4950  # "SHIP": PostgreSQL's advisory locks take a number
+
+
+Transaction = Connection
+"""An open transaction, for rooms that only hand one on."""
+
+
+class Database:
+    """A database by URL: `sqlite:///path` (default) or `postgresql+psycopg://…`.
+
+    `write()` is one transaction that no other writer overlaps; `read()` sees one moment. Both raise
+    StoreError when the database fails. Unique-key violations pass through as SQLAlchemy's IntegrityError.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite")
+        # Waiting in line here is fair and instant; SQLite's own busy handler sleeps and may starve a thread.
+        self._writing = threading.RLock()
+        self._engine = create_engine(url, **_engine_options(self.is_sqlite))
+        if self.is_sqlite:
+            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits on leaving, and rolls back on any error."""
+        with self._writing, _as_store_error(), self._engine.connect() as connection:
+            writer = connection.execution_options(**_AS_WRITER)
+            writer.info.pop(_AFTER_COMMIT, None)  # left by a transaction of this connection that failed
+            with writer.begin():
+                yield writer
+            for call in writer.info.pop(_AFTER_COMMIT, ()):
+                call()
+
+    def after_commit(self, connection: Connection, call: Callable[[], None]) -> None:
+        """Call it once this transaction has committed; never, if it does not."""
+        connection.info.setdefault(_AFTER_COMMIT, []).append(call)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A look that changes nothing."""
+        with _as_store_error(), self._engine.connect() as connection:
+            yield connection
+
+    def serialise(self, connection: Connection) -> None:
+        """Let no other process do what must happen in line (audit chain, migrations) in this transaction.
+
+        SQLite has one writer anyway; PostgreSQL takes a transaction-wide advisory lock.
+        """
+        if not self.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK_KEY})
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest revision; refuses a database from a newer program."""
+        script = ScriptDirectory(str(_MIGRATIONS))
+        with self.write() as connection:
+            self.serialise(connection)
+            now = MigrationContext.configure(connection).get_current_revision()
+            if now == script.get_current_head():
+                return
+            if now is not None and now not in {revision.revision for revision in script.walk_revisions()}:
+                raise StoreError(
+                    f"The database was made by a newer shipkeeper (schema {now}). Nothing was changed. "
+                    "Install that version, or give another SHIPKEEPER_DATABASE_URL."
+                )
+            config = Config()
+            config.set_main_option("script_location", str(_MIGRATIONS))
+            config.attributes["connection"] = connection
+            alembic.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Give back all connections. May be called twice."""
+        self._engine.dispose()
+
+
+class SoleHolder:
+    """The right to be the one process that executes runs of a PostgreSQL database.
+
+    It is a session's advisory lock: the server frees it when the process, or its connection, dies.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._engine: Engine = database._engine
+        self._connection: Connection | None = None
+
+    def take(self) -> bool:
+        """Try; False when another process has it."""
+        with _as_store_error():
+            connection = self._engine.connect()
+            got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _WRITE_LOCK_KEY + 1})
+            if got.scalar_one():
+                connection.commit()
+                self._connection = connection
+                return True
+            connection.close()
+            return False
+
+    def free(self) -> None:
+        """Give it back. May be called twice."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+
+def _engine_options(is_sqlite: bool) -> dict[str, Any]:
+    if is_sqlite:
+        return {"connect_args": {"timeout": 10, "check_same_thread": False}}
+    return {"pool_pre_ping": True, "pool_size": 10, "isolation_level": "READ COMMITTED"}
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves; pysqlite would say it too late
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _as_store_error() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if error.__class__.__name__ == "IntegrityError":
+            raise
+        _log.error("database: %s", error)
+        raise StoreError(
+            f"The database does not answer as it should ({type(error.orig).__name__}). Nothing was changed "
+            "by this step. Look at the log, and at the disk that holds it."
+        ) from error
+    except SQLAlchemyError as error:
+        _log.error("database: %s", error)
+        raise StoreError("The database cannot be used; the log says why. Nothing was changed.") from error
+
+
+def append_only(table: str, dialect: str) -> tuple[str, ...]:
+    """The statements that make a table refuse every UPDATE and DELETE, for migrations."""
+    if dialect == "sqlite":
+        return tuple(
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} only grows'); END"
+            for verb in ("UPDATE", "DELETE")
+        )
+    return (
+        f"CREATE FUNCTION {table}_only_grows() RETURNS trigger AS $$ "
+        f"BEGIN RAISE EXCEPTION '{table} only grows'; END $$ LANGUAGE plpgsql",
+        f"CREATE TRIGGER {table}_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_only_grows()",
+    )

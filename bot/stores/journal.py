@@ -1,0 +1,88 @@
+"""The undo journal: how to take back what a run is about to do, written down before it is done.
+
+It outlives the process, so that the next one can wake what the last one put to sleep. It only remembers;
+carrying an entry out is somebody else's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+
+from bot.errors import LostHold
+from bot.model import Status
+from bot.stores.database import Database
+from bot.stores.schema import journal, runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One thing to take back: a verb of the undo registry and its arguments."""
+
+    id: int
+    run_id: str
+    host: str
+    verb: str
+    arguments: Mapping[str, str]
+    error: str | None = None
+
+
+class Journal:
+    """Writes entries durably and strikes them off."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def write(self, entry: Entry, *, epoch: int, at: datetime) -> Entry:
+        """Commit the entry; raises LostHold when the run is no longer this holder's. `id` is given here."""
+        with self._database.write() as connection:
+            held = select(runs.c.id).where(
+                runs.c.id == entry.run_id, runs.c.epoch == epoch, runs.c.status == Status.RUNNING.value
+            )
+            if connection.execute(held).one_or_none() is None:
+                raise LostHold(entry.run_id)
+            made = connection.execute(
+                insert(journal)
+                .values(
+                    run_id=entry.run_id,
+                    host=entry.host,
+                    verb=entry.verb,
+                    arguments=dict(entry.arguments),
+                    written_at=at,
+                )
+                .returning(journal.c.id)
+            ).scalar_one()
+        return Entry(
+            id=made, run_id=entry.run_id, host=entry.host, verb=entry.verb, arguments=entry.arguments
+        )
+
+    def settle(self, entry_id: int, *, at: datetime) -> None:
+        """Strike it off: it was carried out, or what was done is to stay."""
+        with self._database.write() as connection:
+            connection.execute(update(journal).where(journal.c.id == entry_id).values(settled_at=at))
+
+    def note_failure(self, entry_id: int, error: str) -> None:
+        """Remember why carrying it out failed; the entry stays open."""
+        with self._database.write() as connection:
+            connection.execute(update(journal).where(journal.c.id == entry_id).values(error=error))
+
+    def open_entries(self, run_id: str | None = None) -> tuple[Entry, ...]:
+        """What is still to be taken back, newest first: the order in which to do so."""
+        query = select(journal).where(journal.c.settled_at.is_(None)).order_by(journal.c.id.desc())
+        if run_id is not None:
+            query = query.where(journal.c.run_id == run_id)
+        with self._database.read() as connection:
+            return tuple(
+                Entry(
+                    id=row.id,
+                    run_id=row.run_id,
+                    host=row.host,
+                    verb=row.verb,
+                    arguments=row.arguments,
+                    error=row.error,
+                )
+                for row in connection.execute(query)
+            )

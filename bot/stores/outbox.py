@@ -1,0 +1,170 @@
+"""What people must still be told: one message a run, and its buttons. Knows nothing of Slack's own API.
+
+A message is behind when the run's revision is newer than the one that was sent. Sending is somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, case, literal, or_, select, update
+
+from bot.errors import Conflict, NotFound
+from bot.stores.database import Database
+from bot.stores.runs import Lane, Run, run_of
+from bot.stores.schema import buttons, messages, runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredButton:
+    """A button as people may press it: its token stands for the command line, once."""
+
+    token: str
+    run_id: str
+    label: str
+    line: str
+    danger: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """The one message of a run: where it stands or is to stand, and what it must say now.
+
+    `posting_since` is set when a post was begun whose answer never came: it may, or may not, be there.
+    """
+
+    run: Run
+    channel: str
+    thread_ts: str | None
+    ts: str | None
+    posting_since: datetime | None
+    attempts: int
+    buttons: tuple[StoredButton, ...]
+
+
+class Outbox:
+    """Which messages are behind, and what became of sending them."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def behind(self, limit: int) -> tuple[Message, ...]:
+        """Messages to send now, results before progress, oldest first; nothing that is still being decided."""
+        query = (
+            select(runs, messages)
+            .join(messages, messages.c.run_id == runs.c.id)
+            .where(messages.c.closed.is_(False), messages.c.sent_revision < runs.c.revision)
+            .where(or_(messages.c.not_before.is_(None), messages.c.not_before <= self._clock()))
+            .where(or_(runs.c.lane == Lane.WORK.value, runs.c.ended_at.is_not(None)))
+            .order_by(case((runs.c.ended_at.is_(None), 1), else_=0), runs.c.created_at)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+            offered: dict[str, list[StoredButton]] = {row["id"]: [] for row in rows}
+            unused = (
+                select(buttons)
+                .where(buttons.c.run_id.in_(list(offered)), buttons.c.used_at.is_(None))
+                .order_by(buttons.c.position)
+            )
+            for row in connection.execute(unused):
+                offered[row.run_id].append(
+                    StoredButton(
+                        token=row.token, run_id=row.run_id, label=row.label, line=row.line, danger=row.danger
+                    )
+                )
+        return tuple(
+            Message(
+                run=run_of(row),
+                channel=row["posted_channel"] or row["channel"],
+                thread_ts=row["thread_ts"] if row["posted_channel"] in (None, row["channel"]) else None,
+                ts=row["ts"],
+                posting_since=row["posting_since"],
+                attempts=row["attempts"],
+                buttons=tuple(offered[row["id"]]),
+            )
+            for row in rows
+        )
+
+    def begin_post(self, run_id: str) -> None:
+        """A new message is about to be posted; if no answer comes, this says from when to look for it."""
+        self._set(run_id, posting_since=self._clock())
+
+    def not_posted(self, run_id: str) -> None:
+        """Slack answered that it did not take the message."""
+        self._set(run_id, posting_since=None)
+
+    def posted(self, run_id: str, channel: str, ts: str) -> None:
+        """The message is there, and can be edited from now on."""
+        self._set(run_id, posted_channel=channel, ts=ts, posting_since=None)
+
+    def sent(self, run: Run, not_before: datetime | None = None) -> None:
+        """People see the run as it was at this revision; nothing further before that time."""
+        newest = select(runs.c.revision).where(runs.c.id == run.id).scalar_subquery()
+        self._set(
+            run.id,
+            sent_revision=run.revision,
+            attempts=0,
+            error=None,
+            not_before=not_before,
+            closed=and_(literal(run.status.is_ending), newest == run.revision),
+        )
+
+    def later(self, run_id: str, wait: timedelta, error: str | None = None) -> None:
+        """It could not be sent now; try again after that time."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(messages)
+                .where(messages.c.run_id == run_id)
+                .values(
+                    not_before=self._clock() + wait,
+                    attempts=messages.c.attempts + (0 if error is None else 1),
+                    error=error,
+                )
+            )
+
+    def redirect(self, run_id: str, channel: str) -> None:
+        """It cannot be said where it was asked: say it there instead, from now on."""
+        self._set(run_id, posted_channel=channel, ts=None, posting_since=None)
+
+    def repost(self, run_id: str) -> None:
+        """The message is gone, or can no longer be edited: the next one is new."""
+        self._set(run_id, ts=None, posting_since=None)
+
+    def give_up(self, run_id: str, error: str) -> None:
+        """It can never be sent; the record keeps why."""
+        self._set(run_id, closed=True, error=error)
+
+    def button(self, token: str) -> StoredButton:
+        """What a pressed button stands for; raises NotFound for one that never was."""
+        with self._database.read() as connection:
+            row = connection.execute(select(buttons).where(buttons.c.token == token)).one_or_none()
+        if row is None:
+            raise NotFound("That button is not one of mine any more. Nothing was changed. Type the command.")
+        return StoredButton(
+            token=row.token, run_id=row.run_id, label=row.label, line=row.line, danger=row.danger
+        )
+
+    def use_button(self, token: str, *, by: str, run_id: str) -> None:
+        """Consume it by compare-and-set; raises Conflict when it was used, or its time is over."""
+        with self._database.write() as connection:
+            done = connection.execute(
+                update(buttons)
+                .where(buttons.c.token == token, buttons.c.used_at.is_(None))
+                .values(used_at=self._clock(), used_by=by, used_run=run_id)
+            )
+            row = connection.execute(select(buttons).where(buttons.c.token == token)).one()
+            if done.rowcount != 1 and row.used_run != run_id:
+                why = f"was pressed already, by run {row.used_run}" if row.used_run else "came too late"
+                raise Conflict(f"The button {row.label} {why}. This press changed nothing.")
+            connection.execute(
+                update(runs).where(runs.c.id == row.run_id).values(revision=runs.c.revision + 1)
+            )
+            connection.execute(update(messages).where(messages.c.run_id == row.run_id).values(closed=False))
+
+    def _set(self, run_id: str, **values: object) -> None:
+        with self._database.write() as connection:
+            connection.execute(update(messages).where(messages.c.run_id == run_id).values(**values))

@@ -1,0 +1,151 @@
+"""The tables, as SQLAlchemy sees them. Migrations make them; this file must agree with the newest one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, kept in UTC: SQLite forgets time zones, so they are taken off here and put back."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Refuse a time without a zone; hand on UTC without one."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a time zone was about to be stored")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Say again that it is UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("key", String(255), unique=True),
+    Column("origin", String(16), nullable=False),
+    Column("actor_id", String(255), nullable=False),
+    Column("actor_name", String(255), nullable=False),
+    Column("line", Text, nullable=False),
+    Column("command", String(64)),
+    Column("token", String(64)),
+    Column("host", String(64), nullable=False),
+    Column("lane", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("epoch", Integer, nullable=False, default=0),
+    Column("owner", String(255)),
+    Column("released_at", UtcTime),
+    Column("not_before", UtcTime),
+    Column("cancel_requested_by", String(255)),
+    Column("plan", JSON(none_as_null=True)),
+    Column("progress", JSON(none_as_null=True)),
+    Column("reply", JSON(none_as_null=True)),
+    Column("revision", Integer, nullable=False, default=0),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Index("runs_by_status", "status", "lane", "created_at"),
+)
+
+run_targets = Table(
+    "run_targets",
+    metadata,
+    Column("host", String(64), primary_key=True),
+    Column("target", String(255), primary_key=True),
+    Column("run_id", String(8), ForeignKey("runs.id"), nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Index("run_targets_by_run", "run_id"),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(8), ForeignKey("runs.id"), nullable=False),
+    Column("host", String(64), nullable=False),
+    Column("verb", String(64), nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("written_at", UtcTime, nullable=False),
+    Column("settled_at", UtcTime),
+    Column("error", Text),
+    Index("journal_by_run", "run_id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("run_id", String(8), ForeignKey("runs.id"), primary_key=True),
+    Column("channel", String(64), nullable=False),
+    Column("user", String(64), nullable=False),
+    Column("thread_ts", String(64)),
+    Column("response_url", Text),
+    Column("posted_channel", String(64)),
+    Column("ts", String(64)),
+    Column("posting_since", UtcTime),
+    Column("sent_revision", Integer, nullable=False, default=-1),
+    Column("not_before", UtcTime),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("closed", Boolean, nullable=False, default=False),
+    Column("error", Text),
+    Index("messages_open", "closed", "not_before"),
+)
+
+buttons = Table(
+    "buttons",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("run_id", String(8), ForeignKey("runs.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("label", String(75), nullable=False),
+    Column("line", Text, nullable=False),
+    Column("danger", Boolean, nullable=False, default=False),
+    Column("used_at", UtcTime),
+    Column("used_by", String(255)),
+    Column("used_run", String(8)),
+    Index("buttons_by_run", "run_id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("run_id", String(8), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("actor_id", String(255), nullable=False),
+    Column("actor_name", String(255), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("channel", String(64)),
+    Column("command", String(64)),
+    Column("line", Text, nullable=False),
+    Column("host", String(64), nullable=False),
+    Column("targets", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("audit_by_run", "run_id"),
+)

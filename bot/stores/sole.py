@@ -1,0 +1,72 @@
+"""The right to be the one process that executes runs. The kernel frees it when the process dies.
+
+A file lock on the state directory serves SQLite; a PostgreSQL database is guarded by a lock of its own too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.errors import StoreError
+from bot.stores.database import Database, SoleHolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class HolderProcess:
+    """Who executes runs now: its process id and what it is (`serve`, or a command line)."""
+
+    pid: int
+    role: str
+
+
+class Sole:
+    """Take it with `take`, give it back with `free` or by dying."""
+
+    def __init__(self, state: Path, database: Database) -> None:
+        self._path = state / "shipkeeper.lock"
+        self._database = database
+        self._server_side = None if database.is_sqlite else SoleHolder(database)
+        self._file: int | None = None
+
+    def take(self, role: str) -> bool:
+        """Try; False when another living process has it. Raises StoreError when it cannot be tried."""
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"The state directory {self._path.parent} cannot be written ({error.strerror}). Nothing was "
+                "changed. Give this user the directory, or name another one with SHIPKEEPER_STATE."
+            ) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        if self._server_side is not None and not self._server_side.take():
+            os.close(file)
+            return False
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps({"pid": os.getpid(), "role": role}).encode(), 0)
+        self._file = file
+        return True
+
+    def holder(self) -> HolderProcess | None:
+        """Who wrote itself into the lock file last; meaningful only while `take` fails."""
+        try:
+            words = json.loads(self._path.read_bytes())
+            return HolderProcess(pid=words["pid"], role=words["role"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def free(self) -> None:
+        """Give it back. May be called twice."""
+        if self._file is not None:
+            os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = None
+        if self._server_side is not None:
+            self._server_side.free()

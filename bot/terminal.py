@@ -1,0 +1,61 @@
+"""An outcome for a shell: text with a table for people, JSON for programs. Decides nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bot import words
+from bot.model import Outcome, Status
+
+EXIT_CODES = {
+    Status.SUCCEEDED: 0,
+    Status.PARTIAL: 4,
+    Status.DENIED: 3,
+    Status.REJECTED: 2,
+}
+"""What a shell gets; every other ending is 1."""
+
+
+def exit_code(status: Status) -> int:
+    """The exit code that stands for the ending."""
+    return EXIT_CODES.get(status, 1)
+
+
+def as_json(outcome: Outcome) -> str:
+    """The outcome as one JSON object; facts keep their names, times are ISO 8601 in UTC, sizes bytes."""
+    table = outcome.reply.table
+    words_of_it: dict[str, Any] = {
+        "run_id": outcome.run_id,
+        "command": outcome.command,
+        "status": outcome.status.value,
+        "text": outcome.reply.text,
+        "facts": dict(outcome.reply.facts),
+        "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows] if table else [],
+        "started_at": outcome.started_at.isoformat() if outcome.started_at else None,
+        "ended_at": outcome.ended_at.isoformat(),
+        "took_seconds": outcome.took.total_seconds(),
+    }
+    return json.dumps(words_of_it, ensure_ascii=False, indent=2)
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    """Print it for a person. Names and texts from outside are never read as markup."""
+    mark = words.MARKS[outcome.status]
+    console.print(Text(f"{mark} {outcome.reply.text}"), soft_wrap=True)
+    for name, raw in outcome.reply.facts.items():
+        console.print(Text(f"   {words.label(name) + ':':<14} {words.value(name, raw)}"), soft_wrap=True)
+    if outcome.reply.table is not None:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in outcome.reply.table.columns:
+            table.add_column(words.label(column), overflow="fold")
+        for row in outcome.reply.table.rows:
+            cells = zip(outcome.reply.table.columns, row, strict=True)
+            table.add_row(*(Text(words.value(column, raw)) for column, raw in cells))
+        console.print(table)
+    took = words.duration(outcome.took.total_seconds())
+    console.print(Text(f"   run {outcome.run_id} {outcome.status.value}, {took}", style="dim"))

@@ -1,0 +1,56 @@
+"""Plays the undo journal back. Knows the verbs' names only; what they do is wired in at start.
+
+An entry whose verb is unknown stays open and is reported: an older program's work is never skipped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from bot.errors import BotError, EngineError
+from bot.stores.journal import Entry, Journal
+
+_log = logging.getLogger(__name__)
+Undo = Callable[[str, Mapping[str, str]], None]
+"""Takes the host and the entry's arguments; may be called twice; raises BotError when it fails."""
+
+
+class Undoer:
+    """Carries entries out and strikes them off."""
+
+    def __init__(self, journal: Journal, registry: Mapping[str, Undo], clock: Callable[[], datetime]) -> None:
+        self._journal = journal
+        self._registry = registry
+        self._clock = clock
+
+    def carry_out(self, entry: Entry) -> None:
+        """Take it back now; raises BotError when that fails, and the entry stays open."""
+        undo = self._registry.get(entry.verb)
+        if undo is None:
+            message = f"This version of shipkeeper does not know how to take back “{entry.verb}”."
+            self._journal.note_failure(entry.id, message)
+            raise EngineError(message)
+        try:
+            undo(entry.host, entry.arguments)
+        except BotError as error:
+            _log.error("run %s: cannot take back %s %s: %s", entry.run_id, entry.verb, entry.arguments, error)
+            self._journal.note_failure(entry.id, str(error))
+            raise
+        self._journal.settle(entry.id, at=self._clock())
+
+    def play_back(self, run_id: str) -> tuple[str, ...]:
+        """Take back everything the run has open, newest first; returns what could not be, a sentence each."""
+        problems = []
+        for entry in self._journal.open_entries(run_id):
+            try:
+                self.carry_out(entry)
+            except BotError as error:
+                problems.append(f"{_in_words(entry)}: {error}")
+        return tuple(problems)
+
+
+def _in_words(entry: Entry) -> str:
+    name = entry.arguments.get("name") or entry.arguments.get("volume") or ""
+    return f"{entry.verb.replace('_', ' ')} {name}".strip()

@@ -1,0 +1,65 @@
+"""Values in words, the same for every face: sizes, times, durations, names of columns."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.model import Status, Value
+
+MARKS = {
+    Status.QUEUED: "⏳",
+    Status.RUNNING: "▶️",
+    Status.SUCCEEDED: "✅",
+    Status.PARTIAL: "⚠️",
+    Status.FAILED: "❌",
+    Status.DENIED: "⛔",
+    Status.REJECTED: "↩️",
+    Status.CANCELLED: "🚫",
+    Status.EXPIRED: "⌛",
+    Status.INTERRUPTED: "⚡",
+    Status.MISSED: "🕳️",
+}
+"""One mark a status. The tick means success and nothing else."""
+
+
+def size(count: float) -> str:
+    """Bytes in the largest unit that leaves a number of one or more: `2.4 MB`, decimal units."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def value(name: str, raw: Value) -> str:
+    """A fact or a cell as people read it; the name's ending tells what it is."""
+    if raw is None or raw == "":
+        return "–"
+    if name.endswith("_bytes") and isinstance(raw, int):
+        return size(raw)
+    if name.endswith("_seconds") and isinstance(raw, int | float):
+        return duration(raw)
+    if (name.endswith("_at") or name == "at") and isinstance(raw, str):
+        return f"{datetime.fromisoformat(raw):%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(raw, bool):
+        return "yes" if raw else "no"
+    return str(raw)
+
+
+def label(name: str) -> str:
+    """A fact's or a column's name as a heading: `stored_bytes` is `Stored`."""
+    for ending in ("_bytes", "_seconds", "_at"):
+        name = name.removesuffix(ending)
+    return name.replace("_", " ").capitalize()

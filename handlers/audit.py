@@ -1,0 +1,63 @@
+"""`audit`: what happened, who did it, and whether the record is whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.command import Command, arg
+from bot.context import RunContext
+from bot.errors import StoreError
+from bot.kinds import Count, RunId, VolumeName
+from bot.model import Reply, Right, Table
+from bot.services import Services
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `audit` takes."""
+
+    volume: VolumeName | None = arg("only what touched this volume", default=None)
+    run: RunId | None = arg("only this run", default=None)
+    limit: Count = arg("how many lines at most", default=Count("20"))
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  # noqa: ARG001
+    chain = services.audit.check_chain()
+    if chain.broken_at is not None:
+        raise StoreError(
+            f"The audit log was changed behind our back: line {chain.broken_at} does not fit its seal. Keep "
+            "the database as it is and compare it with a copy from before."
+        )
+    lines = services.audit.lines(
+        limit=int(arguments.limit),
+        target=f"volume:{arguments.volume}" if arguments.volume else None,
+        run_id=arguments.run,
+    )
+    rows = tuple(
+        (
+            line.seq,
+            line.event.at.isoformat(),
+            line.event.kind,
+            line.event.line,
+            line.event.actor.name,
+            line.event.origin.value,
+            line.event.run_id,
+        )
+        for line in lines
+    )
+    columns = ("line", "at", "event", "command", "by", "origin", "run")
+    return Reply(
+        text=f"{len(rows)} lines are shown; all {chain.lines} lines of the log fit their seals.",
+        table=Table(columns=columns, rows=rows) if rows else None,
+    )
+
+
+COMMAND = Command(
+    name="audit",
+    summary="Show who did what, and check that the record is whole",
+    right=Right.VIEW,
+    arguments=Arguments,
+    run=_run,
+    examples=("audit", "audit --volume pgdata", "audit --run 7f3a2c1b"),
+    slash=True,
+)

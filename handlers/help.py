@@ -1,0 +1,63 @@
+"""`help [COMMAND]`: the commands that the asker may use, or one of them in full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.command import Command, arg, find, parameters
+from bot.context import RunContext
+from bot.kinds import CommandName
+from bot.model import Reply, Right, Table
+from bot.permissions import Request
+from bot.services import Services
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `help` takes."""
+
+    command: CommandName | None = arg("explain this command", default=None, positional=True)
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    if arguments.command is not None:
+        return _one(find(services.commands, [arguments.command]))
+    rows = tuple(
+        (command.usage, command.summary)
+        for command in services.commands.values()
+        if services.policy.allows(_request(command, run))
+    )
+    return Reply(
+        text="What you may use here. `help COMMAND` says more about one.",
+        table=Table(columns=("usage", "does"), rows=rows),
+    )
+
+
+def _one(command: Command) -> Reply:
+    rows = tuple((parameter.usage.strip("[]"), parameter.help) for parameter in parameters(command))
+    examples = ", ".join(f"`{example}`" for example in command.examples)
+    return Reply(
+        text=f"{command.summary}. Usage: `{command.usage}`."
+        + (f" Examples: {examples}." if examples else ""),
+        table=Table(columns=("argument", "means"), rows=rows) if rows else None,
+    )
+
+
+def _request(command: Command, run: RunContext) -> Request:
+    place = run.invocation.place
+    return Request(
+        actor=run.actor,
+        origin=run.invocation.origin,
+        channel=place.channel if place else None,
+        command=command,
+    )
+
+
+COMMAND = Command(
+    name="help",
+    summary="Show the commands you may use",
+    right=Right.NONE,
+    arguments=Arguments,
+    run=_run,
+    examples=("help", "help backup"),
+)

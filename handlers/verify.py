@@ -1,0 +1,60 @@
+"""`verify BACKUP`: read a stored backup again, and prove that it is still what was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.command import Command, arg
+from bot.context import RunContext
+from bot.kinds import BackupReference
+from bot.model import Button, Plan, Reply, Right
+from bot.operations.verify import verify
+from bot.services import Services
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `verify` takes."""
+
+    backup: BackupReference = arg("the backup to read again")
+    wait: bool = arg("queue behind whoever holds the volume", default=False)
+
+
+def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
+    return (f"volume:{services.archive.find(arguments.backup).volume}",)
+
+
+def _plan(arguments: Arguments, services: Services) -> Plan:
+    backup = services.archive.find(arguments.backup)
+    return Plan(
+        text=f"Read backup {backup.manifest.run_id} of volume {backup.volume} again and compare every entry.",
+        targets=_targets(arguments, services),
+    )
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    proven = verify(services.archive, run, services.archive.find(arguments.backup))
+    return Reply(
+        text=f"Backup {proven.backup.manifest.run_id} of volume {proven.backup.volume} is whole: every stored "
+        "byte and every entry is as its manifest says.",
+        facts={
+            "backup": proven.backup.id,
+            "volume": proven.backup.volume,
+            "entries": proven.entries,
+            "raw_bytes": proven.raw_bytes,
+            "stored_bytes": proven.stored_bytes,
+        },
+        buttons=(Button(label="Restore a copy", line=f"restore {proven.backup.manifest.run_id}"),),
+    )
+
+
+COMMAND = Command(
+    name="verify",
+    summary="Read a stored backup again and prove that it is whole",
+    right=Right.OPERATE,
+    arguments=Arguments,
+    targets=_targets,
+    plan=_plan,
+    run=_run,
+    examples=("verify 7f3a2c1b",),
+)

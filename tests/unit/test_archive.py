@@ -1,0 +1,485 @@
+"""The archive on disk: nothing is a backup before its manifest; a backup is proven or called damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from bot.entry import Entry
+from bot.errors import ArchiveError, Conflict, NotFound
+from bot.model import Actor
+from bot.stores.archive import (
+    Archive,
+    Backup,
+    Draft,
+    EngineFacts,
+    Manifest,
+    QuiesceFacts,
+    Sealed,
+    VolumeFacts,
+)
+from bot.tarstream import TarReader
+
+START = datetime(2026, 11, 3, 4, 5, 6, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def archive(tmp_path: Path, clock: Clock) -> Archive:
+    return Archive(tmp_path / "archive", clock)
+
+
+@pytest.fixture(scope="module")
+def tar() -> bytes:
+    """A small volume's tar made by GNU tar."""
+    script = (
+        "cd $(mktemp -d) && mkdir -p volume/d && printf hi > volume/d/f && ln -s d volume/s && tar -c volume"
+    )
+    return subprocess.run(["sh", "-c", script], capture_output=True, check=True).stdout
+
+
+def manifest_of(sealed: Sealed, **changes: object) -> Manifest:
+    manifest = Manifest(
+        id=sealed.id, host=sealed.host, run_id=sealed.run_id,
+        engine=EngineFacts(name="Docker", version="28.5.2", api_version="1.51"),
+        volume=VolumeFacts(name=sealed.volume, driver="local", labels={"a": "b"}, options={}),
+        actor=Actor(id="U1", name="Ada"),
+        quiesce=QuiesceFacts(mode="none"),
+        started_at=sealed.started_at, ended_at=sealed.ended_at,
+        raw=sealed.raw, stored=sealed.stored, entries=sealed.entries,
+    )  # fmt: skip
+    return replace(manifest, **changes)  # type: ignore[arg-type]
+
+
+def fill(draft: Draft, tar: bytes) -> None:
+    reader = TarReader(draft.entry)
+    reader.feed(tar)
+    reader.close()
+    draft.write(tar)
+
+
+def back_up(archive: Archive, tar: bytes, volume: str = "pgdata", run_id: str = "r1") -> Backup:
+    with archive.begin("local", volume, run_id) as draft:
+        fill(draft, tar)
+        return draft.publish(manifest_of(draft.seal()))
+
+
+def pour(draft: Draft) -> None:
+    """Write two mebibytes that do not compress."""
+    for _ in range(4):
+        draft.write(os.urandom(1 << 19))
+
+
+def files_below(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def over(_: str) -> bool:
+    return True
+
+
+def ignore(_: int) -> None:
+    pass
+
+
+def test_a_backup_is_three_files_for_their_owner_alone(archive: Archive, tar: bytes) -> None:
+    """The layout is the documented one; files are 0600 and directories 0700."""
+    backup = back_up(archive, tar)
+    assert backup.id == "20261103T040506Z-r1"
+    assert files_below(archive.root) == [
+        f"local/pgdata/{backup.id}{end}" for end in (".entries.jsonl.zst", ".manifest.json", ".tar.zst")
+    ]
+    for path in archive.root.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+
+
+def test_the_manifest_says_what_the_files_are(archive: Archive, tar: bytes) -> None:
+    """Hashes and sizes in the JSON are those of the files, keys come in a fixed order, format first."""
+    backup = back_up(archive, tar)
+    found = json.loads(backup.files.manifest.read_text())
+    stored, entries = backup.files.tar.read_bytes(), backup.files.entries.read_bytes()
+    assert list(found)[:4] == ["format", "id", "host", "engine"]
+    assert found["format"] == 1
+    assert found["stored"] == {
+        "bytes": len(stored), "sha256": hashlib.sha256(stored).hexdigest(), "file": backup.files.tar.name,
+    }  # fmt: skip
+    assert found["raw"] == {"bytes": len(tar), "sha256": hashlib.sha256(tar).hexdigest()}
+    assert found["entries"]["sha256"] == hashlib.sha256(entries).hexdigest()
+    assert found["entries"]["count"] == 4
+    assert found["outcome"] == "ok"
+    assert found["proof"] == ["end-of-archive", "entries-hashed", "stored-read-back"]
+
+
+def test_what_was_saved_is_read_again(archive: Archive, tar: bytes) -> None:
+    """Another archive over the same directory finds the backup, its bytes and its entries."""
+    saved = back_up(archive, tar)
+    (backup,) = Archive(archive.root, Clock()).backups()
+    assert backup == saved
+    assert b"".join(archive.open(backup)) == tar
+    found: list[Entry] = []
+    TarReader(found.append).feed(tar)
+    assert list(archive.entries(backup)) == found
+    archive.prove(backup, ignore)
+
+
+@pytest.mark.parametrize("stage", ["begun", "written", "sealed"])
+def test_without_a_manifest_there_is_no_backup(archive: Archive, tar: bytes, stage: str) -> None:
+    """A draft that was left at any stage is not listed, and the sweep removes it."""
+    with archive.begin("local", "pgdata", "r1") as draft:
+        if stage != "begun":
+            fill(draft, tar)
+        if stage == "sealed":
+            draft.seal()
+    assert files_below(archive.root)
+    assert not archive.backups()
+    assert not archive.damaged()
+    assert archive.sweep(lambda run_id: run_id != "r1") == ()
+    assert {path.suffix for path in archive.sweep(over)} == {".part"}
+    assert files_below(archive.root) == []
+
+
+def test_files_renamed_but_without_manifest_are_leftovers(archive: Archive, tar: bytes) -> None:
+    """A crash between the renames and the manifest leaves no backup, and the sweep removes both files."""
+    backup = back_up(archive, tar)
+    backup.files.manifest.rename(backup.files.parts[2])
+    assert archive.backups() == ()
+    assert len(archive.sweep(over)) == 3
+    assert files_below(archive.root) == []
+
+
+def test_sweep_leaves_backups_and_strange_files_alone(archive: Archive, tar: bytes) -> None:
+    """Neither a published backup nor a file that is not the archive's own is ever swept."""
+    backup = back_up(archive, tar)
+    (backup.files.directory / "README.tar.zst").write_text("mine")
+    before = files_below(archive.root)
+    assert archive.sweep(over) == ()
+    assert files_below(archive.root) == before
+
+
+def test_discard_removes_a_draft_and_may_be_called_twice(archive: Archive, tar: bytes) -> None:
+    """Discarding by name, as after a crash, removes all of the draft; again changes nothing."""
+    with archive.begin("local", "pgdata", "r1") as draft:
+        fill(draft, tar)
+        assert all(path.name.endswith(".part") for path in draft.part_paths)
+        archive.discard("local", "pgdata", draft.id)
+        archive.discard("local", "pgdata", draft.id)
+    draft.discard()
+    assert files_below(archive.root) == []
+
+
+def test_discard_never_removes_a_published_backup(archive: Archive, tar: bytes) -> None:
+    """An undo entry that outlived its backup's publication does no harm."""
+    backup = back_up(archive, tar)
+    archive.discard("local", "pgdata", backup.id)
+    archive.prove(backup, ignore)
+
+
+def test_only_the_drafts_own_manifest_is_published(archive: Archive, tar: bytes) -> None:
+    """A manifest with another hash, or before sealing, publishes nothing."""
+    with archive.begin("local", "pgdata", "r1") as draft:
+        fill(draft, tar)
+        sealed = draft.seal()
+        wrong = replace(sealed.raw, sha256="0" * 64)
+        with pytest.raises(ArchiveError, match="Nothing was published"):
+            draft.publish(manifest_of(sealed, raw=wrong))
+    assert archive.backups() == ()
+
+
+def test_a_sealed_draft_takes_no_more(archive: Archive, tar: bytes) -> None:
+    """Bytes behind the seal would be unproven."""
+    with archive.begin("local", "pgdata", "r1") as draft:
+        fill(draft, tar)
+        draft.seal()
+        with pytest.raises(ArchiveError, match="no more data"):
+            draft.write(b"x")
+
+
+def test_seal_notices_what_the_disk_changed(archive: Archive) -> None:
+    """When the disk gives back other bytes than it was given, sealing fails."""
+    with archive.begin("local", "pgdata", "r1") as draft:
+        draft.write(os.urandom(1 << 20))
+        part = draft.part_paths[0]
+        with part.open("r+b") as file:
+            file.seek(4000)
+            file.write(b"\0" * 16)
+        with pytest.raises(ArchiveError, match="damaged"):
+            draft.seal()
+
+
+@pytest.mark.parametrize("which", ["tar", "entries"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "append"])
+def test_prove_notices_every_damage(archive: Archive, tar: bytes, which: str, harm: str) -> None:
+    """One flipped bit, a missing byte or an additional byte in either file is found."""
+    backup = back_up(archive, tar)
+    path: Path = getattr(backup.files, which)
+    data = bytearray(path.read_bytes())
+    if harm == "flip":
+        data[len(data) // 2] ^= 4
+    path.write_bytes({"flip": data, "cut": data[:-1], "append": data + b"\0"}[harm])
+    with pytest.raises(ArchiveError, match="damaged"):
+        archive.prove(backup, ignore)
+
+
+def test_every_single_flipped_bit_is_found(archive: Archive, tar: bytes) -> None:
+    """No byte of the stored tar can change unseen."""
+    backup = back_up(archive, tar)
+    data = backup.files.tar.read_bytes()
+    for place in range(len(data)):
+        backup.files.tar.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(ArchiveError):
+            archive.prove(backup, ignore)
+
+
+def test_prove_compares_the_list_with_the_tar(archive: Archive, tar: bytes) -> None:
+    """A list whose own hash is right but that lists something else is named with the difference."""
+    with archive.begin("local", "pgdata", "r1") as draft:
+        found: list[Entry] = []
+        TarReader(found.append).feed(tar)
+        for entry in found[:-1]:
+            draft.entry(replace(entry, mode=0) if entry.path == "d" else entry)
+        draft.entry(replace(found[-1], path="other"))
+        draft.entry(replace(found[-1], path="more"))
+        draft.write(tar)
+        backup = draft.publish(manifest_of(draft.seal()))
+    with pytest.raises(ArchiveError) as raised:
+        archive.prove(backup, ignore)
+    assert "“more” is not in the tar" in str(raised.value)
+    assert "should" in str(raised.value)
+
+
+def test_prove_may_be_ended_by_the_one_who_watches(archive: Archive, tar: bytes) -> None:
+    """What the tick raises comes out."""
+
+    def stop(done: int) -> None:
+        raise KeyError(done)
+
+    with pytest.raises(KeyError):
+        archive.prove(back_up(archive, tar), stop)
+
+
+def test_backups_come_newest_first_and_by_place(archive: Archive, clock: Clock, tar: bytes) -> None:
+    """The list is ordered by start and may be limited to a volume."""
+    first = back_up(archive, tar, "pgdata", "r1")
+    clock.now += timedelta(seconds=5)
+    second = back_up(archive, tar, "redis", "r2")
+    assert archive.backups() == (second, first)
+    assert archive.backups(volume="redis") == (second,)
+    assert archive.backups("local", "pgdata") == (first,)
+    assert archive.backups("elsewhere") == ()
+
+
+def test_find_takes_run_id_or_whole_id(archive: Archive, tar: bytes) -> None:
+    """Both references lead to the backup; a near miss names it; one that fits twice is refused."""
+    backup = back_up(archive, tar, "pgdata", "7f3a2c")
+    assert archive.find("7f3a2c") == archive.find(backup.id) == backup
+    with pytest.raises(NotFound, match="7f3a2c"):
+        archive.find("7f3a2d")
+    with pytest.raises(NotFound, match="Ask for the list"):
+        archive.find("zzzz")
+    other = back_up(archive, tar, "redis", "7f3a2c")
+    with pytest.raises(Conflict, match="redis on local"):
+        archive.find("7f3a2c")
+    assert archive.find("7f3a2c", volume="redis") == other
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "[" * 100_000, "{}", '{"format": 2}', '{"format": 1, "id": 5}', "\xff"],
+)
+def test_a_broken_manifest_is_reported_and_hides_nothing(archive: Archive, tar: bytes, text: str) -> None:
+    """Whatever is in a manifest, the others are still listed and the broken one is named."""
+    broken = back_up(archive, tar, run_id="r1")
+    whole = back_up(archive, tar, run_id="r2")
+    broken.files.manifest.write_bytes(text.encode("latin-1"))
+    assert archive.backups() == (whole,)
+    (damaged,) = archive.damaged()
+    assert damaged.path == broken.files.manifest
+    with pytest.raises(ArchiveError, match="is damaged"):
+        archive.find("r1")
+    assert archive.sweep(over) == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("id", "20261103T040506Z-r9"),
+        ("host", "other"),
+        ("outcome", "partial"),
+        ("started_at", "2026-11-03T04:05:06"),
+        ("raw", {"bytes": -1, "sha256": "0" * 64}),
+        ("raw", {"bytes": 1, "sha256": "x"}),
+        ("raw", {"bytes": True}),
+        ("stored", {"bytes": 1, "sha256": "0" * 64, "file": "../../etc/passwd"}),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_damaged(
+    archive: Archive, tar: bytes, key: str, value: object
+) -> None:
+    """A manifest of another place, with another outcome, or naming a file elsewhere is not believed."""
+    backup = back_up(archive, tar)
+    found = json.loads(backup.files.manifest.read_text())
+    backup.files.manifest.write_text(json.dumps({**found, key: value}))
+    assert archive.backups() == ()
+    assert len(archive.damaged()) == 1
+
+
+@pytest.mark.parametrize("which", ["tar", "entries"])
+def test_a_missing_file_makes_a_backup_damaged(archive: Archive, tar: bytes, which: str) -> None:
+    """A manifest alone is no backup."""
+    backup = back_up(archive, tar)
+    getattr(backup.files, which).unlink()
+    assert archive.backups() == ()
+    assert "missing" in archive.damaged()[0].reason
+
+
+def test_a_shortened_tar_makes_a_backup_damaged_at_a_glance(archive: Archive, tar: bytes) -> None:
+    """Another length is noticed without reading the file."""
+    backup = back_up(archive, tar)
+    os.truncate(backup.files.tar, 10)
+    assert archive.backups() == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "/etc", ".hidden", "-x", "a\0b", "a\n", "é", "x" * 300]
+)
+def test_names_that_are_no_file_names_are_refused(archive: Archive, name: str) -> None:
+    """Host, volume, run and backup ids never lead out of the archive."""
+    for attempt in (
+        lambda: archive.begin(name, "v", "r"),
+        lambda: archive.begin("h", name, "r"),
+        lambda: archive.begin("h", "v", name),
+        lambda: archive.discard("h", "v", name),
+        lambda: archive.discard("h", name, "x"),
+        lambda: archive.backups(name),
+        lambda: archive.backups("h", name),
+    ):
+        with pytest.raises(ArchiveError, match="cannot be the name"):
+            attempt()
+    assert not archive.root.exists()
+
+
+def test_the_same_backup_is_not_begun_twice(archive: Archive) -> None:
+    """A draft never writes over another one."""
+    with (
+        archive.begin("local", "pgdata", "r1"),
+        pytest.raises(ArchiveError, match="exists"),
+        archive.begin("local", "pgdata", "r1"),
+    ):
+        pass
+
+
+@contextmanager
+def file_size_limit(limit_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond the limit: the kernel then refuses writes with EFBIG."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_refuses_bytes_is_told_in_a_sentence(archive: Archive) -> None:
+    """A refused write ends the draft with a sentence, and nothing is listed."""
+    with archive.begin("local", "pgdata", "r1") as draft:
+        with file_size_limit(1 << 20), pytest.raises(ArchiveError, match="no earlier backup was changed"):
+            pour(draft)
+        draft.discard()
+    assert archive.backups() == ()
+    assert files_below(archive.root) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one mebibyte, where mounting is allowed."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if (
+        os.geteuid()
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=False).returncode
+    ):
+        pytest.skip("mounting a small file system needs root")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_names_the_room_and_leaves_earlier_backups(small_disk: Path, tar: bytes) -> None:
+    """On ENOSPC the message names free and written bytes, and the earlier backup still is whole."""
+    archive = Archive(small_disk / "archive", Clock())
+    earlier = back_up(archive, tar)
+    with archive.begin("local", "pgdata", "r2") as draft:
+        with pytest.raises(
+            ArchiveError, match=r"disk is full \(\d+ bytes are free.*bytes of this backup had been"
+        ):
+            pour(draft)
+        assert archive.backups() == (earlier,)
+    draft.discard()
+    archive.prove(earlier, ignore)
+    assert files_below(archive.root) == files_below(small_disk / "archive")
+    assert len(files_below(archive.root)) == 3
+
+
+def test_a_manifest_that_finds_no_room_publishes_nothing(small_disk: Path, tar: bytes) -> None:
+    """When the disk is full at the very last file there is no backup, and discarding leaves nothing."""
+    archive = Archive(small_disk / "archive", Clock())
+    with archive.begin("local", "pgdata", "r1") as draft:
+        fill(draft, tar)
+        sealed = draft.seal()
+        rest = shutil.disk_usage(small_disk).free
+        (small_disk / "ballast").write_bytes(bytes(rest))
+        with pytest.raises(ArchiveError, match="disk is full"):
+            draft.publish(manifest_of(sealed))
+    assert not archive.backups()
+    assert not archive.damaged()
+    draft.discard()
+    assert files_below(archive.root) == []
+
+
+def test_free_bytes_are_known_before_the_directory_exists(archive: Archive) -> None:
+    """The free space is that of the disk the archive will be on."""
+    assert archive.free_bytes() > 0
+    assert not archive.root.exists()
+
+
+def test_a_highly_compressible_volume_is_read_in_small_pieces(archive: Archive) -> None:
+    """A gigantic run of zeros does not come out as one gigantic piece."""
+    with archive.begin("local", "pgdata", "r1") as draft:
+        for _ in range(64):
+            draft.write(bytes(1 << 20))
+        backup = draft.publish(manifest_of(draft.seal()))
+    assert backup.manifest.stored.bytes < 1 << 17
+    assert max(len(chunk) for chunk in archive.open(backup)) <= 1 << 20
+
+
+def test_the_stored_tar_is_plain_zstd_with_a_checksum(archive: Archive, tar: bytes) -> None:
+    """Any zstd can read it, and notices damage by itself."""
+    backup = back_up(archive, tar)
+    frame = zstandard.get_frame_parameters(backup.files.tar.read_bytes())
+    assert frame.has_checksum
