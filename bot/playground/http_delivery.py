@@ -61,9 +61,11 @@ class HttpCourier:
     def deliver(
         self, url: str, delivery: Delivery, signature: Signature = Signature.GOOD, retry: int = 0
     ) -> HttpAnswer:
-        """Post a delivery once; events are JSON, the rest forms. `retry` sets Slack's retry headers."""
+        """Post a delivery once; events are JSON, the rest forms. Only events carry retry headers."""
         body, content_type = encode(delivery)
-        extra = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": "http_timeout"} if retry else {}
+        extra: dict[str, str] = {}
+        if retry and delivery.envelope_type == "events_api":
+            extra = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": "http_timeout"}
         return self.post(url, body, {"Content-Type": content_type, **extra}, signature)
 
     def verify_url(self, url: str, challenge: str) -> HttpAnswer:

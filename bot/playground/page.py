@@ -25,7 +25,7 @@ from bot.playground.views import View
 from bot.playground.workspace import Workspace
 
 FOLDER: Final = Path(__file__).parent / "page"
-ASSETS: Final = ("page.css", "page.js", "blocks.js", "forms.js")
+ASSETS: Final = ("page.css", "page.js", "blocks.js", "forms.js", "icon.svg")
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost")
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",

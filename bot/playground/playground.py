@@ -218,6 +218,10 @@ class Playground:
         """Cut all sockets without a closing frame; returns how many."""
         return self.hub.drop()
 
+    def freeze_sockets(self) -> int:
+        """Leave all sockets half open: nothing is read or sent, and nothing closes; returns how many."""
+        return self.hub.freeze()
+
     # -- watching -------------------------------------------------------------------------------------------
 
     def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0) -> T:

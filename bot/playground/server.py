@@ -45,6 +45,11 @@ def cut_connection(scope: MutableMapping[str, Any]) -> None:
     scope["state"]["transport"].abort()
 
 
+def pause_connection(scope: MutableMapping[str, Any]) -> None:
+    """Read nothing more from a connection, and leave it open."""
+    scope["state"]["transport"].pause_reading()
+
+
 def reset_connection(scope: MutableMapping[str, Any]) -> None:
     """Close the TCP connection with a reset, so that the peer sees ECONNRESET."""
     transport = scope["state"]["transport"]

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bot.playground.records import APP_ID, Json
-from bot.playground.server import cut_connection
+from bot.playground.server import cut_connection, pause_connection
 from bot.playground.workspace import Workspace
 
 MOST_CONNECTIONS: Final = 10
@@ -44,10 +44,13 @@ class Connection:
         self.number = number
         self.websocket = websocket
         self.retiring = False
+        self.frozen = False
         self._loop = asyncio.get_running_loop()
 
     def send(self, message: Json) -> None:
-        """Send one text frame from any thread."""
+        """Send one text frame from any thread; into the void when the connection is frozen."""
+        if self.frozen:
+            return
         asyncio.run_coroutine_threadsafe(self._send(json.dumps(message)), self._loop)
 
     async def _send(self, text: str) -> None:
@@ -62,6 +65,11 @@ class Connection:
         if self.websocket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect, RuntimeError):
                 await self.websocket.close(1000)
+
+    def freeze(self) -> None:
+        """Neither read nor send any more, while the TCP connection stays up; from any thread."""
+        self.frozen = True
+        self._loop.call_soon_threadsafe(pause_connection, self.websocket.scope)
 
     def cut(self) -> None:
         """Cut the TCP connection without a closing frame, from any thread."""
@@ -135,6 +143,23 @@ class SocketHub:
             connection.cut()
         return len(connections)
 
+    def freeze(self) -> int:
+        """Leave every connection half open: pings and acks go unread, envelopes are lost on the way.
+
+        They are cut when the bot connects anew; returns how many were frozen.
+        """
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            connection.freeze()
+        return len(connections)
+
+    def _cut_frozen(self) -> None:
+        with self._lock:
+            frozen = [connection for connection in self._connections if connection.frozen]
+        for connection in frozen:
+            connection.cut()
+
     async def endpoint(self, websocket: WebSocket) -> None:
         """One socket of the bot, from its ticket to its end."""
         if not self._workspace.tickets.use(websocket.query_params.get("ticket", "")):
@@ -148,6 +173,7 @@ class SocketHub:
             return
         try:
             await websocket.send_text(json.dumps(self._hello()))
+            self._cut_frozen()
             self._tell(lambda listener: listener.connection_opened())
             async for text in websocket.iter_text():
                 self._received(text)

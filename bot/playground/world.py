@@ -49,7 +49,7 @@ class World:
             User(id="U0ANN", name="ann", real_name="Ann", is_admin=True),
             User(id="U0BOB", name="bob", real_name="Bob"),
         ):
-            self._users[user.id] = user
+            self.put_user(user)
         everybody = frozenset(self._users)
         people = everybody - {BOT_USER_ID}
         self._channels["C0OPS"] = Channel(id="C0OPS", name="ops", members=everybody)
@@ -103,9 +103,11 @@ class World:
             return dict(self._channels)
 
     def put_user(self, user: User) -> User:
-        """Add a user or replace the one with the same id."""
+        """Add a user or replace the one with the same id; people get their direct message with the bot."""
         with self._changed:
             self._users[user.id] = user
+            if not user.is_bot:
+                self.direct_channel(user.id)
             self.touch()
         return user
 

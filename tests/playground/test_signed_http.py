@@ -15,9 +15,10 @@ from bot.playground import Playground, Signature
 pytestmark = pytest.mark.slack
 
 
-def _handler(app: App) -> type[BaseHTTPRequestHandler]:
+def _handler(app: App, retries: list[str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            retries.append(self.headers.get("X-Slack-Retry-Num", "none"))
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             headers = {name.lower(): [value] for name, value in self.headers.items()}
             answer = app.dispatch(BoltRequest(body=body, headers=headers))
@@ -34,10 +35,17 @@ def _handler(app: App) -> type[BaseHTTPRequestHandler]:
 
 
 @pytest.fixture
-def heard(playground: Playground) -> Iterator[list[str]]:
+def retries() -> list[str]:
+    """The X-Slack-Retry-Num of each request, "none" where there was none."""
+    return []
+
+
+@pytest.fixture
+def heard(playground: Playground, retries: list[str]) -> Iterator[list[str]]:
     """What a Bolt app in HTTP mode heard; the playground's request URL points at it."""
     notes: list[str] = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(bolt_app(playground, notes))) as server:
+    handler = _handler(bolt_app(playground, notes), retries)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         playground.request_url = f"http://127.0.0.1:{server.server_port}/slack/events"
@@ -96,10 +104,17 @@ def test_nobody_listening_is_a_failed_dispatch(playground: Playground, heard: li
     assert heard == []
 
 
-def test_a_repeat_comes_with_retry_headers(playground: Playground, heard: list[str]) -> None:
-    """redeliver posts again; the bot hears it twice."""
+def test_a_repeated_event_comes_with_retry_headers(
+    playground: Playground, heard: list[str], retries: list[str]
+) -> None:
+    """redeliver posts again: an event says which repeat it is, a command does not."""
     delivery = playground.mention("again")
     playground.wait_for(lambda: delivery.acked_at)
     playground.redeliver(delivery)
     playground.wait_for(lambda: len(heard) == 2)
-    assert delivery.attempts == 2
+    command = playground.slash("/echo", "x")
+    playground.wait_for(lambda: command.acked_at)
+    playground.redeliver(command)
+    playground.wait_for(lambda: heard.count("x") == 2)
+    assert delivery.attempts == command.attempts == 2
+    assert retries == ["none", "1", "none", "none"]

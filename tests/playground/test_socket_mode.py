@@ -178,3 +178,18 @@ def test_a_client_frame_above_twenty_kilobytes_closes_the_socket(playground: Pla
             receive(websocket)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1009
+
+
+def test_a_half_open_socket_loses_envelopes_until_the_bot_connects_anew(playground: Playground) -> None:
+    """A frozen socket answers no ping; what was sent into it comes again over the next connection."""
+    with bare_socket(playground) as frozen:
+        assert playground.freeze_sockets() == 1
+        delivery = playground.slash("/echo", "lost")
+        assert not frozen.ping().wait(0.3)
+        assert delivery.error is None
+        with bare_socket(playground) as new:
+            envelope = receive(new)
+            ack(new, envelope)
+            playground.wait_for(lambda: delivery.acked_at)
+    assert envelope["payload"]["text"] == "lost"
+    assert delivery.attempts == 2

@@ -1,0 +1,126 @@
+"""The chat page in a real Chromium: typing, pressing, confirming, editing in place, forms."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playground_wire import Bot, button, section
+from playwright.sync_api import Page, expect, sync_playwright
+from slack_sdk import WebClient
+
+from bot.playground import Playground
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed; name it in CHROMIUM"),
+]
+
+
+@pytest.fixture
+def page(playground: Playground) -> Iterator[Page]:
+    """The chat page; any error in its scripts fails the test."""
+    errors: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        opened = browser.new_page()
+        opened.on("pageerror", lambda error: errors.append(str(error)))
+        opened.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        opened.goto(playground.url)
+        yield opened
+        browser.close()
+    assert errors == []
+
+
+def type_line(page: Page, text: str) -> None:
+    """Type into the message box and press Enter."""
+    box = page.get_by_label("Message, /command or @shipkeeper …")
+    box.fill(text)
+    box.press("Enter")
+
+
+def test_a_command_is_typed_and_its_answer_shown(page: Page, bot: Bot) -> None:
+    """The page shows that the bot is connected, the typed line, and the private answer as private."""
+    expect(page.get_by_role("status")).to_have_text("bot connected")
+    type_line(page, "/echo <b>hello</b>")
+    answer = page.get_by_role("listitem").filter(has_text="got <b>hello</b>")
+    expect(answer).to_contain_text("Only visible to you")
+    assert bot.heard == ["<b>hello</b>"]
+
+
+def test_an_error_is_shown_to_who_typed(page: Page, playground: Playground) -> None:
+    """Without a bot the command fails before the typist's eyes."""
+    expect(page.get_by_role("status")).to_have_text("waiting for the bot")
+    type_line(page, "/backup pgdata")
+    expect(page.get_by_role("log")).to_contain_text("/backup failed with the error “dispatch_failed”")
+    assert playground.world.deliveries[0].error == "dispatch_failed"
+
+
+def test_a_message_is_rendered_edited_in_place_and_pressed(
+    page: Page, playground: Playground, client: WebClient, bot: Bot
+) -> None:
+    """Block Kit appears as marked-up text; a confirm dialog guards its button; an edit replaces the message."""
+    dialog = {
+        "title": {"type": "plain_text", "text": "Restore?"},
+        "text": {"type": "mrkdwn", "text": "This *replaces* `pgdata`."},
+        "confirm": {"type": "plain_text", "text": "Yes, restore"},
+        "deny": {"type": "plain_text", "text": "Keep"},
+    }
+    text = "*bold* <@U0BOB> <https://example.org/|label> &lt;!channel&gt; `code`"
+    guarded = {**button(label="Restore"), "confirm": dialog}
+    blocks = [section(text), {"type": "actions", "elements": [guarded]}]
+    ts = client.chat_postMessage(channel="C0OPS", text="x", blocks=blocks)["ts"]
+    message = page.get_by_role("listitem").filter(has=page.get_by_role("button", name="Restore"))
+    expect(message.locator("strong")).to_have_text("bold")
+    expect(message).to_contain_text("@Bob label <!channel> code")
+    message.get_by_role("button", name="Restore").click()
+    page.get_by_role("button", name="Keep").click()
+    assert playground.world.deliveries == ()
+    message.get_by_role("button", name="Restore").click()
+    page.get_by_role("button", name="Yes, restore").click()
+    playground.wait_for(lambda: bot.heard == ["one"])
+    client.chat_update(channel="C0OPS", ts=ts, text="done")
+    expect(page.get_by_role("listitem").filter(has_text="(edited)")).to_contain_text("done")
+    expect(page.get_by_role("button", name="Restore")).to_have_count(0)
+
+
+def test_a_form_is_filled_in_the_page(page: Page, playground: Playground, bot: Bot) -> None:
+    """A form opens over the page, shows the bot's objection, and closes when it is taken."""
+    title = {"type": "plain_text", "text": "Backup"}
+    field = {
+        "type": "input",
+        "block_id": "volume",
+        "label": {"type": "plain_text", "text": "Volume"},
+        "element": {"type": "plain_text_input", "action_id": "name"},
+    }
+    submitted: list[str] = []
+
+    @bot.app.command("/form")
+    def form(ack: Callable[..., None], command: dict[str, str], client: WebClient) -> None:
+        ack()
+        view = {"type": "modal", "callback_id": "f", "title": title, "submit": title, "blocks": [field]}
+        client.views_open(trigger_id=command["trigger_id"], view=view)
+
+    @bot.app.view("f")
+    def taken(ack: Callable[..., None], view: dict[str, Any]) -> None:
+        submitted.append(view["state"]["values"]["volume"]["name"]["value"])
+        if submitted[-1] == "nope":
+            ack(response_action="errors", errors={"volume": "No such volume."})
+        else:
+            ack()
+
+    type_line(page, "/form")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Volume").fill("nope")
+    dialog.get_by_role("button", name="Backup").click()
+    expect(dialog).to_contain_text("No such volume.")
+    dialog.get_by_label("Volume").fill("pgdata")
+    dialog.get_by_role("button", name="Backup").click()
+    expect(dialog).to_be_hidden()
+    assert submitted == ["nope", "pgdata"]
+    assert playground.views.open_modals() == []
