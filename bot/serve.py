@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from bot.app import App, build
 from bot.command import Command
+from bot.engine import Engine
 from bot.errors import StoreError
 from bot.model import Invocation
 from bot.settings import Settings, SettingsError
@@ -23,10 +24,16 @@ _WAIT_FOR_SHELL = 0.2
 class Bot:
     """An app with its faces. `start` and `stop` belong to one thread."""
 
-    def __init__(self, settings: Settings, commands: Mapping[str, Command]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        commands: Mapping[str, Command],
+        *,
+        engines: Mapping[str, Engine] | None = None,
+    ) -> None:
         account = _account(settings)
         self._settings = settings
-        self.app: App = build(settings, commands)
+        self.app: App = build(settings, commands, engines=engines)
         self.slack = SlackConnection(account, _road(self.app))
         host, _, port = settings.slack.listen.rpartition(":")
         self.web = WebServer(make_web(self._checks, self._counts, self.slack.http), host, int(port))

@@ -26,7 +26,6 @@ DIR=${DIR%/}
 SOCKET=$DIR/docker.sock
 MARK=$DIR/.shipkeeper-engine          # only a directory with this file is ever removed
 CONTAINERD_PID_FILE=$DIR/exec/containerd/containerd.pid
-POLICY=/usr/sbin/policy-rc.d
 READY_SECONDS=60
 
 case $DIR in
@@ -161,28 +160,12 @@ have_programs() {
     done
 }
 
-# Debian starts a daemon as soon as its package is installed, unless this policy script says no.
 install_programs() {
     ! have_programs || return 0
     command -v apt-get >/dev/null ||
         cannot "No Docker answers and this is not Debian or Ubuntu: start Docker, or set DOCKER_HOST, and run this again."
-    local ok=1 ours=
-    if [ ! -e "$POLICY" ]; then
-        printf '#!/bin/sh\nexit 101\n' >"$POLICY"
-        chmod 755 "$POLICY"
-        ours=1
-        trap 'rm -f "$POLICY"' EXIT
-    fi
-    say "installing docker.io docker-registry busybox-static curl"
-    export DEBIAN_FRONTEND=noninteractive
-    { apt-get -o DPkg::Lock::Timeout=300 update &&
-        apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
-            docker.io docker-registry busybox-static curl; } </dev/null >&2 9>&- || ok=
-    if [ -n "$ours" ]; then
-        rm -f "$POLICY"
-        trap - EXIT
-    fi
-    [ -n "$ok" ] || cannot "apt-get could not install Docker: see its words above, then run this again."
+    "${BASH_SOURCE%/*}/packages.sh" docker.io docker-registry busybox-static curl 9>&- ||
+        cannot "Docker could not be installed: see the words above, then run this again."
     hash -r
     have_programs || cannot "The packages are installed, but a program is still missing: install Docker by hand."
 }

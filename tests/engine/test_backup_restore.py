@@ -237,10 +237,11 @@ def test_everything_in_a_volume_comes_back(house: House) -> None:
     make_tree(source)
     before = tree_of(source)
     backup = house.back_up(name)
-    found = restore(house.engine, house.archive, house.run(), backup, default_name(backup))
+    run = house.run()
+    found = restore(house.engine, house.archive, run, backup, default_name(backup))
     assert tree_of(house.path(found.volume)) == before
     assert tree_of(source) == before
-    assert house.engine.volume(found.volume).labels == {"team": "db", "shipkeeper.run": found.run_id}
+    assert house.engine.volume(found.volume).labels == {"team": "db", "shipkeeper.run": run.run_id}
     assert backup.manifest.entries.count == len(before)
 
 

@@ -1,0 +1,49 @@
+# `make demo` and `make test` do everything on a fresh machine, set-up included; `make check` is the quick loop.
+
+PY := .venv/bin/python
+ENGINE := deploy/with-engine.sh
+
+.PHONY: demo demo-script test check bench campaign format generated setup setup-tests clean
+
+demo: setup            ## try it in a browser: a chat page on http://127.0.0.1:8700
+	@$(ENGINE) demo $(PY) -m bot demo
+
+demo-script: setup     ## the same as a played conversation, proven step by step
+	@$(ENGINE) demo $(PY) -m bot demo --script
+
+test: setup-tests      ## every test, on a real engine
+	@$(MAKE) --no-print-directory check-style
+	@$(ENGINE) test $(PY) -m pytest -m "not bench"
+
+check: setup check-style   ## style, types, import contracts and unit tests, in under a minute
+	@$(PY) -m pytest -q tests/unit
+
+.PHONY: check-style
+check-style:
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports >/dev/null || .venv/bin/lint-imports
+
+bench: setup-tests     ## speed and load; slow, and never part of `make test`
+	@$(ENGINE) bench $(PY) -m pytest -m bench -s
+
+campaign: setup-tests  ## the long versions of the fault tests
+	@SHIPKEEPER_KILLS=300 $(ENGINE) campaign $(PY) -m pytest -m faults -s
+
+format: setup
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+generated: setup       ## the files that are made from the code; tests compare them
+	@$(PY) -m bot manifest > deploy/manifest.json
+	@$(PY) -m bot example-settings > deploy/settings.example.toml
+
+setup:
+	@deploy/setup.sh
+
+setup-tests:
+	@deploy/setup.sh tests
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,38 @@
+#!/bin/bash
+# Makes .venv with exactly what requirements.lock names, and installs what tests need from Debian.
+#
+#   setup.sh          Python only: enough to run the bot, the demo and `make check`
+#   setup.sh tests    and zstd, Chromium and PostgreSQL, so that no test has to be skipped
+#
+# Safe to call again: what is there is left alone. Exit: 0 done, 1 failed.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup.sh: %s\n' "$*" >&2; }
+
+python_is_usable() { python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+make_venv() {
+    local wanted stamp=.venv/.made-from
+    wanted=$(cat requirements.lock pyproject.toml | sha256sum)
+    [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
+    python_is_usable || deploy/packages.sh python3 python3-venv || true
+    python_is_usable || { say "Python 3.11 or newer with its venv module is needed: install python3 and python3-venv."; return 1; }
+    [ -x .venv/bin/python ] || python3 -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+install_for_tests() {
+    local missing=
+    command -v zstd >/dev/null || missing="$missing zstd"
+    command -v busybox >/dev/null || missing="$missing busybox-static"
+    command -v chromium >/dev/null || missing="$missing chromium"
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+    # shellcheck disable=SC2086  # a list of names, without blanks in them
+    [ -z "$missing" ] || deploy/packages.sh $missing || say "tests that need them will say so"
+}
+
+make_venv
+[ "${1:-}" != tests ] || install_for_tests
