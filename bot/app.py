@@ -55,9 +55,13 @@ class App:
     housekeeper: Housekeeper
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:
-        """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first."""
+        """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first.
+
+        With `only`, it is a shell that lives for those runs, and keeps no house.
+        """
         self.queue.start(self.dispatcher.execute, only=only)
-        self.housekeeper.start()
+        if only is None:
+            self.housekeeper.start()
 
     def end(self) -> None:
         """Hand out nothing more, wait for what runs, give everything back. May be called twice."""
@@ -85,10 +89,10 @@ class Housekeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End. May be called twice."""
+        """End, without waiting for a Docker that does not answer. May be called twice."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_TIDY_SECONDS)
 
     def _keep(self) -> None:
         try:

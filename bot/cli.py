@@ -59,6 +59,7 @@ def main(argv: Sequence[str], commands: Commands) -> int:
 
 def _serve(argv: list[str], commands: Commands) -> int:
     _no_more(argv)
+    logging.getLogger("bot").setLevel(logging.INFO)
     return serve(settings_room.read(), commands)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.errors import BotError, Cancelled, LostHold
+from bot.errors import BotError, Cancelled, Interrupted, LostHold
 from bot.model import Actor, Invocation, Progress
 from bot.queue import Signal
 from bot.stores.claims import Claim, Claims
@@ -71,9 +71,14 @@ class RunContext:
         return self.invocation.actor
 
     def check(self) -> None:
-        """Raise Cancelled if somebody asked for an end. Cheap: call it for every chunk."""
+        """Raise Cancelled or Interrupted if an end was asked for. Cheap: call it for every chunk."""
         if self._signal.cancelled():
             raise Cancelled("The run was cancelled. What it had begun was taken back.")
+        if self._signal.stopping():
+            raise Interrupted(
+                "The bot was stopped in the middle of this run. What it had begun was taken back. "
+                "Type the command again."
+            )
 
     def progress(self, step: str, done_bytes: int = 0, total_bytes: int | None = None) -> None:
         """Show how far it is, at most once a second; raises LostHold or Cancelled like `check`."""
@@ -87,7 +92,7 @@ class RunContext:
         rate = (done_bytes - self._began[1]) / seconds if seconds > 0 else None
         progress = Progress(step=step, done_bytes=done_bytes, total_bytes=total_bytes, rate=rate)
         if self._ledger.claims.note_progress(self._claim, progress) is not None:
-            self._signal.raise_()
+            self._signal.cancel()
         self.check()
 
     @contextmanager

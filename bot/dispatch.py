@@ -20,6 +20,7 @@ from bot.errors import (
     Busy,
     Cancelled,
     Conflict,
+    Interrupted,
     LostHold,
     NotFound,
     PermissionDenied,
@@ -47,6 +48,7 @@ _FINISH_WAITS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 _ENDINGS: tuple[tuple[type[BotError], Status], ...] = (
     (PermissionDenied, Status.DENIED),
     (Cancelled, Status.CANCELLED),
+    (Interrupted, Status.INTERRUPTED),
     (UsageError, Status.REJECTED),
     (NotFound, Status.REJECTED),
     (Busy, Status.REJECTED),

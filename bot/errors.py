@@ -50,5 +50,9 @@ class Cancelled(BotError):
     """Somebody asked for the run to end."""
 
 
+class Interrupted(BotError):
+    """The bot is being stopped, and the run with it."""
+
+
 class LostHold(Exception):
     """The run belongs to another holder now: stop, touch nothing, not even to undo."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,19 +21,32 @@ _POLL_SECONDS = 0.5
 """How soon a row that another process stored, or a cancel that it asked for, is seen."""
 
 
+_LAST_SECONDS = 5.0
+"""What running bodies get to take back what they began, once the grace is over."""
+
+
 class Signal:
-    """Tells a running body that it should end."""
+    """Tells a running body that it should end, and why."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._cancelled = threading.Event()
+        self._stopping = threading.Event()
 
     def cancelled(self) -> bool:
         """Whether somebody asked for an end."""
-        return self._event.is_set()
+        return self._cancelled.is_set()
 
-    def raise_(self) -> None:
+    def stopping(self) -> bool:
+        """Whether the process is about to end, and its patience with it."""
+        return self._stopping.is_set()
+
+    def cancel(self) -> None:
         """Ask for an end. May be called twice."""
-        self._event.set()
+        self._cancelled.set()
+
+    def stop(self) -> None:
+        """Say that the process ends. May be called twice."""
+        self._stopping.set()
 
 
 Execute = Callable[[str, Signal], None]
@@ -70,22 +83,20 @@ class RunQueue(Protocol):
 
 
 class EmbeddedQueue:
-    """A thread that looks at the table, and two pools: FRONT for quick decisions, WORK for long work.
+    """A thread that looks at the table, and workers on two lanes: FRONT decides quickly, WORK works for long.
 
-    The two pools are why a question is answered while every worker is busy for an hour.
-    It must run in the sole holder of the database only.
+    The two lanes are why a question is answered while every worker is busy for an hour. Each run has a
+    thread of its own, which does not keep the process alive: what is cut off is taken back at the next
+    start. It must run in the sole holder of the database only.
     """
 
     def __init__(self, database: Database, threads: Mapping[Lane, int]) -> None:
         self._database = database
         self._only: frozenset[str] | None = None
         self._threads = dict(threads)
-        self._pools = {
-            lane: ThreadPoolExecutor(count, thread_name_prefix=lane.value) for lane, count in threads.items()
-        }
         self._signals: dict[str, Signal] = {}
         self._lanes: dict[str, Lane] = {}
-        self._futures: set[Future[None]] = set()
+        self._workers: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -111,7 +122,7 @@ class EmbeddedQueue:
         with self._lock:
             signal = self._signals.get(run_id)
         if signal is not None:
-            signal.raise_()
+            signal.cancel()
 
     def recover(self) -> int:
         """Every running row that is not ours is an orphan: nobody else can be alive."""
@@ -129,16 +140,23 @@ class EmbeddedQueue:
             return tuple(WorkerInfo(lane=lane, run_id=run_id) for run_id, lane in self._lanes.items())
 
     def stop(self, grace: float) -> None:
-        """Hand out nothing more, wait, then ask what still runs to end and leave it to recovery."""
+        """Hand out nothing more, wait, then tell what still runs to take back what it began. May be called twice."""
         self._stopping.set()
         self._wake.set()
         if self._loop is not None:
             self._loop.join()
+        self._join(grace)
         with self._lock:
-            futures = set(self._futures)
-        wait(futures, timeout=grace)
-        for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
+            for signal in self._signals.values():
+                signal.stop()
+        self._join(_LAST_SECONDS)
+
+    def _join(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            workers = set(self._workers)
+        for worker in workers:
+            worker.join(max(deadline - time.monotonic(), 0))
 
     def _look(self) -> None:
         while not self._stopping.is_set():
@@ -147,7 +165,7 @@ class EmbeddedQueue:
             if self._stopping.is_set():
                 return
             try:
-                for lane in self._pools:
+                for lane in self._threads:
                     self._fill(lane)
                 for run_id in self._runs.asked_to_cancel():
                     self.cancel(run_id)
@@ -167,17 +185,22 @@ class EmbeddedQueue:
 
     def _hand_over(self, run_id: str, lane: Lane) -> None:
         signal = Signal()
+        worker = threading.Thread(
+            target=self._work, args=(run_id, signal), name=f"{lane.value}-{run_id}", daemon=True
+        )
         with self._lock:
             self._signals[run_id] = signal
             self._lanes[run_id] = lane
-            future = self._pools[lane].submit(self._execute, run_id, signal)
-            self._futures.add(future)
-        future.add_done_callback(lambda done: self._done(run_id, done))
+            self._workers.add(worker)
+        worker.start()
 
-    def _done(self, run_id: str, future: Future[None]) -> None:
-        with self._lock:
-            del self._signals[run_id], self._lanes[run_id]
-            self._futures.discard(future)
-        if not future.cancelled() and (error := future.exception()) is not None:
-            _log.critical("run %s left its worker with an error", run_id, exc_info=error)
-        self._wake.set()
+    def _work(self, run_id: str, signal: Signal) -> None:
+        try:
+            self._execute(run_id, signal)
+        except StoreError as error:
+            _log.error("run %s cannot be taken further while the database is away: %s", run_id, error)
+        finally:
+            with self._lock:
+                del self._signals[run_id], self._lanes[run_id]
+                self._workers.discard(threading.current_thread())
+            self._wake.set()

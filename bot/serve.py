@@ -43,11 +43,25 @@ class Bot:
         if not self._take(stopping):
             return False
         self.app.begin()
-        self.web.start()
+        self._open_web()
         self.slack.start()
         mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
-        _log.warning("shipkeeper serves Slack by %s; web door http://%s", mode, self._settings.slack.listen)
+        _log.info("shipkeeper serves Slack by %s", mode)
         return True
+
+    def _open_web(self) -> None:
+        """In Socket Mode the chat goes on without it: a taken port must not keep a restore from people."""
+        try:
+            self.web.start()
+            _log.info("web door: http://%s", self._settings.slack.listen)
+        except OSError as error:
+            sentence = (
+                f"The web door cannot listen at {self._settings.slack.listen}. Free that address, or set "
+                "another one as `listen` in [slack] of the settings."
+            )
+            if self.slack.http:
+                raise StoreError(sentence) from error
+            _log.error("%s Health and metrics are missing until then.", sentence)
 
     def stop(self) -> None:
         """Close the doors, let work end, tell what ended. May be called twice."""

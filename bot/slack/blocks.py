@@ -38,9 +38,9 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
     run = message.run
     outcome = run.outcome
     if outcome is not None:
-        blocks, text = _ended(outcome), outcome.reply.text
-    elif run.status is Status.RUNNING and run.plan is not None:
-        text = run.plan.text
+        blocks, text = _ended(outcome), f"{outcome.status.value}: {outcome.reply.text}"
+    elif run.status is Status.RUNNING:
+        text = run.plan.text if run.plan else f"{run.invocation.line} is being planned"
         blocks = [_section(f"{words.MARKS[run.status]} {escape(text)}")]
         if run.progress is not None:
             blocks.append(_context(_progress(run.progress)))

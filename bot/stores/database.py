@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from bot.errors import StoreError
 
@@ -151,9 +151,9 @@ def _begin_sqlite(connection: Connection) -> None:
 def _as_store_error() -> Iterator[None]:
     try:
         yield
+    except IntegrityError:
+        raise
     except DBAPIError as error:
-        if error.__class__.__name__ == "IntegrityError":
-            raise
         _log.error("database: %s", error)
         raise StoreError(
             f"The database does not answer as it should ({type(error.orig).__name__}). Nothing was changed "
