@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from bot.command import Command
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
+from bot.ending import Endings
 from bot.engine import Engine
 from bot.engine.real import DockerEngine
 from bot.errors import BotError, StoreError
@@ -38,7 +39,7 @@ from bot.undo import Undoer
 _log = logging.getLogger(__name__)
 DEFAULT_HOST = "local"
 _FRONT_WORKERS = 2
-_TIDY_SECONDS = 5.0
+_TIDY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,6 @@ class App:
         """Hand out nothing more, wait for what runs, give everything back. May be called twice."""
         self.queue.stop(self.settings.limits.grace)
         self.housekeeper.stop()
-        self.dispatcher.close()
         self.sole.free()
         for engine in self.services.engines.values():
             engine.close()
@@ -77,8 +77,8 @@ class App:
 class Housekeeper:
     """Every few seconds ends what nobody was told of, and tries again to take back what could not be."""
 
-    def __init__(self, dispatcher: Dispatcher, services: Services) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, endings: Endings, services: Services) -> None:
+        self._endings = endings
         self._services = services
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -91,6 +91,7 @@ class Housekeeper:
     def stop(self) -> None:
         """End, without waiting for a Docker that does not answer. May be called twice."""
         self._stop.set()
+        self._endings.close()
         if self._thread is not None:
             self._thread.join(_TIDY_SECONDS)
 
@@ -101,7 +102,7 @@ class Housekeeper:
             _log.warning("leftovers of earlier runs could not be looked for: %s", error)
         while not self._stop.wait(_TIDY_SECONDS):
             try:
-                self._dispatcher.tidy()
+                self._endings.tidy()
             except BotError as error:
                 _log.error("tidying failed, and is tried again: %s", error)
 
@@ -141,8 +142,10 @@ def build(
     )
     journal = Journal(database)
     undoer = Undoer(journal, undo.registry(services.engine, archive), clock)
-    ledger = Ledger(claims=claims, journal=journal, undoer=undoer, clock=clock)
-    dispatcher = Dispatcher(services, ledger, queue, outbox, owner=f"{os.uname().nodename}:{os.getpid()}")
+    owner = f"{os.uname().nodename}:{os.getpid()}"
+    ledger = Ledger(claims=claims, journal=journal, undoer=undoer, clock=clock, owner=owner)
+    endings = Endings(services, ledger)
+    dispatcher = Dispatcher(services, ledger, endings, queue, outbox)
     return App(
         settings=settings,
         database=database,
@@ -151,7 +154,7 @@ def build(
         dispatcher=dispatcher,
         queue=queue,
         outbox=outbox,
-        housekeeper=Housekeeper(dispatcher, services),
+        housekeeper=Housekeeper(endings, services),
     )
 
 

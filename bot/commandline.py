@@ -46,8 +46,10 @@ def split(line: str) -> list[str]:
         raise UsageError(
             f"That line has {len(line)} characters; at most {LONGEST} are read. Nothing was changed."
         )
-    if "\0" in line:
-        raise UsageError("That line holds a NUL character. Nothing was changed. Type it again without.")
+    if "\0" in line or "\ufffd" in line:
+        raise UsageError(
+            "That line holds NUL, or bytes that are not UTF-8 text. Nothing was changed. Type it again without."
+        )
     try:
         return shlex.split(line)
     except ValueError as error:

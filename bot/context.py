@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.errors import BotError, Cancelled, Interrupted, LostHold
+from bot.errors import BotError, Cancelled, Interrupted, LostHold, StoreError
 from bot.model import Actor, Invocation, Progress
 from bot.queue import Signal
 from bot.stores.claims import Claim, Claims
 from bot.stores.journal import Entry, Journal
 from bot.undo import Undoer
 
+_log = logging.getLogger(__name__)
 _PROGRESS_SECONDS = 1.0
 
 
@@ -26,6 +28,7 @@ class Ledger:
     journal: Journal
     undoer: Undoer
     clock: Callable[[], datetime]
+    owner: str
 
 
 class Step:
@@ -91,8 +94,11 @@ class RunContext:
         seconds = now - self._began[0]
         rate = (done_bytes - self._began[1]) / seconds if seconds > 0 else None
         progress = Progress(step=step, done_bytes=done_bytes, total_bytes=total_bytes, rate=rate)
-        if self._ledger.claims.note_progress(self._claim, progress) is not None:
-            self._signal.cancel()
+        try:
+            if self._ledger.claims.note_progress(self._claim, progress) is not None:
+                self._signal.cancel()
+        except StoreError as error:  # the work goes on; only its ending must be written
+            _log.warning("run %s: its progress cannot be shown: %s", self.run_id, error)
         self.check()
 
     @contextmanager

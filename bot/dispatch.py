@@ -5,34 +5,20 @@ The only room that catches BotError, and the only one that turns an unexpected e
 
 from __future__ import annotations
 
-import json
 import logging
-import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.command import Command, find, parse
+from bot.command import find, parse
 from bot.commandline import split
 from bot.context import Ledger, RunContext
-from bot.errors import (
-    BotError,
-    Busy,
-    Cancelled,
-    Conflict,
-    Interrupted,
-    LostHold,
-    NotFound,
-    PermissionDenied,
-    StoreError,
-    UsageError,
-)
+from bot.ending import Asked, Endings, refusal
+from bot.errors import BotError, Busy, LostHold
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
 from bot.permissions import Request
 from bot.queue import RunQueue, Signal
 from bot.services import Services
-from bot.stores.audit import AuditEvent
-from bot.stores.claims import Claim, Ending
+from bot.stores.claims import Claim
 from bot.stores.outbox import Outbox
 from bot.stores.runs import Lane, Run
 
@@ -41,20 +27,7 @@ _log = logging.getLogger(__name__)
 LATE = timedelta(seconds=2.5)
 """Slack shows an error 3 s after it sent a command. What was accepted later than this is not executed."""
 
-_ABANDONED = timedelta(seconds=10)
 _WAIT_FOR_TARGET = timedelta(seconds=1)
-_FINISH_WAITS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-
-_ENDINGS: tuple[tuple[type[BotError], Status], ...] = (
-    (PermissionDenied, Status.DENIED),
-    (Cancelled, Status.CANCELLED),
-    (Interrupted, Status.INTERRUPTED),
-    (UsageError, Status.REJECTED),
-    (NotFound, Status.REJECTED),
-    (Busy, Status.REJECTED),
-    (Conflict, Status.REJECTED),
-    (BotError, Status.FAILED),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,29 +38,18 @@ class Accepted:
     is_new: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A command line that was understood."""
-
-    command: Command
-    arguments: object
-    host: str
-    targets: tuple[str, ...]
-
-
 class Dispatcher:
     """Takes invocations in, and executes the runs that the queue hands over."""
 
     def __init__(
-        self, services: Services, ledger: Ledger, queue: RunQueue, outbox: Outbox, owner: str
+        self, services: Services, ledger: Ledger, endings: Endings, queue: RunQueue, outbox: Outbox
     ) -> None:
         self._services = services
         self._ledger = ledger
         self._claims = ledger.claims
+        self._endings = endings
         self._queue = queue
         self._outbox = outbox
-        self._owner = owner
-        self._closing = threading.Event()
 
     # ---- taking in -------------------------------------------------------------------------------
 
@@ -107,15 +69,15 @@ class Dispatcher:
             return
         run = self._services.runs.get(run_id)
         if not run.released:
-            self._expire(run)
+            self._endings.expire(run)
 
     def cancel(self, run: Run, by: Actor) -> Run:
         """Ask for an end: a queued run ends at once, a running one as soon as its body looks."""
         asked = self._services.runs.ask_to_cancel(run.id, by.id)
         if asked.status is Status.QUEUED:
-            reply = Reply(text=f"Cancelled by {by.name} before it began. Nothing was changed.")
-            ending = Ending(status=Status.CANCELLED, reply=reply)
-            self._claims.end_unclaimed(asked, ending, self._event(asked, Status.CANCELLED, reply.text))
+            self._endings.end_unclaimed(
+                asked, Status.CANCELLED, f"Cancelled by {by.name} before it began. Nothing was changed."
+            )
         self._queue.cancel(run.id)
         return self._services.runs.get(run.id)
 
@@ -126,12 +88,12 @@ class Dispatcher:
         run = self._services.runs.get(run_id)
         if run.status.is_ending:
             return
-        claim = self._claims.claim(run, self._owner)
+        claim = self._claims.claim(run, self._ledger.owner)
         if claim is None:
             return
         try:
             if run.status is Status.RUNNING:
-                self._interrupted(claim)
+                self._endings.interrupted(claim)
             else:
                 self._carry(claim, signal)
         except LostHold:
@@ -149,7 +111,7 @@ class Dispatcher:
         except LostHold:
             raise
         except BotError as error:
-            reply = _refusal(error)
+            reply = refusal(error)
         except Exception:  # noqa: BLE001 - the one door: what nobody foresaw is logged, people get a reference
             _log.exception("run %s broke", claim.run.id)
             reply = Reply(
@@ -158,7 +120,7 @@ class Dispatcher:
                 status=Status.FAILED,
             )
         if reply is not None:
-            self._finish(claim, asked, self._taken_back(claim, reply))
+            self._endings.finish(claim, asked, self._endings.taken_back(claim, reply))
 
     def _understand(self, run: Run) -> Asked:
         if run.invocation.token is not None:
@@ -207,114 +169,12 @@ class Dispatcher:
             else Plan(text=claim.run.invocation.line, targets=asked.targets)
         )
         try:
-            self._claims.start(claim, plan, self._event(claim.run, None, plan.text, asked, plan.targets))
+            self._claims.start(
+                claim, plan, self._endings.event(claim.run, None, plan.text, asked, plan.targets)
+            )
         except Busy:
             if not getattr(asked.arguments, "wait", False):
                 raise
             self._claims.put_back(claim, self._services.clock() + _WAIT_FOR_TARGET)
             return None
         return asked.command.run(asked.arguments, self._services, context)
-
-    # ---- ending ----------------------------------------------------------------------------------
-
-    def _taken_back(self, claim: Claim, reply: Reply) -> Reply:
-        """Play back what the body left open; what cannot be taken back makes the reply say so."""
-        problems = self._ledger.undoer.play_back(claim.run.id)
-        if not problems:
-            return reply
-        text = (
-            f"{reply.text} Not everything could be taken back yet: {' '.join(problems)} "
-            "It is tried again every few seconds, and its targets stay held until then."
-        )
-        status = Status.FAILED if reply.status is Status.SUCCEEDED else reply.status
-        return Reply(text=text, facts=reply.facts, table=reply.table, status=status)
-
-    def _interrupted(self, claim: Claim) -> None:
-        """The holder died: take back what it left, and say what is true of the run now."""
-        reply = self._found_done(claim.run) or Reply(
-            text="The bot was stopped in the middle of this run. What had begun was taken back; nothing that "
-            "was not proven is kept. Type the command again.",
-            status=Status.INTERRUPTED,
-        )
-        self._finish(claim, None, self._taken_back(claim, reply))
-
-    def _found_done(self, run: Run) -> Reply | None:
-        command = self._services.commands.get(run.command or "")
-        if command is None or command.done is None:
-            return None
-        try:
-            return command.done(run.id, self._services)
-        except BotError as error:
-            _log.warning("run %s: whether it had been done cannot be told: %s", run.id, error)
-            return None
-
-    def _finish(self, claim: Claim, asked: Asked | None, reply: Reply) -> None:
-        targets = self._claims.targets_of(claim.run.id)
-        event = self._event(claim.run, reply.status, reply.text, asked, targets)
-        for wait in (*_FINISH_WAITS, None):
-            try:
-                self._claims.finish(claim, Ending(status=reply.status, reply=reply), event)
-                return
-            except StoreError as error:
-                _log.error("run %s: its ending cannot be written yet: %s", claim.run.id, error)
-                if wait is None or self._closing.wait(wait):
-                    break
-        _log.critical(
-            "run %s ended, and the database cannot be told: %s",
-            claim.run.id,
-            json.dumps({"run": claim.run.id, "ending": reply.status.value, "text": reply.text}),
-        )
-
-    def _event(
-        self,
-        run: Run,
-        ending: Status | None,
-        detail: str,
-        asked: Asked | None = None,
-        targets: tuple[str, ...] = (),
-    ) -> AuditEvent:
-        place = run.invocation.place
-        return AuditEvent(
-            run_id=run.id,
-            kind="started" if ending is None else ending.value,
-            at=self._services.clock(),
-            actor=run.invocation.actor,
-            origin=run.invocation.origin,
-            channel=place.channel if place else None,
-            command=asked.command.name if asked else run.command,
-            line=run.invocation.line,
-            host=asked.host if asked else run.host,
-            targets=targets or (asked.targets if asked else ()),
-            detail=detail,
-        )
-
-    # ---- keeping the house true ------------------------------------------------------------------
-
-    def tidy(self) -> None:
-        """End what nobody was told of, and try again to take back what could not be. Call it often."""
-        for run in self._services.runs.abandoned(_ABANDONED):
-            self._expire(run)
-        waiting: Mapping[str, None] = dict.fromkeys(
-            entry.run_id for entry in self._ledger.journal.open_entries()
-        )
-        for run_id in waiting:
-            run = self._services.runs.get(run_id)
-            if run.status.is_ending and not self._ledger.undoer.play_back(run_id):
-                self._claims.amend(run, "By now everything was taken back.")
-
-    def close(self) -> None:
-        """Stop waiting for a database that does not come back."""
-        self._closing.set()
-
-    def _expire(self, run: Run) -> None:
-        text = (
-            "Slack was not told in time that this command had arrived, and may have shown an error. "
-            "Nothing was run, so nothing was changed. Type it again."
-        )
-        ending = Ending(status=Status.EXPIRED, reply=Reply(text=text, status=Status.EXPIRED))
-        self._claims.end_unclaimed(run, ending, self._event(run, Status.EXPIRED, text))
-
-
-def _refusal(error: BotError) -> Reply:
-    status = next(status for kind, status in _ENDINGS if isinstance(error, kind))
-    return Reply(text=" ".join([str(error), *getattr(error, "__notes__", ())]), status=status)

@@ -21,6 +21,9 @@ _POLL_SECONDS = 0.5
 """How soon a row that another process stored, or a cancel that it asked for, is seen."""
 
 
+_RECOVER_SECONDS = 5.0
+"""How often to look for runs whose worker gave up because the database was away."""
+
 _LAST_SECONDS = 5.0
 """What running bodies get to take back what they began, once the grace is over."""
 
@@ -159,6 +162,7 @@ class EmbeddedQueue:
             worker.join(max(deadline - time.monotonic(), 0))
 
     def _look(self) -> None:
+        recovered_at = time.monotonic()
         while not self._stopping.is_set():
             self._wake.wait(_POLL_SECONDS)
             self._wake.clear()
@@ -169,6 +173,9 @@ class EmbeddedQueue:
                     self._fill(lane)
                 for run_id in self._runs.asked_to_cancel():
                     self.cancel(run_id)
+                if time.monotonic() - recovered_at > _RECOVER_SECONDS:
+                    recovered_at = time.monotonic()
+                    self.recover()
             except StoreError as error:
                 _log.error("the queue cannot see the runs, and will look again: %s", error)
 

@@ -69,9 +69,12 @@ def make_web(checks: Checks, counts: Counts, slack: SlackDoor | None) -> Starlet
 
 def _slack(door: SlackDoor) -> Callable[[Request], object]:
     async def events(request: Request) -> Response:
-        if int(request.headers.get("content-length") or 0) > _LARGEST_BODY:
-            return Response(json.dumps({"error": "too large"}), status_code=413)
-        answer, sent = await run_in_threadpool(door.answer, await request.body(), dict(request.headers))
+        body = bytearray()
+        async for piece in request.stream():  # a length may be announced wrongly, or not at all
+            body += piece
+            if len(body) > _LARGEST_BODY:
+                return Response(json.dumps({"error": "too large"}), status_code=413)
+        answer, sent = await run_in_threadpool(door.answer, bytes(body), dict(request.headers))
         return Response(
             answer.body,
             status_code=answer.status,

@@ -90,7 +90,7 @@ class SlackConnection:
         if self._connector is not None:
             self._connector.join()
         if self._socket is not None:
-            self._socket.client.close()
+            self._socket.shut()
         self._delivery.stop()
 
     def _introduce(self) -> bool:

@@ -26,7 +26,7 @@ from bot.stores.runs import Lane, Runs
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
-_AT_ONCE = 50
+_AT_ONCE = 300
 _BETWEEN_EDITS = timedelta(seconds=2)
 _QUEUED_PATIENCE = timedelta(seconds=0.7)
 _PROGRESS_RESERVE = 3.0
@@ -50,6 +50,7 @@ class Delivery:
 
     def start(self) -> None:
         """Begin, on a thread of its own."""
+        self._outbox.hurry()
         self._thread = threading.Thread(target=self._deliver, name="delivery", daemon=True)
         self._thread.start()
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -30,6 +32,7 @@ from bot.slack.listeners import RUN
 _log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
 _REMEMBERED = 1_000
+_LAST_LISTEN = 0.2
 
 Confirm = Callable[[str, timedelta], None]
 """Tells the road that Slack was told about this run, and how long after it had asked."""
@@ -133,11 +136,34 @@ class SocketDoor(SocketModeHandler):
         """When each envelope came off the wire: it may wait in the SDK's queue before `handle` sees it."""
         if not raw.startswith("{"):
             return
-        envelope_id = json.loads(raw).get("envelope_id")
+        message = json.loads(raw)
+        if message.get("type") == "disconnect":
+            self._listen_briefly()
+        envelope_id = message.get("envelope_id")
         if envelope_id:
             self._received[envelope_id] = time.monotonic()
             while len(self._received) > _REMEMBERED:
                 self._received.popitem(last=False)
+
+    def _listen_briefly(self) -> None:
+        """Let the reader give up this socket quickly, now that the SDK is about to replace it.
+
+        It holds a lock for the three seconds of its `recv`, and the new socket is not read before it lets go
+        (seen with slack_sdk 3.48): commands that came over the new one would be acknowledged too late.
+        """
+        session = self.client.current_session
+        if session is not None and session.sock is not None:
+            session.sock.settimeout(_LAST_LISTEN)
+
+    def shut(self) -> None:
+        """Close for good, without the three seconds that the SDK waits for its reader."""
+        self.client.auto_reconnect_enabled = False
+        self.client.current_session_state.terminated = True
+        session = self.client.current_session
+        if session is not None and session.sock is not None:
+            with suppress(OSError):  # it may be closed already
+                socket.socket.shutdown(session.sock, socket.SHUT_RD)
+        self.client.close()
 
 
 def _confirm(confirm: Confirm, request: BoltRequest, response: BoltResponse, received: float) -> None:

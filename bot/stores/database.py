@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from bot.errors import StoreError
 
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _AFTER_COMMIT = "after_commit"
 _AS_WRITER = {"writes": True}
+_AT_ONE_MOMENT = {"isolation_level": "REPEATABLE READ"}  # SQLite's transactions are like that anyway
 _WRITE_LOCK_KEY = 0x5348_4950  # "SHIP": PostgreSQL's advisory locks take a number
 
 
@@ -43,7 +44,7 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         # Waiting in line here is fair and instant; SQLite's own busy handler sleeps and may starve a thread.
         self._writing = threading.RLock()
-        self._engine = create_engine(url, **_engine_options(self.is_sqlite))
+        self._engine = _engine(url, self.is_sqlite)
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -67,7 +68,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A look that changes nothing."""
         with _as_store_error(), self._engine.connect() as connection:
-            yield connection
+            yield connection if self.is_sqlite else connection.execution_options(**_AT_ONE_MOMENT)
 
     def serialise(self, connection: Connection) -> None:
         """Let no other process do what must happen in line (audit chain, migrations) in this transaction.
@@ -128,6 +129,16 @@ class SoleHolder:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _engine(url: str, is_sqlite: bool) -> Engine:
+    try:
+        return create_engine(url, **_engine_options(is_sqlite))
+    except (ArgumentError, ImportError, ValueError) as error:  # its text may repeat the address: not shown
+        raise StoreError(
+            f"SHIPKEEPER_DATABASE_URL cannot be used ({type(error).__name__}). Nothing was changed. Give "
+            "sqlite:///PATH, or postgresql+psycopg://… with the `postgresql` extra installed."
+        ) from None
 
 
 def _engine_options(is_sqlite: bool) -> dict[str, Any]:

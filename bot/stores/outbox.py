@@ -126,6 +126,15 @@ class Outbox:
                 )
             )
 
+    def hurry(self) -> None:
+        """A bot begins afresh: what its forerunner failed to send is tried now, not when that one would have."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(messages)
+                .where(messages.c.closed.is_(False), messages.c.attempts > 0)
+                .values(not_before=None, attempts=0)
+            )
+
     def redirect(self, run_id: str, channel: str) -> None:
         """It cannot be said where it was asked: say it there instead, from now on."""
         self._set(run_id, posted_channel=channel, ts=None, posting_since=None)

@@ -76,7 +76,7 @@ run_targets = Table(
     "run_targets",
     metadata,
     Column("host", String(64), primary_key=True),
-    Column("target", String(255), primary_key=True),
+    Column("target", String(512), primary_key=True),
     Column("run_id", String(8), ForeignKey("runs.id"), nullable=False),
     Column("since", UtcTime, nullable=False),
     Index("run_targets_by_run", "run_id"),

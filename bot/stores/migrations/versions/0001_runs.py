@@ -53,7 +53,7 @@ def _what_a_run_holds() -> None:
     op.create_table(
         "run_targets",
         sa.Column("host", sa.String(64), primary_key=True),
-        sa.Column("target", sa.String(255), primary_key=True),
+        sa.Column("target", sa.String(512), primary_key=True),
         sa.Column("run_id", sa.String(8), sa.ForeignKey("runs.id"), nullable=False),
         sa.Column("since", _TIME, nullable=False),
     )

@@ -1,0 +1,173 @@
+"""How a run ends: one ending of a closed set, with what it began taken back, recorded with its reply.
+
+Knows nothing of how a command line is understood; `dispatch.py` decides, this room writes the last words.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.command import Command
+from bot.context import Ledger
+from bot.errors import (
+    BotError,
+    Busy,
+    Cancelled,
+    Conflict,
+    Interrupted,
+    NotFound,
+    PermissionDenied,
+    StoreError,
+    UsageError,
+)
+from bot.model import Reply, Status
+from bot.services import Services
+from bot.stores.audit import AuditEvent
+from bot.stores.claims import Claim, Ending
+from bot.stores.runs import Run
+
+_log = logging.getLogger(__name__)
+
+_ABANDONED = timedelta(seconds=5)
+_FINISH_WAITS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+
+_ENDINGS: tuple[tuple[type[BotError], Status], ...] = (
+    (PermissionDenied, Status.DENIED),
+    (Cancelled, Status.CANCELLED),
+    (Interrupted, Status.INTERRUPTED),
+    (UsageError, Status.REJECTED),
+    (NotFound, Status.REJECTED),
+    (Busy, Status.REJECTED),
+    (Conflict, Status.REJECTED),
+    (BotError, Status.FAILED),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A command line that was understood."""
+
+    command: Command
+    arguments: object
+    host: str
+    targets: tuple[str, ...]
+
+
+class Endings:
+    """Writes how runs end."""
+
+    def __init__(self, services: Services, ledger: Ledger) -> None:
+        self._services = services
+        self._ledger = ledger
+        self._claims = ledger.claims
+        self._closing = threading.Event()
+
+    def taken_back(self, claim: Claim, reply: Reply) -> Reply:
+        """Play back what the body left open; what cannot be taken back makes the reply say so."""
+        problems = self._ledger.undoer.play_back(claim.run.id)
+        if not problems:
+            return reply
+        text = (
+            f"{reply.text} Not everything could be taken back yet: {' '.join(problems)} "
+            "It is tried again every few seconds, and its targets stay held until then."
+        )
+        status = Status.FAILED if reply.status is Status.SUCCEEDED else reply.status
+        return Reply(text=text, facts=reply.facts, table=reply.table, status=status)
+
+    def interrupted(self, claim: Claim) -> None:
+        """The holder died: take back what it left, and say what is true of the run now."""
+        reply = self._found_done(claim.run) or Reply(
+            text="The bot was stopped in the middle of this run. What had begun was taken back; nothing that "
+            "was not proven is kept. Type the command again.",
+            status=Status.INTERRUPTED,
+        )
+        self.finish(claim, None, self.taken_back(claim, reply))
+
+    def _found_done(self, run: Run) -> Reply | None:
+        command = self._services.commands.get(run.command or "")
+        if command is None or command.done is None:
+            return None
+        try:
+            return command.done(run.id, self._services)
+        except BotError as error:
+            _log.warning("run %s: whether it had been done cannot be told: %s", run.id, error)
+            return None
+
+    def finish(self, claim: Claim, asked: Asked | None, reply: Reply) -> None:
+        """Write the ending; a database that is away is waited for, more than a minute."""
+        for wait in (*_FINISH_WAITS, None):
+            try:
+                targets = self._claims.targets_of(claim.run.id)
+                event = self.event(claim.run, reply.status, reply.text, asked, targets)
+                self._claims.finish(claim, Ending(status=reply.status, reply=reply), event)
+                return
+            except StoreError as error:
+                _log.error("run %s: its ending cannot be written yet: %s", claim.run.id, error)
+                if wait is None or self._closing.wait(wait):
+                    break
+        _log.critical(
+            "run %s ended, and the database cannot be told: %s",
+            claim.run.id,
+            json.dumps({"run": claim.run.id, "ending": reply.status.value, "text": reply.text}),
+        )
+
+    def event(
+        self,
+        run: Run,
+        ending: Status | None,
+        detail: str,
+        asked: Asked | None = None,
+        targets: tuple[str, ...] = (),
+    ) -> AuditEvent:
+        """The audit line for a beginning (`ending` None) or an ending."""
+        place = run.invocation.place
+        return AuditEvent(
+            run_id=run.id,
+            kind="started" if ending is None else ending.value,
+            at=self._services.clock(),
+            actor=run.invocation.actor,
+            origin=run.invocation.origin,
+            channel=place.channel if place else None,
+            command=asked.command.name if asked else run.command,
+            line=run.invocation.line,
+            host=asked.host if asked else run.host,
+            targets=targets or (asked.targets if asked else ()),
+            detail=detail,
+        )
+
+    def tidy(self) -> None:
+        """End what nobody was told of, and try again to take back what could not be. Call it often."""
+        for run in self._services.runs.abandoned(_ABANDONED):
+            self.expire(run)
+        for run_id in dict.fromkeys(entry.run_id for entry in self._ledger.journal.open_entries()):
+            run = self._services.runs.get(run_id)
+            if run.status.is_ending and not self._ledger.undoer.play_back(run_id):
+                self._claims.amend(run, "By now everything was taken back.")
+
+    def close(self) -> None:
+        """Stop waiting for a database that does not come back."""
+        self._closing.set()
+
+    def expire(self, run: Run) -> None:
+        """End a run whose sender was told too late, or never, that it had been accepted."""
+        self.end_unclaimed(
+            run,
+            Status.EXPIRED,
+            "It is not certain that Slack learned in time that this command had arrived, and it may have shown "
+            "an error. Nothing was run, so nothing was changed. Type it again.",
+        )
+
+    def end_unclaimed(self, run: Run, status: Status, text: str) -> None:
+        """End a run that nobody holds; nothing happens if somebody claimed or ended it first."""
+        ending = Ending(status=status, reply=Reply(text=text, status=status))
+        self._claims.end_unclaimed(run, ending, self.event(run, status, text))
+
+
+def refusal(error: BotError) -> Reply:
+    """The ending and the words that an error for people stands for, with what its clean-up could not do."""
+    status = next(status for kind, status in _ENDINGS if isinstance(error, kind))
+    return Reply(text=" ".join([str(error), *getattr(error, "__notes__", ())]), status=status)
