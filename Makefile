@@ -13,7 +13,13 @@ demo-script: setup     ## the same as a played conversation, proven step by step
 
 test: setup-tests      ## every test, on a real engine
 	@$(MAKE) --no-print-directory check-style
-	@$(ENGINE) test $(PY) -m pytest -m "not bench"
+	@$(ENGINE) test $(MAKE) --no-print-directory run-tests
+
+# Most tests wait more than they work, so several files run side by side; what measures time runs alone.
+.PHONY: run-tests
+run-tests:
+	@$(PY) -m pytest -n 4 --dist loadfile -m "not bench" --ignore=tests/bench
+	@$(PY) -m pytest -m "not bench" -s tests/bench
 
 check: setup check-style   ## style, types, import contracts and unit tests, in under a minute
 	@$(PY) -m pytest -q tests/unit

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bot.command import Command
 from bot.context import Ledger
@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 DEFAULT_HOST = "local"
 _FRONT_WORKERS = 2
 _TIDY_SECONDS = 2.0
+_LONGEST_ANSWER = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,8 @@ class Housekeeper:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
+        """End what the process before never began, then keep house on a thread of its own."""
+        self._endings.inherit()
         self._thread = threading.Thread(target=self._keep, name="housekeeper", daemon=True)
         self._thread.start()
 
@@ -170,10 +172,12 @@ def _make_private(settings: Settings) -> None:
 
 def _engines(settings: Settings) -> dict[str, Engine]:
     stall = settings.stall_limit
+    answer = min(stall, _LONGEST_ANSWER)
     if not settings.hosts:
-        return {DEFAULT_HOST: DockerEngine(DEFAULT_HOST, stall=stall)}
+        return {DEFAULT_HOST: DockerEngine(DEFAULT_HOST, stall=stall, request_timeout=answer)}
     return {
-        name: DockerEngine(name, base_url=host.address, stall=stall) for name, host in settings.hosts.items()
+        name: DockerEngine(name, base_url=host.address, stall=stall, request_timeout=answer)
+        for name, host in settings.hosts.items()
     }
 
 

@@ -21,11 +21,8 @@ from bot.app import App, build
 from bot.command import Command
 from bot.errors import BotError
 from bot.model import Actor, Invocation, Origin, Outcome, Status
-from bot.serve import serve
 from bot.settings import SettingsError
 from bot.signals import OnSignal
-from bot.slack.connection import SlackRefused
-from bot.slack.manifest import manifest_text
 from bot.stores.runs import Run
 
 _POLL_SECONDS = 0.1
@@ -52,24 +49,32 @@ def main(argv: Sequence[str], commands: Commands) -> int:
         return 0 if argv else terminal.exit_code(Status.REJECTED)
     try:
         return _MODES.get(argv[0], _command_line)(list(argv), commands)
-    except (SettingsError, SlackRefused, BotError) as error:
+    except (SettingsError, BotError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
 def _serve(argv: list[str], commands: Commands) -> int:
+    from bot.serve import serve  # Slack's libraries would double the time that a shell command takes to start
+    from bot.slack.connection import SlackRefused
+
     _no_more(argv)
     logging.getLogger("bot").setLevel(logging.INFO)
-    return serve(settings_room.read(), commands)
+    try:
+        return serve(settings_room.read(), commands)
+    except SlackRefused as error:
+        raise SettingsError(str(error)) from error
 
 
 def _demo(argv: list[str], commands: Commands) -> int:
-    from bot.demo import demo  # the playground's libraries are not needed to serve
+    from bot.demo import demo  # the stand-in's libraries are needed here only
 
     return demo(argv[1:], commands)
 
 
 def _manifest(argv: list[str], commands: Commands) -> int:
+    from bot.slack.manifest import manifest_text
+
     _no_more(argv)
     settings = settings_room.read()
     print(manifest_text(commands.values(), settings.slack.command_prefix), end="")

@@ -49,6 +49,8 @@ class RunContext:
         self._claim = claim
         self._ledger = ledger
         self._signal = signal
+        if claim.run.cancel_requested_by is not None:  # asked while nobody held the run
+            signal.cancel()
         self._shown_at = 0.0
         self._step = ""
         self._began = (time.monotonic(), 0)

@@ -13,7 +13,7 @@ from bot.command import find, parse
 from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
-from bot.errors import BotError, Busy, LostHold
+from bot.errors import BotError, Busy, LostHold, PermissionDenied
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
 from bot.permissions import Request
 from bot.queue import RunQueue, Signal
@@ -147,16 +147,30 @@ class Dispatcher:
     def _decide(self, claim: Claim, asked: Asked, signal: Signal) -> Reply | None:
         """The front lane: look at once, or hand what changes something to the workers (then None)."""
         run = claim.run
-        if run.invocation.token is not None:
-            self._outbox.use_button(run.invocation.token, by=run.invocation.actor.id, run_id=run.id)
         if asked.command.targets is None:
-            return asked.command.run(asked.arguments, self._services, RunContext(claim, self._ledger, signal))
+            return self._look(claim, asked, signal)
         self._services.engine(asked.host)
         if not getattr(asked.arguments, "wait", False):
             self._claims.refuse_if_held(run.id, asked.host, asked.targets)
+        self._use_button(run)
         cancel = Button(label="Cancel", line=f"cancel {run.id}", danger=True)
         self._claims.pass_on(claim, asked.command.name, asked.host, cancel)
         return None
+
+    def _look(self, claim: Claim, asked: Asked, signal: Signal) -> Reply:
+        token = claim.run.invocation.token
+        self._use_button(claim.run)
+        try:
+            return asked.command.run(asked.arguments, self._services, RunContext(claim, self._ledger, signal))
+        except PermissionDenied:
+            if token is not None:
+                self._outbox.give_back_button(token, run_id=claim.run.id)
+            raise
+
+    def _use_button(self, run: Run) -> None:
+        """Last before there is an effect: a press that is refused leaves the button to others."""
+        if run.invocation.token is not None:
+            self._outbox.use_button(run.invocation.token, by=run.invocation.actor.id, run_id=run.id)
 
     def _work(self, claim: Claim, asked: Asked, signal: Signal) -> Reply | None:
         """The work lane: plan, hold, write `started`, run. None when it waits for its target."""

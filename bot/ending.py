@@ -66,9 +66,9 @@ class Endings:
         self._claims = ledger.claims
         self._closing = threading.Event()
 
-    def taken_back(self, claim: Claim, reply: Reply) -> Reply:
+    def taken_back(self, claim: Claim, reply: Reply, *, failed_too: bool = False) -> Reply:
         """Play back what the body left open; what cannot be taken back makes the reply say so."""
-        problems = self._ledger.undoer.play_back(claim.run.id)
+        problems = self._ledger.undoer.play_back(claim.run.id, failed_too=failed_too)
         if not problems:
             return reply
         text = (
@@ -85,7 +85,7 @@ class Endings:
             "was not proven is kept. Type the command again.",
             status=Status.INTERRUPTED,
         )
-        self.finish(claim, None, self.taken_back(claim, reply))
+        self.finish(claim, None, self.taken_back(claim, reply, failed_too=True))
 
     def _found_done(self, run: Run) -> Reply | None:
         command = self._services.commands.get(run.command or "")
@@ -147,6 +147,16 @@ class Endings:
             run = self._services.runs.get(run_id)
             if run.status.is_ending and not self._ledger.undoer.play_back(run_id):
                 self._claims.amend(run, "By now everything was taken back.")
+
+    def inherit(self) -> None:
+        """End what a dead process accepted, and may not have told anybody. Only at the start of the next one."""
+        for run in self._services.runs.abandoned(timedelta(0)):
+            self.end_unclaimed(
+                run,
+                Status.INTERRUPTED,
+                "The bot was stopped before this run began. Nothing was run, so nothing was changed. "
+                "Type the command again.",
+            )
 
     def close(self) -> None:
         """Stop waiting for a database that does not come back."""

@@ -15,10 +15,12 @@ from bot.settings import Settings, SettingsError
 from bot.signals import OnSignal
 from bot.slack.connection import Account, Road, SlackConnection
 from bot.stores.runs import Lane
+from bot.stores.sole import HolderProcess
 from bot.web import WebServer, make_web
 
 _log = logging.getLogger(__name__)
 _WAIT_FOR_SHELL = 0.2
+_LOOKS = 4
 
 
 class Bot:
@@ -72,18 +74,18 @@ class Bot:
 
     def _take(self, stopping: threading.Event) -> bool:
         """The right to execute; waits for a command in a shell, refuses a second bot."""
-        told = False
+        seen: list[HolderProcess | None] = []
         while not self.app.sole.take("serve"):
-            holder = self.app.sole.holder()
-            if holder is None or holder.role == "serve":
-                who = f"process {holder.pid}" if holder else "another process"
+            seen.append(self.app.sole.holder())
+            # A holder writes its name just after it took the lock, so one look may see the name before.
+            last = seen[-_LOOKS:]
+            if len(last) == _LOOKS and all(one is not None and one.role == "serve" for one in last):
                 raise StoreError(
-                    f"A shipkeeper serves from {self._settings.state} already ({who}). Nothing was changed. "
-                    "Stop that one, or give this one its own SHIPKEEPER_STATE."
+                    f"A shipkeeper serves from {self._settings.state} already (process {_pid(last[-1])}). "
+                    "Nothing was changed. Stop that one, or give this one its own SHIPKEEPER_STATE."
                 )
-            if not told:
-                _log.warning("waiting for `%s` in a shell (process %d) to end", holder.role, holder.pid)
-                told = True
+            if len(seen) == _LOOKS:
+                _log.warning("waiting for process %s, which executes runs here now, to end", _pid(last[-1]))
             if stopping.wait(_WAIT_FOR_SHELL):
                 return False
         return True
@@ -118,6 +120,10 @@ def serve(settings: Settings, commands: Mapping[str, Command]) -> int:
         finally:
             bot.stop()
     return 0
+
+
+def _pid(holder: HolderProcess | None) -> str:
+    return str(holder.pid) if holder else "unknown"
 
 
 def _account(settings: Settings) -> Account:

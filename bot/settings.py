@@ -50,6 +50,11 @@ class ArchiveSection(_Section):
 
     path: Path | None = Field(None, description="the archive; SHIPKEEPER_ARCHIVE wins")
 
+    @field_validator("path", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, path: object) -> object:
+        return None if path == "" else path
+
 
 class HostSection(_Section):
     """One Docker host."""
@@ -169,7 +174,7 @@ def _file(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]
             return tomllib.load(file)
     except OSError as error:
         problems.append(f"SHIPKEEPER_SETTINGS: {path} cannot be read ({error.strerror})")
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(f"SHIPKEEPER_SETTINGS: {path} is not TOML: {error}")
     return {}
 
@@ -185,7 +190,9 @@ def _variable(environment: Mapping[str, str], name: str, problems: list[str]) ->
         return Path(path).read_text().rstrip("\r\n") or None
     except OSError as error:
         problems.append(f"{name}_FILE: {path} cannot be read ({error.strerror})")
-        return None
+    except UnicodeDecodeError:
+        problems.append(f"{name}_FILE: {path} is not UTF-8 text")
+    return None
 
 
 def _secret(environment: Mapping[str, str], name: str, problems: list[str]) -> SecretStr | None:

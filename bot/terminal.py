@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,8 @@ from rich.text import Text
 
 from bot import words
 from bot.model import Outcome, Status
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 EXIT_CODES = {
     Status.SUCCEEDED: 0,
@@ -44,18 +47,23 @@ def as_json(outcome: Outcome) -> str:
 
 
 def show(outcome: Outcome, console: Console) -> None:
-    """Print it for a person. Names and texts from outside are never read as markup."""
+    """Print it for a person. Names and texts from outside are no markup and steer nothing."""
     mark = words.MARKS[outcome.status]
-    console.print(Text(f"{mark} {outcome.reply.text}"), soft_wrap=True)
+    console.print(_text(f"{mark} {outcome.reply.text}"), soft_wrap=True)
     for name, raw in outcome.reply.facts.items():
-        console.print(Text(f"   {words.label(name) + ':':<14} {words.value(name, raw)}"), soft_wrap=True)
+        console.print(_text(f"   {words.label(name) + ':':<14} {words.value(name, raw)}"), soft_wrap=True)
     if outcome.reply.table is not None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in outcome.reply.table.columns:
             table.add_column(words.label(column), overflow="fold")
         for row in outcome.reply.table.rows:
             cells = zip(outcome.reply.table.columns, row, strict=True)
-            table.add_row(*(Text(words.value(column, raw)) for column, raw in cells))
+            table.add_row(*(_text(words.value(column, raw)) for column, raw in cells))
         console.print(table)
     took = words.duration(outcome.took.total_seconds())
     console.print(Text(f"   run {outcome.run_id} {outcome.status.value}, {took}", style="dim"))
+
+
+def _text(raw: str) -> Text:
+    """Without escape codes, other control characters and overrides of the writing direction."""
+    return Text(_CONTROL.sub("", raw))

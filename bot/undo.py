@@ -38,12 +38,23 @@ class Undoer:
             _log.error("run %s: cannot take back %s %s: %s", entry.run_id, entry.verb, entry.arguments, error)
             self._journal.note_failure(entry.id, str(error))
             raise
+        except Exception as error:  # a fault of ours must not keep the other undos from being tried
+            _log.exception("run %s: taking back %s %s broke", entry.run_id, entry.verb, entry.arguments)
+            message = "something broke on our side; the log says what."
+            self._journal.note_failure(entry.id, message)
+            raise EngineError(message) from error
         self._journal.settle(entry.id, at=self._clock())
 
-    def play_back(self, run_id: str) -> tuple[str, ...]:
-        """Take back everything the run has open, newest first; returns what could not be, a sentence each."""
+    def play_back(self, run_id: str, *, failed_too: bool = True) -> tuple[str, ...]:
+        """Take back everything the run has open, newest first; returns what could not be, a sentence each.
+
+        Without `failed_too`, what failed before is only reported: a mute Docker need not be waited for twice.
+        """
         problems = []
         for entry in self._journal.open_entries(run_id):
+            if entry.error is not None and not failed_too:
+                problems.append(f"{_in_words(entry)}: {entry.error}")
+                continue
             try:
                 self.carry_out(entry)
             except BotError as error:

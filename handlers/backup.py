@@ -29,10 +29,12 @@ class Arguments:
 def _plan(arguments: Arguments, services: Services) -> Plan:
     made = plan(services.engine(arguments.host), arguments.volume, Quiesce(arguments.quiesce))
     disturbed = ", ".join(container.name for container in made.disturbed)
+    # A user that does not run now may be asleep for another run, which wakes it: hold every one of them.
+    held = made.users if made.quiesce is not Quiesce.NONE else ()
     meanwhile = f", with {disturbed} {_MEANWHILE[made.quiesce]} while it is read" if disturbed else ""
     return Plan(
         text=f"Back up volume {arguments.volume}{meanwhile}.",
-        targets=(f"volume:{arguments.volume}", *(f"container:{c.name}" for c in made.disturbed)),
+        targets=(f"volume:{arguments.volume}", *(f"container:{user.name}" for user in held)),
         steps=("copy", "read back", "publish"),
     )
 

@@ -1,6 +1,7 @@
 """A run as a Slack message: a sentence, facts, a table, buttons, and always the same as plain text.
 
 Limits are Block Kit's (reference pages of section, context, actions and button); nothing over them is sent.
+Those of fields and tables are smaller than Slack's, so that all together stay under its 13,200 characters.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ PRESS = "press"
 """Every button's action id begins with this; its value is the token."""
 
 _SECTION = 3_000
-_FIELD = 2_000
+_FIELD = 300
 _FIELDS = 10
-_TABLE = 6_000
+_TABLE = 5_000
 _TEXT = 3_900
 
 

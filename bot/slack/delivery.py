@@ -125,7 +125,8 @@ class Delivery:
         if refused.retry_after is not None:
             channel = message.channel if refused.method == "chat.postMessage" else ""
             self._budget.refused(refused.method, channel, refused.retry_after)
-            self._outbox.not_posted(run.id)
+            if refused.method == "chat.postMessage":
+                self._outbox.not_posted(run.id)
             self._outbox.later(run.id, timedelta(seconds=refused.retry_after))
         elif refused.is_unreachable and message.channel != run.invocation.actor.id:
             _log.warning(

@@ -156,7 +156,9 @@ class SocketDoor(SocketModeHandler):
             session.sock.settimeout(_LAST_LISTEN)
 
     def shut(self) -> None:
-        """Close for good, without the three seconds that the SDK waits for its reader."""
+        """Close for good, without the seconds that the SDK waits for its reader and its queue."""
+        self.client.closed = True
+        self.client.message_queue.put(None)
         self.client.auto_reconnect_enabled = False
         self.client.current_session_state.terminated = True
         session = self.client.current_session

@@ -54,8 +54,7 @@ class Listeners:
             typed = repair(from_slack(command.get("text") or ""))
             invocation = self._invocation(
                 line=f"{name} {typed}".strip() or "help",
-                user=command["user_id"],
-                name=command.get("user_name"),
+                actor=_actor(command["user_id"], command.get("user_name")),
                 key=f"slack:{command.get('team_id')}:{command.get('trigger_id') or command['response_url']}",
                 place=Place(
                     channel=command["channel_id"],
@@ -74,8 +73,7 @@ class Listeners:
         typed = re.sub(r"^\s*<@[UW][A-Z0-9]+(\|[^>]*)?>", "", event.get("text") or "")
         invocation = self._invocation(
             line=repair(from_slack(typed)) or "help",
-            user=event["user"],
-            name=None,
+            actor=_actor(event["user"]),
             key=f"slack:{body.get('team_id')}:{body['event_id']}",
             place=Place(channel=event["channel"], user=event["user"], thread_ts=event.get("thread_ts")),
         )
@@ -88,8 +86,7 @@ class Listeners:
         channel = (body.get("channel") or {}).get("id") or container.get("channel_id") or user["id"]
         invocation = self._invocation(
             line=self._line_of(token),
-            user=user["id"],
-            name=user.get("username") or user.get("name"),
+            actor=_actor(user["id"], user.get("username") or user.get("name")),
             key=f"slack:{(body.get('team') or {}).get('id')}:{body['trigger_id']}",
             place=Place(
                 channel=channel,
@@ -109,14 +106,18 @@ class Listeners:
             return "(a button)"
 
     def _invocation(
-        self, *, line: str, user: str, name: str | None, key: str, place: Place, token: str | None = None
+        self, *, line: str, actor: Actor, key: str, place: Place, token: str | None = None
     ) -> Invocation:
         return Invocation(
             line=line,
-            actor=Actor(id=user, name=name or user),
+            actor=actor,
             origin=Origin.SLACK,
             at=self._clock(),
             key=key,
             place=place,
             token=token,
         )
+
+
+def _actor(user: str, name: str | None = None) -> Actor:
+    return Actor(id=user, name=name or user)

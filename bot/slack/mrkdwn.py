@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from bot import words
 from bot.model import Table
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]|\x1b\[[0-9;]*[A-Za-z]")
+_CELL = 80
+"""Characters of a table's cell: one long command line must not push a whole table over the limit."""
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str) -> str:
@@ -32,7 +34,7 @@ def cut(text: str, limit: int) -> str:
 def columns(table: Table, limit: int) -> str:
     """The table as aligned text of at most `limit` characters; says how many rows did not fit."""
     head = [words.label(name) for name in table.columns]
-    body = [[plain(words.value(n, v)) for n, v in zip(table.columns, row, strict=True)] for row in table.rows]
+    body = [[_cell(words.value(n, v)) for n, v in zip(table.columns, row, strict=True)] for row in table.rows]
     widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
     lines = [_aligned(row, widths) for row in [head, *body]]
     kept: list[str] = []
@@ -44,6 +46,11 @@ def columns(table: Table, limit: int) -> str:
         kept.append(line)
         used += len(line) + 1
     return "\n".join(kept)
+
+
+def _cell(text: str) -> str:
+    """On one line, and no wider than leaves room for the others."""
+    return cut(" ".join(plain(text).split()), _CELL)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:

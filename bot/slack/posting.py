@@ -6,6 +6,7 @@ Errors: the "errors" tables of chat.postMessage, chat.update and chat.postEpheme
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,9 @@ _PASSING = {
     "token_revoked",
     "token_expired",
     "account_inactive",
+    "unreadable_answer",
 }
+_CODE = re.compile(r"[a-z0-9_]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +84,11 @@ def refusal(error: SlackApiError) -> Refusal:
     """What Slack refused, from the SDK's exception."""
     response: Any = error.response
     body = response.data if isinstance(response.data, dict) else {}
-    code = body.get("error") or ("internal_error" if response.status_code >= 500 else "unreadable_answer")
+    code = str(body.get("error"))
+    if response.status_code >= 500:  # whatever the body says: the SDK puts its own words there
+        code = "service_unavailable"
+    elif not _CODE.fullmatch(code):
+        code = "unreadable_answer"
     limited = response.status_code == 429 or code in ("ratelimited", "rate_limited")
     after = response.headers.get("Retry-After") or response.headers.get("retry-after") or "1"
     method = str(response.api_url).rsplit("/", 1)[-1]
@@ -140,10 +147,11 @@ class Sender:
             else:
                 answer = self._client.conversations_history(include_all_metadata=True, **where)
         except SlackApiError as error:
+            refused = refusal(error)
+            if refused.retry_after is not None or not refused.is_lasting:
+                raise  # it can be looked up a little later; posting now could double it
             _log.warning(
-                "run %s: its message may be there twice, for we may not look: %s",
-                message.run.id,
-                refusal(error),
+                "run %s: its message may be there twice, for we may not look: %s", message.run.id, refused
             )
             return None
         for found in answer.get("messages") or ():

@@ -90,8 +90,13 @@ class Outbox:
         )
 
     def begin_post(self, run_id: str) -> None:
-        """A new message is about to be posted; if no answer comes, this says from when to look for it."""
-        self._set(run_id, posting_since=self._clock())
+        """A new message is about to be posted; from the first try on it may be there unknown to us."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(messages)
+                .where(messages.c.run_id == run_id, messages.c.posting_since.is_(None))
+                .values(posting_since=self._clock())
+            )
 
     def not_posted(self, run_id: str) -> None:
         """Slack answered that it did not take the message."""
@@ -173,6 +178,18 @@ class Outbox:
                 update(runs).where(runs.c.id == row.run_id).values(revision=runs.c.revision + 1)
             )
             connection.execute(update(messages).where(messages.c.run_id == row.run_id).values(closed=False))
+
+    def give_back_button(self, token: str, *, run_id: str) -> None:
+        """The run that consumed it was refused and did nothing: others may press it."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(buttons)
+                .where(buttons.c.token == token, buttons.c.used_run == run_id)
+                .values(used_at=None, used_by=None, used_run=None)
+            )
+            offered = select(buttons.c.run_id).where(buttons.c.token == token).scalar_subquery()
+            connection.execute(update(runs).where(runs.c.id == offered).values(revision=runs.c.revision + 1))
+            connection.execute(update(messages).where(messages.c.run_id == offered).values(closed=False))
 
     def _set(self, run_id: str, **values: object) -> None:
         with self._database.write() as connection:

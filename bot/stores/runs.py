@@ -21,7 +21,6 @@ from bot.stores.coding import plan_from_json, progress_from_json, reply_from_jso
 from bot.stores.database import Database
 from bot.stores.schema import messages, runs
 
-
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
 

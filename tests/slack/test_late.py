@@ -1,0 +1,75 @@
+"""What Slack was told too late, or not at all, is not executed: people were shown that it failed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from bot.model import Status
+from tests.slack.workplace import Workplace
+from tests.support.house import wait_for
+
+pytestmark = pytest.mark.slack
+both_doors = pytest.mark.parametrize("closed", ["socket", "http"], indirect=True)
+
+
+@contextmanager
+def locked_store(work: Workplace) -> Iterator[None]:
+    """Somebody else writes to the database for as long as the block takes."""
+    with closing(sqlite3.connect(work.state / "shipkeeper.db", timeout=5)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.rollback()
+
+
+@contextmanager
+def store_away(work: Workplace) -> Iterator[None]:
+    """The database cannot store a run inside the block."""
+    with closing(sqlite3.connect(work.state / "shipkeeper.db", timeout=5, isolation_level=None)) as other:
+        other.execute("PRAGMA legacy_alter_table = ON")
+        other.execute("ALTER TABLE runs RENAME TO runs_away")
+        try:
+            yield
+        finally:
+            other.execute("ALTER TABLE runs_away RENAME TO runs")
+
+
+@both_doors
+def test_a_command_that_was_acked_too_late_is_not_executed(work: Workplace) -> None:
+    """When storing takes longer than Slack waits, the person sees an error, and the bot keeps its hands off."""
+    with locked_store(work):
+        delivery = work.playground.slash("/backup", "pgdata")
+        wait_for(lambda: delivery.error, saying="Slack's patience to end")
+    message = work.told(delivery, Status.EXPIRED, seconds=25)
+    assert delivery.error == "operation_timeout"
+    assert message.ephemeral_for == "U0ANN"
+    assert "Nothing was run" in message.text
+    assert work.backups() == 0
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+
+
+def test_without_a_database_nothing_is_acked_by_socket(work: Workplace) -> None:
+    """A command that cannot be stored is not acknowledged, and never happened."""
+    with store_away(work):
+        delivery = work.playground.slash("/backup", "pgdata")
+        wait_for(lambda: delivery.error, saying="Slack's patience to end")
+        assert delivery.acks == 0
+        assert work.backups() == 0
+    assert delivery.error == "operation_timeout"
+    assert not work.runs_of(delivery)
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+
+
+@pytest.mark.parametrize("closed", ["http"], indirect=True)
+def test_without_a_database_nothing_is_acked_by_http(work: Workplace) -> None:
+    """Slack gets no 200, shows that the command failed, and it never happened."""
+    with store_away(work):
+        delivery = work.playground.slash("/backup", "pgdata")
+        wait_for(lambda: delivery.error, saying="Slack's verdict")
+    assert delivery.error == "dispatch_failed"
+    assert delivery.acks == 0
+    assert not work.runs_of(delivery)
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)

@@ -1,0 +1,160 @@
+"""The door to the database: migrations, transactions, and what happens when it goes away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from bot.errors import StoreError
+from bot.stores.database import Database
+from bot.stores.schema import metadata, run_targets
+from tests.stores.bench import VOLUME, Bench, all_at_once
+from tests.support.house import invocation
+from tests.support.postgres import Cluster, cluster
+
+
+def test_migrating_twice_changes_nothing(empty_url: str) -> None:
+    """The second migration finds the tables at their newest revision and leaves them."""
+    for _ in range(2):
+        database = Database(empty_url)
+        database.migrate()
+        with database.read() as connection:
+            assert MigrationContext.configure(connection).get_current_revision() == "0001"
+        database.close()
+
+
+def test_many_processes_may_migrate_at_once(empty_url: str) -> None:
+    """Programs that start together on an empty database make the tables once and all go on."""
+    databases = [Database(empty_url) for _ in range(4)]
+    all_at_once([database.migrate for database in databases])
+    for database in databases:
+        database.close()
+
+
+def test_the_schema_is_what_the_migrations_make(bench: Bench) -> None:
+    """Tables as the code sees them and tables as the migrations made them do not differ."""
+    with bench.database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_newer_database_is_refused(bench: Bench) -> None:
+    """A database that a newer program made is left alone, with a sentence that says so."""
+    bench.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match=r"newer shipkeeper \(schema 9999\)"):
+        bench.database.migrate()
+
+
+def test_a_failed_transaction_leaves_nothing(bench: Bench) -> None:
+    """Whatever ends a transaction with an error takes everything in it back, and its calls are not made."""
+    called: list[str] = []
+    run = bench.submit("backup pgdata")
+
+    def write_and_fail() -> None:
+        with bench.database.write() as connection:
+            bench.database.after_commit(connection, lambda: called.append("failed"))
+            connection.execute(
+                insert(run_targets).values(host="local", target=VOLUME, run_id=run.id, since=bench.now)
+            )
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    with bench.database.write() as connection:
+        assert connection.execute(select(run_targets)).all() == []
+        bench.database.after_commit(connection, lambda: called.append("done"))
+        assert called == []
+    assert called == ["done"]
+
+
+def test_a_look_sees_one_moment(bench: Bench, database_url: str) -> None:
+    """Two questions of one look get answers from the same moment, whatever is written in between."""
+    other = Database(database_url)
+    with bench.database.read() as connection:
+        before = connection.execute(text("SELECT count(*) FROM runs")).scalar_one()
+        with other.write() as writer:
+            writer.execute(
+                text(
+                    "INSERT INTO runs (id, origin, actor_id, actor_name, line, host, lane, status, epoch, "
+                    "revision, created_at) VALUES ('00000001', 'cli', 'a', 'a', 'help', 'local', 'front', "
+                    "'queued', 0, 0, '2026-11-24 12:00:00')"
+                )
+            )
+        assert connection.execute(text("SELECT count(*) FROM runs")).scalar_one() == before
+    other.close()
+
+
+def test_unique_keys_pass_through(bench: Bench) -> None:
+    """A broken unique key is told from a broken database: it is no StoreError."""
+    run = bench.submit("backup pgdata")
+
+    def hold() -> None:
+        with bench.database.write() as connection:
+            connection.execute(
+                insert(run_targets).values(host="local", target=VOLUME, run_id=run.id, since=bench.now)
+            )
+
+    hold()
+    with pytest.raises(IntegrityError):
+        hold()
+
+
+def test_a_broken_statement_is_a_store_error(bench: Bench) -> None:
+    """What the database refuses reaches people as a sentence, not as SQL."""
+    with pytest.raises(StoreError, match="Nothing was changed") as caught:
+        bench.execute("SELECT * FROM no_such_table")
+    assert "no_such_table" not in str(caught.value)
+
+
+def test_an_unusable_address_is_a_store_error() -> None:
+    """A database address that means nothing is refused with a sentence that does not repeat its password."""
+    for url in ("nonsense", "mysql://ann:hunter2@here/x", "postgresql+nothing://ann:hunter2@here/x"):
+        with pytest.raises(StoreError, match="SHIPKEEPER_DATABASE_URL") as caught:
+            Database(url)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_sqlite_file_that_is_none_is_a_store_error(tmp_path: Path) -> None:
+    """A file that holds something else is refused, and is still the same afterwards."""
+    file = tmp_path / "shipkeeper.db"
+    file.write_bytes(b"this is a letter to my aunt " * 100)
+    before = file.read_bytes()
+    database = Database(f"sqlite:///{file}")
+    with pytest.raises(StoreError):
+        database.migrate()
+    database.close()
+    assert file.read_bytes() == before
+
+
+def test_a_postgresql_that_dies_is_a_store_error() -> None:
+    """When the server is killed, asking and storing raise StoreError."""
+    with cluster() as server:
+        url = server.create("away")
+        Database(url).migrate()
+        bench = Bench(url)
+        run = bench.submit("backup pgdata")
+        server.kill()
+        with pytest.raises(StoreError):
+            bench.runs.get(run.id)
+        with pytest.raises(StoreError):
+            bench.runs.submit(invocation("backup other"), host="local", released=True)
+        bench.close()
+
+
+def test_connections_that_were_cut_are_made_anew(postgres: Cluster) -> None:
+    """After the server ended every connection, the next question gets its answer."""
+    bench = Bench(postgres.create("cut", template="migrated"))
+    run = bench.submit("backup pgdata")
+    other = Database(postgres.url("migrated"))
+    with other.write() as connection:
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'cut'")
+        )
+    other.close()
+    assert bench.runs.get(run.id).id == run.id
+    bench.close()

@@ -1,0 +1,284 @@
+"""Each command over the fake engine: what it answers when all is well, and when it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+import handlers
+from bot.command import Command, parse
+from bot.commandline import split
+from bot.model import Outcome, Right, Status
+from tests.fakes import FakeEngine
+from tests.support.house import House, at_work, from_slack, refuse_untrue, settings
+
+MISSING = "00000000"
+
+
+def _rows(outcome: Outcome, column: str) -> list[object]:
+    table = outcome.reply.table
+    assert table is not None, outcome.reply.text
+    return [row[table.columns.index(column)] for row in table.rows]
+
+
+def _refused(house: House, line: str, words: str, status: Status = Status.REJECTED) -> None:
+    outcome = house.say(line)
+    assert (outcome.status, words in outcome.reply.text) == (status, True), outcome.reply.text
+
+
+# ---- what every command is ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", handlers.load().values(), ids=lambda command: command.name)
+def test_a_command_explains_itself(command: Command) -> None:
+    """Each has a summary without a full stop, and examples that are its own and can be read."""
+
+    assert command.summary[0].isupper()
+    assert not command.summary.endswith(".")
+    for example in command.examples:
+        words = split(example)
+        assert words[0] == command.name
+        parse(command, words[1:])
+    assert command.examples or command.name == "whoami"
+
+
+def test_modules_are_named_like_their_commands() -> None:
+    """`handlers/backup.py` holds `backup`: the name of a command leads to its file."""
+    files = {file.stem for file in Path(handlers.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == set(handlers.load())
+
+
+# ---- backup, backups, verify, restore -----------------------------------------------------------------
+
+
+def test_backup_tells_what_it_made(house: House, fake_engine: FakeEngine) -> None:
+    """A backup names its file, its size and its checksum, and offers the next steps."""
+    outcome = house.say('backup pgdata --quiesce stop --note "before the upgrade"')
+    assert outcome.status is Status.SUCCEEDED
+    (backup,) = house.app.services.archive.backups()
+    facts = outcome.reply.facts
+    assert (facts["backup"], facts["volume"], facts["host"]) == (backup.id, "pgdata", "local")
+    assert (facts["sha256"], facts["entries"]) == (backup.manifest.stored.sha256, 5)
+    assert Path(str(facts["file"])).stat().st_size == facts["stored_bytes"]
+    assert [button.line for button in outcome.reply.buttons] == [
+        f"verify {outcome.run_id}",
+        f"restore {outcome.run_id}",
+    ]
+    assert (backup.manifest.note, backup.manifest.quiesce.containers) == ("before the upgrade", ("db",))
+    assert fake_engine.container("db").state == "running"
+    plan = house.run(outcome.run_id).plan
+    assert plan is not None
+    assert plan.text == "Back up volume pgdata, with db stopped while it is read."
+    assert plan.targets == ("volume:pgdata", "container:db")
+
+
+def test_backup_of_nothing(house: House) -> None:
+    """A volume or host that is not there is refused with the nearest name."""
+    _refused(house, "backup pgdat", "Did you mean “pgdata”?")
+    _refused(
+        house, "backup pgdata --host lokal", "There is no host lokal in the settings; did you mean local?"
+    )
+
+
+def test_backup_without_docker(house: House, fake_engine: FakeEngine) -> None:
+    """When Docker does not answer, the backup failed and nothing is there."""
+    fake_engine.faults.down = True
+    _refused(house, "backup pgdata", "does not answer", Status.FAILED)
+    fake_engine.faults.down = False
+    assert not house.app.services.archive.backups()
+
+
+def test_backups_lists_them(house: House, fake_engine: FakeEngine) -> None:
+    """The newest comes first; a volume or a limit narrows the list; none is a sentence."""
+    assert house.say("backups").reply.text == "0 backups."
+    fake_engine.add_volume("logs", {"a": b"b"})
+    ids = [house.say(f"backup {name}").run_id for name in ("pgdata", "logs", "pgdata")]
+    outcome = house.say("backups")
+    assert sorted(map(str, _rows(outcome, "backup"))) == sorted(ids)
+    assert set(_rows(house.say("backups logs"), "backup")) == {ids[1]}
+    limited = house.say("backups --limit 1")
+    assert limited.reply.text == "3 backups, the newest 1 are shown."
+    assert len(_rows(limited, "backup")) == 1
+    assert house.say("backups --host nowhere").reply.text == "0 backups."
+
+
+def test_backups_tells_of_damage(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """A backup whose file is gone is not counted as one, and is named."""
+    with at_work(settings(tmp_path / "state"), {"local": fake_engine}) as house:
+        house.say("backup pgdata")
+        (backup,) = house.app.services.archive.backups()
+        backup.files.tar.unlink()
+        outcome = house.say("backups")
+        assert "1 damaged and not counted" in outcome.reply.text
+        assert house.say(f"verify {backup.manifest.run_id}").status is not Status.SUCCEEDED
+        assert house.say(f"restore {backup.manifest.run_id}").status is not Status.SUCCEEDED
+
+
+def test_verify(house: House) -> None:
+    """A whole backup verifies, by its id or by its file's name; one that is not there is not found."""
+    made = house.say("backup pgdata")
+    for name in (made.run_id, made.reply.facts["backup"]):
+        outcome = house.say(f"verify {name}")
+        assert outcome.status is Status.SUCCEEDED, outcome.reply.text
+        assert outcome.reply.facts["raw_bytes"] == made.reply.facts["raw_bytes"]
+    _refused(house, f"verify {MISSING}", MISSING)
+
+
+def test_verify_finds_a_changed_byte(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """One changed byte in the stored file is a failure, and nothing is restored from it."""
+    with at_work(settings(tmp_path / "state"), {"local": fake_engine}) as house:
+        made = house.say("backup pgdata")
+        file = Path(str(made.reply.facts["file"]))
+        held = bytearray(file.read_bytes())
+        held[len(held) // 2] ^= 1
+        file.chmod(0o600)
+        file.write_bytes(held)
+        assert house.say(f"verify {made.run_id}").status is Status.FAILED
+        assert house.say(f"restore {made.run_id} --into copy").status is Status.FAILED
+        assert [volume.name for volume in fake_engine.volumes()] == ["pgdata"]
+
+
+def test_restore_makes_a_new_volume(house: House, fake_engine: FakeEngine) -> None:
+    """A restore fills a volume of a new name with what was there; the old one is not touched."""
+    made = house.say("backup pgdata")
+    before = fake_engine.files("pgdata")
+    fake_engine.put_file("pgdata", "PG_VERSION", b"16\n")
+    outcome = house.say(f"restore {made.run_id}")
+    assert outcome.status is Status.SUCCEEDED, outcome.reply.text
+    assert outcome.reply.facts["volume"] == f"pgdata-restored-{made.run_id}"
+    assert fake_engine.files(f"pgdata-restored-{made.run_id}") == before
+    assert fake_engine.files("pgdata")["PG_VERSION"] == b"16\n"
+    assert house.say(f"restore {made.run_id} --into other").reply.facts["volume"] == "other"
+
+
+def test_restore_never_overwrites(house: House, fake_engine: FakeEngine) -> None:
+    """A volume that exists is refused and stays as it was; so is a backup that is not there."""
+    made = house.say("backup pgdata")
+    fake_engine.put_file("pgdata", "PG_VERSION", b"16\n")
+    _refused(house, f"restore {made.run_id} --into pgdata", "exists already")
+    assert fake_engine.files("pgdata")["PG_VERSION"] == b"16\n"
+    _refused(house, f"restore {MISSING}", MISSING)
+
+
+def test_restore_that_fails_leaves_nothing(house: House, fake_engine: FakeEngine) -> None:
+    """When filling breaks off, the new volume is gone again."""
+    made = house.say("backup pgdata")
+    fake_engine.faults.write_fails_at_byte = 1_000
+    _refused(house, f"restore {made.run_id} --into copy", "failed after", Status.FAILED)
+    assert [volume.name for volume in fake_engine.volumes()] == ["pgdata"]
+
+
+# ---- runs, cancel, audit --------------------------------------------------------------------------------
+
+
+def test_runs_lists_them(house: House) -> None:
+    """Newest first, narrowed by status and to one's own; the asking run itself is left out."""
+    assert house.say("runs").reply.text == "No runs yet."
+    done = house.say(from_slack("backup pgdata")).run_id
+    bad = house.say("backup pgdat").run_id
+    assert _rows(house.say("runs --status succeeded"), "run")[-2] == done
+    assert _rows(house.say("runs --status rejected"), "run") == [bad]
+    assert _rows(house.say(from_slack("runs --mine")), "run") == [done]
+    assert len(_rows(house.say("runs --limit 2"), "run")) <= 2
+    _refused(house, "runs --status sucess", "Did you mean succeeded?")
+
+
+def test_cancel_of_what_is_over(house: House) -> None:
+    """What has ended, or never was, cannot be cancelled."""
+    done = house.say("backup pgdata").run_id
+    _refused(house, f"cancel {done}", "is over already")
+    _refused(house, f"cancel {MISSING}", f"There is no run {MISSING}")
+
+
+def test_cancel_is_for_those_who_could_start_it(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """One may cancel one's own run and what one might run oneself; others' runs go on."""
+    toml = (
+        '[roles.a]\nmembers = ["U0ANN"]\nright = "operate"\n'
+        '[roles.c]\nmembers = ["U0CAL"]\ncommands = ["cancel"]\n'
+        '[roles.o]\nmembers = ["U0OTT"]\nright = "operate"\ntargets = ["volume:other"]\n'
+    )
+    with at_work(settings(tmp_path / "state", toml=toml), {"local": fake_engine}) as house:
+        fake_engine.faults.stall_at_byte = 512
+        running = house.accept(from_slack("backup pgdata --quiesce pause"))
+        assert fake_engine.faults.stalled.wait(10)
+        for stranger in ("U0CAL", "U0OTT", "U0EVE"):
+            refused = house.say(from_slack(f"cancel {running}", user=stranger))
+            assert refused.status is Status.DENIED, stranger
+        assert house.run(running).cancel_requested_by is None
+        asked = house.say(from_slack(f"cancel {running}"))
+        assert asked.status is Status.SUCCEEDED
+        fake_engine.faults.go_on.set()
+        assert house.ending(running).status is Status.CANCELLED
+        refuse_untrue(house.app)
+
+
+def test_cancel_of_what_waits(house: House, fake_engine: FakeEngine) -> None:
+    """A run that has not begun is ended at once, and says so."""
+    fake_engine.faults.stall_at_byte = 512
+    first = house.accept("backup pgdata")
+    assert fake_engine.faults.stalled.wait(10)
+    waiting = house.accept("backup pgdata --wait")
+    outcome = house.say(f"cancel {waiting}")
+    assert outcome.status is Status.SUCCEEDED
+    assert house.ending(waiting).status is Status.CANCELLED
+    fake_engine.faults.go_on.set()
+    assert house.ending(first).status is Status.SUCCEEDED
+
+
+def test_audit_shows_the_record(house: House) -> None:
+    """Who did what is shown newest first, narrowed to a volume or a run, with the chain checked."""
+    done = house.say(from_slack("backup pgdata")).run_id
+    house.say("backup nothing")
+    assert _rows(house.say(f"audit --run {done}"), "event") == ["succeeded", "started"]
+    assert _rows(house.say("audit --volume pgdata"), "by") == ["u0ann", "u0ann"]
+    outcome = house.say("audit --limit 1")
+    assert len(_rows(outcome, "line")) == 1
+    assert "lines of the log fit their seals" in outcome.reply.text
+
+
+def test_audit_tells_of_a_change(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """A log that was changed behind our back is no list but an alarm."""
+    with at_work(settings(tmp_path / "state"), {"local": fake_engine}) as house:
+        house.say("backup pgdata")
+        with house.app.database.write() as connection:
+            connection.execute(text("DROP TRIGGER audit_no_UPDATE"))
+            connection.execute(text("UPDATE audit SET actor_name = 'eve' WHERE seq = 1"))
+        outcome = house.say("audit")
+        assert outcome.status is Status.FAILED
+        assert "line 1 does not fit its seal" in outcome.reply.text
+
+
+# ---- help, whoami -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["U0ANN", "U0EVE", "U0VAL"])
+def test_help_shows_what_one_may_use(tmp_path: Path, fake_engine: FakeEngine, user: str) -> None:
+    """The list holds exactly the commands that the asker may use there."""
+    toml = (
+        '[roles.a]\nmembers = ["U0ANN"]\nright = "admin"\n'
+        '[roles.v]\nmembers = ["U0VAL"]\nright = "view"\nchannels = ["C0OPS"]\n'
+    )
+    rights = {"U0ANN": Right.ADMIN, "U0EVE": Right.NONE, "U0VAL": Right.VIEW}
+    allowed = {name for name, c in handlers.load().items() if rights[user].includes(c.right)}
+    with at_work(settings(tmp_path / "state", toml=toml), {"local": fake_engine}) as house:
+        outcome = house.say(from_slack("help", user=user))
+        assert {str(usage).split()[0] for usage in _rows(outcome, "usage")} == allowed
+
+
+def test_help_explains_a_command(house: House) -> None:
+    """`help COMMAND` shows its usage, its arguments and examples; an unknown one the nearest name."""
+    outcome = house.say("help backup")
+    assert "Usage: `backup VOLUME [--quiesce none|pause|stop]" in outcome.reply.text
+    assert "--wait" in _rows(outcome, "argument")
+    _refused(house, "help bakcup", "Did you mean backup?")
+
+
+def test_whoami(house: House) -> None:
+    """It shows the id that counts and the roles; a stranger has none, a shell is an administrator."""
+    known = house.say(from_slack("whoami"))
+    assert known.reply.facts == {"actor": "U0ANN", "roles": "operators", "origin": "slack"}
+    stranger = house.say(from_slack("whoami", user="U0EVE"))
+    assert "none: you may use `help` and `whoami`" in stranger.reply.text
+    assert "administrator" in house.say("whoami").reply.text

@@ -1,0 +1,85 @@
+"""The Slack app manifest: the generated file is the true one, and Slack would take it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_bolt import App
+
+import handlers
+from bot.slack.listeners import Listeners
+from bot.slack.manifest import manifest_text
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = handlers.load()
+_NAME = re.compile(r"/[a-z0-9_-]{1,31}")
+
+
+def _manifest(prefix: str = "") -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(manifest_text(COMMANDS.values(), prefix))
+    return made
+
+
+def test_the_file_is_the_generated_one() -> None:
+    """deploy/manifest.json is what `shipkeeper manifest` prints."""
+    assert (ROOT / "deploy" / "manifest.json").read_text() == manifest_text(COMMANDS.values(), "")
+
+
+@pytest.mark.parametrize("prefix", ["", "x-", "sixteen-letters_"])
+def test_slack_takes_the_commands(prefix: str) -> None:
+    """Names are short, lower case and unique; descriptions and hints are within Slack's limits."""
+    slash = _manifest(prefix)["features"]["slash_commands"]
+    names = [command["command"] for command in slash]
+    assert all(_NAME.fullmatch(name) for name in names), names
+    assert len(set(names)) == len(names) <= 50
+    for command in slash:
+        assert 1 <= len(command["description"]) <= 2_000
+        assert 1 <= len(command["usage_hint"]) <= 1_000
+        assert command["should_escape"] is False  # the line is read as typed
+
+
+@pytest.mark.parametrize("prefix", ["", "x-"])
+def test_what_is_declared_is_listened_to(prefix: str) -> None:
+    """The slash commands of the manifest are those that the listeners register, no more and no fewer."""
+    heard: list[str] = []
+
+    class Recording(App):
+        def command(self, command: Any, *args: Any, **kwargs: Any) -> Any:
+            heard.append(command)
+            return super().command(command, *args, **kwargs)
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("nothing arrives here")
+
+    app = Recording(token="xoxb-1", signing_secret="s", token_verification_enabled=False)
+    daily = [name for name, command in COMMANDS.items() if command.slash]
+    Listeners(refuse, refuse, refuse).register(app, daily, prefix)
+    declared = [command["command"] for command in _manifest(prefix)["features"]["slash_commands"]]
+    assert sorted(declared) == sorted(heard)
+
+
+def test_slack_takes_the_names() -> None:
+    """The app's names and description are within the limits of Slack's manifest reference."""
+    made = _manifest()
+    assert len(made["display_information"]["name"]) <= 35
+    assert len(made["display_information"]["description"]) <= 140
+    assert re.fullmatch(r"[a-z0-9_.-]{1,80}", made["features"]["bot_user"]["display_name"])
+
+
+def test_scopes_are_no_more_than_needed() -> None:
+    """No scope is asked twice, and none that reads people's profiles or writes as them."""
+    scopes = _manifest()["oauth_config"]["scopes"]
+    asked = [*scopes["bot"], *scopes["bot_optional"]]
+    assert len(set(asked)) == len(asked)
+    assert {"commands", "chat:write", "app_mentions:read"} <= set(scopes["bot"])
+    assert not [scope for scope in asked if scope.startswith(("admin", "users:", "files:"))]
+
+
+def test_socket_mode_needs_no_address() -> None:
+    """The manifest is for Socket Mode: it is on, and no address is in it."""
+    assert _manifest()["settings"]["socket_mode_enabled"] is True
+    assert "http" not in manifest_text(COMMANDS.values(), "")

@@ -1,0 +1,124 @@
+"""The web door: alive, ready, and numbers that a scraper can read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from bot.web import WebServer, make_web
+
+
+class _Answer:
+    status = 202
+    body = '{"ok": true}'
+
+    def first_headers_without_set_cookie(self) -> dict[str, str]:
+        return {"content-type": "application/json", "x-from": "slack"}
+
+
+class _Door:
+    """A door for Slack that remembers what came in, and whether its answer was sent."""
+
+    def __init__(self) -> None:
+        self.came: list[tuple[bytes, dict[str, str]]] = []
+        self.sent = threading.Event()
+
+    def answer(self, body: bytes, headers: Mapping[str, str]) -> tuple[_Answer, Callable[[], None]]:
+        self.came.append((body, dict(headers)))
+        return _Answer(), self.sent.set
+
+
+def _client(
+    checks: Mapping[str, bool] | None = None,
+    counts: Mapping[str, Mapping[str, float]] | None = None,
+    door: _Door | None = None,
+) -> TestClient:
+    return TestClient(make_web(lambda: checks or {}, lambda: counts or {}, door))
+
+
+def test_alive() -> None:
+    """While the process answers it is alive, ready or not."""
+    answer = _client({"database": False}).get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+
+def test_ready() -> None:
+    """With everything that it needs the bot is ready."""
+    answer = _client({"database": True, "slack": True}).get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"database": True, "slack": True})
+
+
+def test_not_ready() -> None:
+    """When one thing is missing it is not ready, and says which."""
+    answer = _client({"database": True, "slack": False}).get("/readyz")
+    assert (answer.status_code, answer.json()) == (503, {"database": True, "slack": False})
+
+
+def test_metrics_can_be_parsed() -> None:
+    """Metrics are Prometheus text, prefixed with our name, a label for each kind."""
+    answer = _client(counts={"runs": {"queued": 2, "failed": 1}, "ready": {"slack": 0.0}}).get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    found = {
+        (sample.name, sample.labels["kind"]): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert found == {
+        ("shipkeeper_runs", "queued"): 2.0,
+        ("shipkeeper_runs", "failed"): 1.0,
+        ("shipkeeper_ready", "slack"): 0.0,
+    }
+
+
+def test_slack_has_no_door_in_socket_mode() -> None:
+    """Without a door for Slack there is nothing at its address."""
+    assert _client().post("/slack/events", content=b"x").status_code == 404
+
+
+def test_slack_comes_in_as_it_was_sent() -> None:
+    """Slack's body and headers reach the door byte by byte, its answer goes back, and then it is told so."""
+    door = _Door()
+    answer = _client(door=door).post(
+        "/slack/events", content=b"a=%00\xff", headers={"x-slack-signature": "v0"}
+    )
+    assert (answer.status_code, answer.json(), answer.headers["x-from"]) == (202, {"ok": True}, "slack")
+    (came,) = door.came
+    assert came[0] == b"a=%00\xff"
+    assert came[1]["x-slack-signature"] == "v0"
+    assert door.sent.wait(5)
+
+
+def test_slack_sends_by_post_alone() -> None:
+    """Other methods are refused without asking the door."""
+    door = _Door()
+    assert _client(door=door).get("/slack/events").status_code == 405
+    assert door.came == []
+
+
+def test_what_is_too_large_is_refused() -> None:
+    """A body over a megabyte does not reach the door."""
+    door = _Door()
+    assert _client(door=door).post("/slack/events", content=b"x" * (1 << 20) + b"y").status_code == 413
+    assert door.came == []
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # uvicorn leaves its thread so
+def test_a_taken_address_is_told() -> None:
+    """Where somebody else listens already, starting raises OSError instead of doing nothing."""
+    app = make_web(lambda: {}, lambda: {}, None)
+    first = WebServer(app, "127.0.0.1", 0)
+    first.start()
+    try:
+        port = first._server.servers[0].sockets[0].getsockname()[1]
+        second = WebServer(app, "127.0.0.1", port)
+        with pytest.raises(OSError, match="cannot listen"):
+            second.start()
+    finally:
+        first.stop()
+        first.stop()
