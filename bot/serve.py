@@ -102,8 +102,12 @@ class Bot:
 
     def _counts(self) -> dict[str, dict[str, float]]:
         workers = self.app.queue.workers()
+        try:
+            runs = self.app.services.runs.counts()
+        except StoreError:  # the other figures are wanted just then
+            runs = {}
         return {
-            "runs": {status.value: count for status, count in self.app.services.runs.counts().items()},
+            "runs": {status.value: float(count) for status, count in runs.items()},
             "busy_workers": {lane.value: sum(worker.lane is lane for worker in workers) for lane in Lane},
             "ready": {name: float(is_true) for name, is_true in self._checks().items()},
         }

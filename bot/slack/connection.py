@@ -69,8 +69,8 @@ class SlackConnection:
 
     @property
     def is_ready(self) -> bool:
-        """Whether Slack has answered and, in Socket Mode, can send us commands now."""
-        known = self._who.bot_user_id is not None
+        """Whether Slack has answered, gets our messages and, in Socket Mode, can send us commands now."""
+        known = self._who.bot_user_id is not None and self._delivery.is_alive
         return known and (self._socket is None or self._socket.is_connected)
 
     def start(self) -> None:

@@ -31,7 +31,7 @@ _BETWEEN_EDITS = timedelta(seconds=2)
 _QUEUED_PATIENCE = timedelta(seconds=0.7)
 _PROGRESS_RESERVE = 3.0
 _FIRST_WAIT = 0.5
-_LONGEST_WAIT = 60.0
+_LONGEST_WAIT = 15.0
 
 _PRIVATE_ENDINGS = (Status.DENIED, Status.REJECTED, Status.EXPIRED)
 
@@ -47,6 +47,11 @@ class Delivery:
         self._budget = Budget()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether messages are being sent; a fault of ours that ended the thread shows in readiness."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Begin, on a thread of its own."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,9 +91,14 @@ def refusal(error: SlackApiError) -> Refusal:
     elif not _CODE.fullmatch(code):
         code = "unreadable_answer"
     limited = response.status_code == 429 or code in ("ratelimited", "rate_limited")
-    after = response.headers.get("Retry-After") or response.headers.get("retry-after") or "1"
+    after = str(response.headers.get("Retry-After") or response.headers.get("retry-after"))
     method = str(response.api_url).rsplit("/", 1)[-1]
-    return Refusal(method=method, code=code, retry_after=max(float(after), 1.0) if limited else None)
+    return Refusal(method=method, code=code, retry_after=_wait(after) if limited else None)
+
+
+def _wait(retry_after: str) -> float:
+    """Seconds; Slack promises a whole number, and a proxy between us may not."""
+    return max(float(retry_after), 1.0) if retry_after.isdecimal() else 1.0
 
 
 class Sender:
@@ -136,16 +142,12 @@ class Sender:
 
     def look_for(self, message: Message) -> tuple[str, str] | None:
         """Channel and ts of the run's message, if Slack has it; None if not, or if we may not look."""
-        since = message.posting_since
-        oldest = f"{since.timestamp() - 60:.6f}" if since else None
-        where: dict[str, Any] = {"channel": message.channel, "oldest": oldest, "limit": 200}
         try:
-            if message.thread_ts is not None:
-                answer = self._client.conversations_replies(
-                    ts=message.thread_ts, include_all_metadata=True, **where
-                )
-            else:
-                answer = self._client.conversations_history(include_all_metadata=True, **where)
+            channel = self._conversation(message.channel)
+            for found in self._since(message, channel):
+                metadata = found.get("metadata") or {}
+                if (metadata.get("event_payload") or {}).get("run") == message.run.id:
+                    return channel, str(found["ts"])
         except SlackApiError as error:
             refused = refusal(error)
             if refused.retry_after is not None or not refused.is_lasting:
@@ -153,12 +155,27 @@ class Sender:
             _log.warning(
                 "run %s: its message may be there twice, for we may not look: %s", message.run.id, refused
             )
-            return None
-        for found in answer.get("messages") or ():
-            metadata = found.get("metadata") or {}
-            if (metadata.get("event_payload") or {}).get("run") == message.run.id:
-                return message.channel, found["ts"]
         return None
+
+    def _since(self, message: Message, channel: str) -> Iterator[dict[str, Any]]:
+        """What was posted since a little before our post began, newest first, page by page."""
+        since = message.posting_since
+        where: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
+        if since is not None:
+            where["oldest"] = f"{since.timestamp() - 60:.6f}"
+        if message.thread_ts is not None:
+            pages = self._client.conversations_replies(ts=message.thread_ts, **where)
+        else:
+            pages = self._client.conversations_history(**where)
+        for page in pages:
+            yield from page.get("messages") or ()
+
+    def _conversation(self, channel: str) -> str:
+        """The id that a conversation is read under: a person's id only serves for posting."""
+        if channel[0] not in "UW":
+            return channel
+        opened: Any = self._client.conversations_open(users=channel)
+        return str(opened["channel"]["id"])
 
     def _rich_or_plain(self, call: Any, rendered: Rendered, **where: Any) -> Any:
         given = {name: value for name, value in where.items() if value is not None}
@@ -171,7 +188,7 @@ class Sender:
             return call(text=rendered.text, blocks=[], **given)
 
     def _respond(self, url: str, rendered: Rendered, refused: SlackApiError) -> None:
-        answer = WebhookClient(url, timeout=10).send(
+        answer = WebhookClient(url, timeout=10, retry_handlers=[]).send(
             text=rendered.text, blocks=rendered.blocks, response_type="ephemeral"
         )
         if answer.status_code != 200:

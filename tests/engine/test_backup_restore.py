@@ -10,7 +10,7 @@ import tarfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from typing import Any, cast
 import docker
 import pytest
 
-from bot.engine import ByteStream, Engine, Volume
+from bot.engine import RUN_LABEL, ByteStream, Engine, Volume
 from bot.errors import StreamCut
 from bot.model import Actor
 from bot.operations.backup import Quiesce, back_up, plan
@@ -98,8 +98,12 @@ class House:
     engine: Engine
     archive: Archive
     api: Any
+    runs: list[Run] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
 
     def new_volume(self, name: str, **options: str) -> Path:
+        self.volumes.append(name)
         self.engine.create_volume(Volume(name=name, driver="local", labels={"team": "db"}, options=options))
         return self.path(name)
 
@@ -107,12 +111,14 @@ class House:
         return Path(self.api.inspect_volume(name)["Mountpoint"])
 
     def run(self) -> Run:
-        return Run(self.engine, self.archive)
+        self.runs.append(Run(self.engine, self.archive))
+        return self.runs[-1]
 
     def back_up(self, volume: str, quiesce: Quiesce = Quiesce.NONE) -> Backup:
         return back_up(self.engine, self.archive, self.run(), plan(self.engine, volume, quiesce))
 
     def start_user(self, name: str, volume: str) -> None:
+        self.users.append(name)
         config = self.api.create_host_config(
             mounts=[docker.types.Mount("/data", volume, type="volume")], network_mode="none"
         )
@@ -126,23 +132,20 @@ def house(docker_engine: Engine, tmp_path: Path) -> Iterator[House]:
     if os.geteuid():
         pytest.skip("making files of other owners needs root")
     api = docker.APIClient(docker_engine.info().address, version="auto")
-    volumes = {volume.name for volume in docker_engine.volumes()}
-    containers = {found["Id"] for found in api.containers(all=True)}
     ensure_image(api)
     house = House(engine=docker_engine, archive=Archive(tmp_path / "archive", clock), api=api)
     yield house
-    helpers = docker_engine.helpers()
-    states = {
-        found["Id"]: found["State"] for found in api.containers(all=True) if found["Id"] not in containers
-    }
-    for made in states:
+    runs = {run.run_id for run in house.runs}
+    helpers = [one.name for one in docker_engine.helpers() if one.labels.get(RUN_LABEL) in runs]
+    states = [docker_engine.container(name).state for name in house.users]
+    for made in (*helpers, *house.users):
         api.remove_container(made, force=True)
     for volume in docker_engine.volumes():
-        if volume.name not in volumes:
+        if volume.name in house.volumes or volume.labels.get(RUN_LABEL) in runs:
             docker_engine.remove_volume(volume.name)
     api.close()
-    assert helpers == ()
-    assert "paused" not in states.values()
+    assert helpers == []
+    assert "paused" not in states
     assert not list(tmp_path.rglob("*.part"))
     for backup in house.archive.backups():
         verify(house.archive, house.run(), backup)

@@ -26,11 +26,13 @@ def _documented_lines(backup_id: str) -> str:
 
 def test_the_documented_lines_restore_a_backup(tmp_path: Path, docker_engine: DockerEngine) -> None:
     """sha256sum, zstd and tar bring back the files of a backup, with their modes."""
-    with new_volume(docker_engine, {"note": b"kept", "deep/er": b"\0" * 5000}) as name:
-        with at_work(settings(tmp_path / "state"), {"local": docker_engine}) as house:
-            assert house.say(f"backup {name}").status is Status.SUCCEEDED
-            backup = house.app.services.archive.backups()[0]
-            refuse_untrue(house.app)
+    with (
+        new_volume(docker_engine, {"note": b"kept", "deep/er": b"\0" * 5000}) as name,
+        at_work(settings(tmp_path / "state"), {"local": docker_engine}) as house,
+    ):
+        assert house.say(f"backup {name}").status is Status.SUCCEEDED
+        backup = house.app.services.archive.backups()[0]
+        refuse_untrue(house.app)
     lines = _documented_lines(backup.id)
     done = subprocess.run(
         ["bash", "-euc", lines], cwd=backup.files.directory, capture_output=True, text=True, check=False
