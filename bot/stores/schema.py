@@ -70,6 +70,7 @@ runs = Table(
     Column("started_at", UtcTime),
     Column("ended_at", UtcTime),
     Index("runs_by_status", "status", "lane", "created_at"),
+    Index("runs_by_time", "created_at"),
 )
 
 run_targets = Table(
@@ -94,6 +95,7 @@ journal = Table(
     Column("settled_at", UtcTime),
     Column("error", Text),
     Index("journal_by_run", "run_id"),
+    Index("journal_open", "settled_at"),
 )
 
 messages = Table(

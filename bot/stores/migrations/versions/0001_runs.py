@@ -47,6 +47,7 @@ def _runs() -> None:
         sa.Column("ended_at", _TIME),
     )
     op.create_index("runs_by_status", "runs", ["status", "lane", "created_at"])
+    op.create_index("runs_by_time", "runs", ["created_at"])
 
 
 def _what_a_run_holds() -> None:
@@ -70,6 +71,7 @@ def _what_a_run_holds() -> None:
         sa.Column("error", sa.Text),
     )
     op.create_index("journal_by_run", "journal", ["run_id"])
+    op.create_index("journal_open", "journal", ["settled_at"])
 
 
 def _what_people_see() -> None:
