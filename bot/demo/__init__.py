@@ -19,7 +19,7 @@ from bot.demo.script import Failed, play
 from bot.engine.connection import Limits
 from bot.engine.real import DockerEngine
 from bot.engine.sandbox import CONTAINER, VOLUME, Sandbox
-from bot.errors import UsageError
+from bot.errors import Conflict, UsageError
 from bot.playground import Playground
 from bot.serve import Bot
 from bot.settings import Settings, read
@@ -41,7 +41,7 @@ def demo(words: list[str], commands: Mapping[str, Command]) -> int:
     is_script, port = _options(words)
     with ExitStack() as stack:
         sandbox = stack.enter_context(_sandbox())
-        playground = stack.enter_context(Playground(port=0 if is_script else port))
+        playground = stack.enter_context(_playground(0 if is_script else port))
         bot = stack.enter_context(_bot(playground, commands))
         if is_script:
             return _play(playground, bot, sandbox)
@@ -72,6 +72,23 @@ def _sandbox() -> Iterator[Sandbox]:
         sandbox.remove()
         sandbox.close()
         engine.close()
+
+
+@contextmanager
+def _playground(port: int) -> Iterator[Playground]:
+    """A Slack stand-in that listens; port 0 is any free one."""
+    playground = Playground(port=port)
+    try:
+        playground.start()
+    except OSError as error:
+        raise Conflict(
+            f"Port {port} of this machine cannot be had ({error.strerror}). What the demo had made is removed. "
+            "Name another one with --port."
+        ) from error
+    try:
+        yield playground
+    finally:
+        playground.stop()
 
 
 @contextmanager

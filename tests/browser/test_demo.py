@@ -91,3 +91,21 @@ def test_a_newcomer_backs_up_a_volume_and_verifies_it_by_button(tmp_path: Path) 
         assert VOLUME not in [volume.name for volume in engine.volumes()]
     finally:
         engine.close()
+
+
+def test_a_taken_port_is_a_sentence() -> None:
+    """Somebody else on the port makes the demo say so, remove what it had made, and end with 1."""
+    docker_host = require_engine()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = subprocess.run(
+            [sys.executable, "-m", "bot", "demo", "--port", str(taken.getsockname()[1])],
+            cwd=ROOT,
+            env={**os.environ, "DOCKER_HOST": docker_host},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "Name another one with --port" in done.stderr
+    assert "Traceback" not in done.stderr
