@@ -62,8 +62,10 @@ def test_commands_mentions_and_clicks_arrive_signed(playground: Playground, hear
     mention = playground.mention("hi")
     playground.wait_for(lambda: mention.acked_at)
     blocks = [{"type": "actions", "elements": [button()]}]
-    client_of(playground).chat_postMessage(channel="C0OPS", text="x", blocks=blocks)
-    press = playground.press(playground.world.messages("C0OPS")[-1], "Go")
+    posted = client_of(playground).chat_postMessage(channel="C0OPS", text="x", blocks=blocks)
+    message = playground.world.message("C0OPS", posted["ts"])
+    assert message is not None
+    press = playground.press(message, "Go")
     playground.wait_for(lambda: press.acked_at)
     playground.wait_for(lambda: sorted(heard) == ["<@U0BOT> hi", "a b & c", "one"])
 

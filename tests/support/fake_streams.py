@@ -5,6 +5,7 @@ It must not know volumes or containers.
 
 from __future__ import annotations
 
+import copy
 import io
 import tarfile
 import threading
@@ -157,8 +158,9 @@ def directory(name: str) -> tarfile.TarInfo:
 
 def _header(info: tarfile.TarInfo) -> bytes:
     """As the archive API writes it: PAX, whole seconds, xattrs dropped (engine fact 10)."""
-    bare = info.replace(mtime=int(info.mtime), deep=True)
+    bare = copy.copy(info)
+    bare.mtime = int(info.mtime)
     bare.pax_headers = {
-        key: value for key, value in bare.pax_headers.items() if key.startswith("SCHILY.xattr.sec")
+        key: value for key, value in info.pax_headers.items() if key.startswith("SCHILY.xattr.sec")
     }
     return bare.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
