@@ -29,6 +29,7 @@ install_for_tests() {
     command -v zstd >/dev/null || missing="$missing zstd"
     command -v busybox >/dev/null || missing="$missing busybox-static"
     command -v chromium >/dev/null || missing="$missing chromium"
+    /sbin/ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"   # for Playwright's driver
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
     # shellcheck disable=SC2086  # a list of names, without blanks in them
     [ -z "$missing" ] || deploy/packages.sh $missing || say "tests that need them will say so"
