@@ -1,0 +1,1 @@
+"""The bot, without its commands: everything between Slack, a shell and Docker. Knows no handler."""

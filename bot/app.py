@@ -59,8 +59,11 @@ class App:
     def begin(self, *, only: frozenset[str] | None = None) -> None:
         """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first.
 
-        With `only`, it is a shell that lives for those runs, and keeps no house.
+        With `only`, it is a shell that lives for those runs, and keeps no house; but where no bot serves,
+        nobody else would ever free what ended runs could not take back.
         """
+        if only is not None:
+            self.housekeeper.take_back_again()
         self.queue.start(self.dispatcher.execute, only=only)
         if only is None:
             self.housekeeper.start()
@@ -89,6 +92,10 @@ class Housekeeper:
         self._endings.inherit()
         self._thread = threading.Thread(target=self._keep, name="housekeeper", daemon=True)
         self._thread.start()
+
+    def take_back_again(self) -> None:
+        """Try once what ended runs could not take back."""
+        self._endings.take_back_again()
 
     def stop(self) -> None:
         """End, without waiting for a Docker that does not answer. May be called twice."""
@@ -174,7 +181,10 @@ def _engines(settings: Settings) -> dict[str, Engine]:
     stall = settings.stall_limit
     answer = min(stall, _LONGEST_ANSWER)
     if not settings.hosts:
-        return {DEFAULT_HOST: DockerEngine(DEFAULT_HOST, stall=stall, request_timeout=answer)}
+        engine = DockerEngine(
+            DEFAULT_HOST, base_url=settings.docker_host, stall=stall, request_timeout=answer
+        )
+        return {DEFAULT_HOST: engine}
     return {
         name: DockerEngine(name, base_url=host.address, stall=stall, request_timeout=answer)
         for name, host in settings.hosts.items()

@@ -12,6 +12,7 @@ import shlex
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 
 from rich.console import Console
 
@@ -19,13 +20,15 @@ from bot import settings as settings_room
 from bot import terminal, words
 from bot.app import App, build
 from bot.command import Command
-from bot.errors import BotError
+from bot.errors import BotError, UsageError
 from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
 from bot.stores.runs import Run
 
 _POLL_SECONDS = 0.1
+_PIPE_COLUMNS = 1_000
+_HELP = frozenset({"--help", "-h"})
 _USAGE = """\
 shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is not proven done.
 
@@ -33,6 +36,7 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
   shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
   shipkeeper manifest                  print the Slack app manifest
   shipkeeper example-settings          print a settings file with every key
+  shipkeeper --version                 print the version
   shipkeeper COMMAND… [--json] [--key KEY]    any command of the bot's; `shipkeeper help` lists them
 
 Exit codes: 0 succeeded, 1 failed, 2 rejected, 3 denied, 4 partial.
@@ -44,11 +48,17 @@ Commands = Mapping[str, Command]
 def main(argv: Sequence[str], commands: Commands) -> int:
     """Do what the words say; the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    if not argv or argv[0] in ("--help", "-h"):
+    if argv and argv[0] == "--version":
+        print(f"shipkeeper {version('shipkeeper')}")
+        return 0
+    if not argv or _HELP.intersection(argv[: 2 if argv[0] in _MODES else 1]):
         print(_USAGE)
         return 0 if argv else terminal.exit_code(Status.REJECTED)
     try:
         return _MODES.get(argv[0], _command_line)(list(argv), commands)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return terminal.exit_code(Status.REJECTED)
     except (SettingsError, BotError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -97,7 +107,9 @@ _MODES: dict[str, Callable[[list[str], Commands], int]] = {
 
 def _no_more(argv: list[str]) -> None:
     if len(argv) > 1:
-        raise SettingsError(f"`shipkeeper {argv[0]}` takes no more words; “{argv[1]}” is one too many.")
+        raise UsageError(
+            f"`shipkeeper {argv[0]}` takes no more words; “{argv[1]}” is one too many. Nothing was done."
+        )
 
 
 def _command_line(argv: list[str], commands: Commands) -> int:
@@ -111,7 +123,8 @@ def _command_line(argv: list[str], commands: Commands) -> int:
     if as_json:
         print(terminal.as_json(outcome))
     else:
-        terminal.show(outcome, Console(highlight=False))
+        # Into a file or a pipe, a row of a table stays one line.
+        terminal.show(outcome, Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS))
     return terminal.exit_code(outcome.status)
 
 
@@ -126,7 +139,11 @@ def _options(argv: list[str]) -> tuple[list[str], bool, str | None]:
             return [*rest, word, *left], as_json, key
         if word == "--json":
             as_json = True
-        elif word == "--key" and left:
+        elif word == "--key":
+            if not left:
+                raise UsageError(
+                    "--key needs a value: the same one always means the same run. Nothing was done."
+                )
             key = left.pop(0)
         elif word.startswith("--key="):
             key = word.removeprefix("--key=")

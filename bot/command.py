@@ -32,8 +32,10 @@ class Command:
 
     `targets(arguments, services)` names what it is about, such as `volume:pgdata`: it makes the command one
     that changes something, so it is planned, held and recorded before it begins. Without it the command only
-    looks, and answers privately. `plan(arguments, services)` says what would be done, `run(arguments,
-    services, run)` does it. `done(run_id, services)` finds out, after a crash, whether it had been done.
+    looks, and answers privately. `host(arguments, services)` says on which host that is, where it is not simply
+    the one that `--host` names. `plan(arguments, services)` says what would be done, `run(arguments,
+    services, run)` does it. `done(run_id, services)` finds out, after a crash and when nothing is left to take
+    back, whether it had been done.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Command:
     arguments: type[Any]
     run: Callable[[Any, Any, Any], Reply]
     targets: Callable[[Any, Any], tuple[str, ...]] | None = None
+    host: Callable[[Any, Any], str] | None = None
     plan: Callable[[Any, Any], Plan] | None = None
     done: Callable[[str, Any], Reply | None] | None = None
     examples: tuple[str, ...] = ()
@@ -103,6 +106,12 @@ def parameters(command: Command) -> tuple[Parameter, ...]:
             )
         )
     return tuple(found)
+
+
+def for_help(words: Sequence[str]) -> Sequence[str]:
+    """`backup --help` is how shells ask for `help backup`."""
+    is_asked = len(words) == 2 and words[1] in ("--help", "-h")
+    return ("help", words[0]) if is_asked else words
 
 
 def find(commands: Mapping[str, Command], words: Sequence[str]) -> Command:

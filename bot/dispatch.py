@@ -6,10 +6,10 @@ The only room that catches BotError, and the only one that turns an unexpected e
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.command import find, parse
+from bot.command import find, for_help, parse
 from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
@@ -125,12 +125,23 @@ class Dispatcher:
     def _understand(self, run: Run) -> Asked:
         if run.invocation.token is not None:
             self._outbox.button(run.invocation.token)
-        words = split(run.invocation.line)
+        words = for_help(split(run.invocation.line))
         command = find(self._services.commands, words)
         arguments = parse(command, words[1:])
         host = getattr(arguments, "host", None) or self._services.default_host
-        targets = command.targets(arguments, self._services) if command.targets else ()
-        return Asked(command=command, arguments=arguments, host=host, targets=targets)
+        asked = Asked(command=command, arguments=arguments, host=host, targets=())
+        if command.targets is None:
+            return asked
+        try:
+            return self._aimed(asked, command.targets(arguments, self._services))
+        except BotError:
+            self._permit(run, asked)  # who may not use the command at all learns nothing of what exists
+            raise
+
+    def _aimed(self, asked: Asked, targets: tuple[str, ...]) -> Asked:
+        command = asked.command
+        host = command.host(asked.arguments, self._services) if command.host else asked.host
+        return replace(asked, host=host, targets=targets)
 
     def _permit(self, run: Run, asked: Asked) -> None:
         place = run.invocation.place
@@ -149,7 +160,7 @@ class Dispatcher:
         run = claim.run
         if asked.command.targets is None:
             return self._look(claim, asked, signal)
-        self._services.engine(asked.host)
+        self._services.engine(getattr(asked.arguments, "host", None))
         if not getattr(asked.arguments, "wait", False):
             self._claims.refuse_if_held(run.id, asked.host, asked.targets)
         self._use_button(run)

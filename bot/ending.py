@@ -66,26 +66,30 @@ class Endings:
         self._claims = ledger.claims
         self._closing = threading.Event()
 
-    def taken_back(self, claim: Claim, reply: Reply, *, failed_too: bool = False) -> Reply:
+    def taken_back(self, claim: Claim, reply: Reply) -> Reply:
         """Play back what the body left open; what cannot be taken back makes the reply say so."""
-        problems = self._ledger.undoer.play_back(claim.run.id, failed_too=failed_too)
+        return self._explained(reply, self._ledger.undoer.play_back(claim.run.id, failed_too=False))
+
+    def _explained(self, reply: Reply, problems: tuple[str, ...]) -> Reply:
         if not problems:
             return reply
         text = (
             f"{reply.text} Not everything could be taken back yet: {' '.join(problems)} "
-            "It is tried again every few seconds, and its targets stay held until then."
+            "While the bot serves it is tried again every few seconds, and its targets stay held until then."
         )
         status = Status.FAILED if reply.status is Status.SUCCEEDED else reply.status
         return Reply(text=text, facts=reply.facts, table=reply.table, status=status)
 
     def interrupted(self, claim: Claim) -> None:
         """The holder died: take back what it left, and say what is true of the run now."""
-        reply = self._found_done(claim.run) or Reply(
+        problems = self._ledger.undoer.play_back(claim.run.id)
+        done = None if problems else self._found_done(claim.run)
+        reply = done or Reply(
             text="The bot was stopped in the middle of this run. What had begun was taken back; nothing that "
             "was not proven is kept. Type the command again.",
             status=Status.INTERRUPTED,
         )
-        self.finish(claim, None, self.taken_back(claim, reply, failed_too=True))
+        self.finish(claim, None, self._explained(reply, problems))
 
     def _found_done(self, run: Run) -> Reply | None:
         command = self._services.commands.get(run.command or "")
@@ -143,7 +147,15 @@ class Endings:
         """End what nobody was told of, and try again to take back what could not be. Call it often."""
         for run in self._services.runs.abandoned(_ABANDONED):
             self.expire(run)
-        for run_id in dict.fromkeys(entry.run_id for entry in self._ledger.journal.open_entries()):
+        self.take_back_again()
+
+    def take_back_again(self) -> None:
+        """Try again what runs that are over left open, and free what they held for it.
+
+        A process may have died between the last undo and the freeing, so holders are looked for as well.
+        """
+        left = [entry.run_id for entry in self._ledger.journal.open_entries()]
+        for run_id in dict.fromkeys([*left, *self._claims.ended_holders()]):
             run = self._services.runs.get(run_id)
             if run.status.is_ending and not self._ledger.undoer.play_back(run_id):
                 self._claims.amend(run, "By now everything was taken back.")

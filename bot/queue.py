@@ -134,7 +134,8 @@ class EmbeddedQueue:
             ours = set(self._signals)
         orphans = [run for run in running if run.id not in ours]
         for run in orphans:
-            self._hand_over(run.id, Lane.FRONT)
+            # Not on the front lane: undoing may wait for a mute Docker, and questions must not.
+            self._hand_over(run.id, Lane.WORK)
         return len(orphans)
 
     def workers(self) -> tuple[WorkerInfo, ...]:

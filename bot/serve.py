@@ -15,12 +15,13 @@ from bot.settings import Settings, SettingsError
 from bot.signals import OnSignal
 from bot.slack.connection import Account, Road, SlackConnection
 from bot.stores.runs import Lane
-from bot.stores.sole import HolderProcess
+from bot.stores.sole import HolderProcess, Sole
 from bot.web import WebServer, make_web
 
 _log = logging.getLogger(__name__)
 _WAIT_FOR_SHELL = 0.2
 _LOOKS = 4
+_KEEP_SECONDS = 5.0
 
 
 class Bot:
@@ -120,10 +121,25 @@ def serve(settings: Settings, commands: Mapping[str, Command]) -> int:
     with OnSignal(stopping.set):
         try:
             if bot.start(stopping):
-                stopping.wait()
+                _hold_until(stopping, bot.app.sole)
         finally:
             bot.stop()
     return 0
+
+
+def _hold_until(stopping: threading.Event, sole: Sole) -> None:
+    """Keep the right to execute until told to stop; raises StoreError when another process has it for good."""
+    lost = 0
+    while not stopping.wait(_KEEP_SECONDS):
+        try:
+            lost = 0 if sole.keep() else lost + 1
+        except StoreError as error:  # while it is away nobody else can take it either
+            _log.error("the right to execute cannot be made sure of: %s", error)
+        if lost == _LOOKS:
+            raise StoreError(
+                "The connection to the database broke, and another process executes runs of it now. This one "
+                "stops, and touches nothing of what the other one took over."
+            )
 
 
 def _pid(holder: HolderProcess | None) -> str:

@@ -40,9 +40,16 @@ class SlackSection(_Section):
     )
     listen: str = Field(
         "127.0.0.1:3000",
-        pattern=r"^\S+:\d{1,5}$",
         description="where to listen: health, metrics, and Slack when Socket Mode is off",
     )
+
+    @field_validator("listen")
+    @classmethod
+    def _address_and_port(cls, listen: str) -> str:
+        address, _, port = listen.rpartition(":")
+        if not (address and port.isascii() and port.isdecimal() and int(port) < 1 << 16):
+            raise ValueError("give an address and a port up to 65535, such as 127.0.0.1:3000")
+        return listen
 
 
 class ArchiveSection(_Section):
@@ -109,6 +116,7 @@ class Settings(_Section):
 
     state: Path = Field(exclude=True)
     database_url: str = Field(exclude=True, repr=False)
+    docker_host: str | None = Field(None, exclude=True)
     slack_api_url: str = Field("https://slack.com/api/", exclude=True)
     bot_token: SecretStr | None = Field(None, exclude=True)
     app_token: SecretStr | None = Field(None, exclude=True)
@@ -143,6 +151,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             **values,
             state=state.absolute(),
             database_url=database or f"sqlite:///{state.absolute() / 'shipkeeper.db'}",
+            docker_host=_variable(environment, "DOCKER_HOST", problems),
             slack_api_url=api_url.rstrip("/") + "/" if api_url else "https://slack.com/api/",
             bot_token=_secret(environment, "SLACK_BOT_TOKEN", problems),
             app_token=_secret(environment, "SLACK_APP_TOKEN", problems),
@@ -166,7 +175,7 @@ def _default_state(environment: Mapping[str, str]) -> str:
 
 
 def _file(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
-    path = environment.get("SHIPKEEPER_SETTINGS")
+    path = _variable(environment, "SHIPKEEPER_SETTINGS", problems)
     if not path:
         return {}
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -20,6 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 _LARGEST_BODY = 1 << 20
+_LAST_SECONDS = 2
+"""What requests get that are not finished when the door closes: whoever sends half a body must not keep us."""
 
 Checks = Callable[[], Mapping[str, bool]]
 """What must be true for the bot to be of use, by name."""
@@ -41,8 +44,10 @@ class Answer(Protocol):
 class SlackDoor(Protocol):
     """Takes Slack's signed requests."""
 
-    def answer(self, body: bytes, headers: Mapping[str, str]) -> tuple[Answer, Callable[[], None]]:
-        """The answer, and what to call once it was sent."""
+    def answer(
+        self, body: bytes, headers: Mapping[str, str], received: float
+    ) -> tuple[Answer, Callable[[], None]]:
+        """The answer, and what to call once it was sent; `received` is the monotonic time when it came in."""
 
 
 def make_web(checks: Checks, counts: Counts, slack: SlackDoor | None) -> Starlette:
@@ -69,12 +74,13 @@ def make_web(checks: Checks, counts: Counts, slack: SlackDoor | None) -> Starlet
 
 def _slack(door: SlackDoor) -> Callable[[Request], object]:
     async def events(request: Request) -> Response:
+        received = time.monotonic()  # here, for it may wait until a thread is free
         body = bytearray()
         async for piece in request.stream():  # a length may be announced wrongly, or not at all
             body += piece
             if len(body) > _LARGEST_BODY:
                 return Response(json.dumps({"error": "too large"}), status_code=413)
-        answer, sent = await run_in_threadpool(door.answer, bytes(body), dict(request.headers))
+        answer, sent = await run_in_threadpool(door.answer, bytes(body), dict(request.headers), received)
         return Response(
             answer.body,
             status_code=answer.status,
@@ -102,7 +108,15 @@ class WebServer:
     """Serves the application on a thread of its own."""
 
     def __init__(self, app: Starlette, host: str, port: int) -> None:
-        config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False, ws="none")
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=_LAST_SECONDS,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
@@ -119,7 +133,7 @@ class WebServer:
         raise OSError("the web door cannot listen there")
 
     def stop(self) -> None:
-        """Finish what is being answered and close. May be called twice."""
+        """Finish what is being answered, within seconds, and close. May be called twice."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()

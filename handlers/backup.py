@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.command import Command, arg
 from bot.context import RunContext
+from bot.errors import Conflict
 from bot.kinds import HostName, Text, VolumeName
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.backup import Quiesce, back_up, plan
@@ -45,6 +46,12 @@ _MEANWHILE = {Quiesce.NONE: "running", Quiesce.PAUSE: "paused", Quiesce.STOP: "s
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine = services.engine(arguments.host)
     made = plan(engine, arguments.volume, Quiesce(arguments.quiesce))
+    held = services.runs.get(run.run_id).plan
+    if not {f"container:{user.name}" for user in made.disturbed} <= set(held.targets if held else ()):
+        raise Conflict(
+            f"A container that uses volume {arguments.volume} was started since this run began, and is not held by "
+            "it. Nothing was paused, stopped or saved. Ask for the backup again."
+        )
     return _reply(back_up(engine, services.archive, run, made, arguments.note))
 
 

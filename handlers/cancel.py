@@ -46,7 +46,8 @@ def _refuse_strangers(wanted: Run, services: Services, run: RunContext) -> None:
         origin=run.invocation.origin,
         channel=place.channel if place else None,
         command=command,
-        targets=wanted.plan.targets[:1] if wanted.plan else (),
+        # What a queued run is about was not found out yet: then only who may do it to everything may end it.
+        targets=wanted.plan.targets[:1] if wanted.plan else ("*",),
     )
     if not services.policy.allows(request):
         raise PermissionDenied(

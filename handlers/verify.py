@@ -24,6 +24,10 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
     return (f"volume:{services.archive.find(arguments.backup).volume}",)
 
 
+def _host(arguments: Arguments, services: Services) -> str:
+    return services.archive.find(arguments.backup).host
+
+
 def _plan(arguments: Arguments, services: Services) -> Plan:
     backup = services.archive.find(arguments.backup)
     return Plan(
@@ -54,6 +58,7 @@ COMMAND = Command(
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
+    host=_host,
     plan=_plan,
     run=_run,
     examples=("verify 7f3a2c1b",),

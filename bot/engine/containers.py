@@ -5,6 +5,8 @@ It must not know why. A container is only changed in the life it was seen in.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +20,10 @@ from bot.engine.volumes import is_name
 from bot.errors import Conflict, NotFound
 
 NEVER_STARTED = "0001-01-01T00:00:00Z"
+
+# The engine finishes a stop whose client died (engine facts, section 6): our grace of ten seconds, and some more.
+STOP_MAY_LAST_SECONDS = 15.0
+_LOOK_AGAIN_SECONDS = 0.2
 
 # “is (not) paused”: 409 or 500 by version and case (engine facts, section 6).
 _BESIDE_THE_POINT = (409, 500)
@@ -69,7 +75,12 @@ class ContainerVerbs(Verbs):
         return self._undo(container, "paused", "unpause", lambda api: api.unpause(container.id))
 
     def start(self, container: Container) -> bool:
-        """Start it if it is still stopped, and was not started since; raises EngineError."""
+        """Start it if it is still stopped, or is just being stopped, and was not started since; raises EngineError.
+
+        A stop that was asked for by a process that died goes on, and nothing in the engine's answers shows it:
+        so one that still runs is watched for as long as a stop may last.
+        """
+        self._outlast_stop(container)
         return self._undo(container, "exited", "start", lambda api: api.start(container.id))
 
     def stop(self, container: Container, grace_seconds: int) -> None:
@@ -85,6 +96,14 @@ class ContainerVerbs(Verbs):
             )
         with self._connection.call(f"stop the container “{container.name}”", changes=True) as api:
             api.stop(container.id, timeout=grace_seconds)
+
+    def _outlast_stop(self, container: Container) -> None:
+        pause, deadline = threading.Event(), time.monotonic() + STOP_MAY_LAST_SECONDS
+        while time.monotonic() < deadline:
+            now = self._present(container.id)
+            if now is None or now.state != "running" or now.started_at != container.started_at:
+                return
+            pause.wait(_LOOK_AGAIN_SECONDS)
 
     def _undo(self, container: Container, state: str, verb: str, act: Callable[[Any], None]) -> bool:
         def needed() -> bool:

@@ -63,10 +63,6 @@ class Sandbox:
                 "Remove or rename it, then start the demo again."
             )
 
-    def adopt(self, volume: str) -> None:
-        """Remove that volume, which the demo made without the label."""
-        self._engine.remove_volume(volume)
-
     def container_state(self) -> str:
         """Docker's word for the container's state."""
         return self._engine.container(CONTAINER).state
@@ -109,7 +105,9 @@ def _files_as_tar() -> bytes:
 def _busybox_as_tar() -> bytes:
     program = shutil.which("busybox")
     if program is None:
-        raise EngineError("The demo's container needs busybox on this machine. Nothing was changed.")
+        raise EngineError(
+            "The demo's container needs busybox on this machine. Nothing was changed. Install it first."
+        )
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w") as tar:
         data = Path(program).read_bytes()

@@ -88,10 +88,13 @@ def translated(error: BaseException, attempt: Attempt) -> BotError:
 
 
 def is_timeout(error: BaseException | None) -> bool:
-    """Was it a timeout at the root? Both libraries wrap it in other errors, as cause or as first argument."""
+    """Was it a timeout at the root? Both libraries wrap it in other errors, as cause or as first argument.
+
+    To urllib3 2 a refused connection is a timeout by inheritance; to people it is not.
+    """
     seen: list[BaseException] = []
     while error is not None and error not in seen:
-        if isinstance(error, _TIMEOUTS):
+        if isinstance(error, _TIMEOUTS) and not isinstance(error, urllib3.exceptions.NewConnectionError):
             return True
         seen.append(error)
         inner = [part for part in error.args if isinstance(part, BaseException)]

@@ -93,6 +93,8 @@ def _copy_quiesced(engine: Engine, run: RunContext, plan: BackupPlan, draft: Dra
             step = asleep.enter_context(run.undoable(verb, **life))
             _put_to_sleep(engine, plan, user, step)
         _copy(engine, run, draft, helper)
+        if plan.quiesce is not Quiesce.NONE:
+            _refuse_awake(engine, plan)
 
 
 def _put_to_sleep(engine: Engine, plan: BackupPlan, user: Container, step: Step) -> None:
@@ -128,6 +130,16 @@ def _refuse_other_users(engine: Engine, plan: BackupPlan) -> None:
         raise Conflict(
             f"The running containers that use volume {plan.volume.name} are no longer those of the plan "
             f"(now: {running}). Nothing was paused, stopped or saved. Ask for the backup again."
+        )
+
+
+def _refuse_awake(engine: Engine, plan: BackupPlan) -> None:
+    """Somebody may have woken or started a user while we read: then it was not kept still."""
+    awake = [user.name for user in engine.users_of(plan.volume.name) if user.state == "running"]
+    if awake:
+        raise Conflict(
+            f"While volume {plan.volume.name} was read, somebody woke or started {', '.join(awake)}, so what was "
+            "read may not fit together. Nothing was saved. Ask for the backup again."
         )
 
 

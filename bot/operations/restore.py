@@ -35,6 +35,16 @@ def default_name(backup: Backup) -> str:
     return f"{backup.volume}-restored-{backup.manifest.run_id}"
 
 
+def restored_by(engine: Engine, run_id: str) -> str | None:
+    """The volume that the run made and kept, to be asked once nothing of it is left to take back.
+
+    Only of the local driver, whose new volumes are empty: another one's may have been kept because it was not
+    ours to remove (see `_storage_in_use`). Raises EngineError.
+    """
+    made = [volume for volume in engine.volumes() if volume.labels.get(RUN_LABEL) == run_id]
+    return made[0].name if made and made[0].driver == "local" else None
+
+
 def restore(engine: Engine, archive: Archive, run: RunContext, backup: Backup, into: str) -> Restored:
     """Prove the backup, make the volume, fill it, read it back and compare every entry.
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from bot.engine import RUN_LABEL, Engine
+from bot.errors import EngineError
 from bot.stores.archive import Archive
 
 _log = logging.getLogger(__name__)
@@ -18,8 +19,18 @@ def sweep(engines: Iterable[Engine], archive: Archive, is_over: Callable[[str], 
     """
     for path in archive.sweep(is_over):
         _log.warning("removed a leftover of a run that is over: %s", path.name)
+    unreachable: list[EngineError] = []
     for engine in engines:
-        for helper in engine.helpers():
-            if is_over(helper.labels.get(RUN_LABEL, "")):
-                engine.remove_helper(helper.name)
-                _log.warning("removed a helper container of a run that is over: %s", helper.name)
+        try:
+            _sweep_helpers(engine, is_over)
+        except EngineError as error:  # one host that is away must not keep the others unswept
+            unreachable.append(error)
+    if unreachable:
+        raise unreachable[0]
+
+
+def _sweep_helpers(engine: Engine, is_over: Callable[[str], bool]) -> None:
+    for helper in engine.helpers():
+        if is_over(helper.labels.get(RUN_LABEL, "")):
+            engine.remove_helper(helper.name)
+            _log.warning("removed a helper container of a run that is over: %s", helper.name)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,7 +16,7 @@ from bot.playground.http_delivery import HttpAnswer, HttpCourier, Signature
 from bot.playground.page import Page
 from bot.playground.people import People
 from bot.playground.rates import Tier
-from bot.playground.records import BOT_USER_ID, Channel, Delivery, Json, Message, User
+from bot.playground.records import Channel, Delivery, Json, Message, User
 from bot.playground.routes import Doors, application
 from bot.playground.server import LOOPBACK, ServerThread
 from bot.playground.sockets import SocketHub
@@ -125,11 +124,6 @@ class Playground:
     def add_channel(self, channel: Channel) -> Channel:
         """Add a channel, or replace the one with the same id."""
         return self.world.put_channel(channel)
-
-    def invite_bot(self, channel_id: str) -> Channel:
-        """Make the bot a member of a channel. Raises KeyError for an unknown one."""
-        channel = self.world.channels[channel_id]
-        return self.add_channel(replace(channel, members=channel.members | {BOT_USER_ID}))
 
     # -- acts -----------------------------------------------------------------------------------------------
 

@@ -111,10 +111,6 @@ class ServerThread:
         self._thread.join(STOP_SECONDS)
         self._server = self._thread = None
 
-    def call_soon(self, function: Callable[[], object]) -> None:
-        """Run a function on the server's loop; does nothing when the server is stopped."""
-        self.call_later(0.0, function)
-
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:
         """Run a function on the server's loop after some seconds; lost when the server stops before."""
         loop = None if self._server is None else self._server.loop

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from http.client import HTTPException
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.model import Invocation
 from bot.slack.delivery import Delivery
@@ -21,6 +22,7 @@ from bot.stores.runs import Runs
 _log = logging.getLogger(__name__)
 _CALL_SECONDS = 10
 _LONGEST_WAIT = 30.0
+_NO_ANSWER = (OSError, HTTPException, SlackClientError, ValueError)  # ValueError: what came is no text
 _WRONG_TOKEN = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "not_allowed_token_type"}
 
 
@@ -42,12 +44,12 @@ class Road:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """How to reach Slack. Never printed."""
+    """How to reach Slack. Its secrets are never printed."""
 
     api_url: str
-    bot_token: str
-    app_token: str | None
-    signing_secret: str | None
+    bot_token: str = field(repr=False)
+    app_token: str | None = field(repr=False)
+    signing_secret: str | None = field(repr=False)
     command_prefix: str
 
 
@@ -102,7 +104,7 @@ class SlackConnection:
                 raise SlackRefused(f"Slack does not accept SLACK_BOT_TOKEN ({code}).") from error
             _log.warning("Slack does not answer yet: %s", code)
             return False
-        except OSError as error:
+        except _NO_ANSWER as error:
             _log.warning("Slack cannot be reached yet: %s", error)
             return False
         self._who = Who(
@@ -121,7 +123,7 @@ class SlackConnection:
                 raise SlackRefused(f"Slack does not accept SLACK_APP_TOKEN ({code}).") from error
             _log.warning("Socket Mode cannot be opened yet: %s", code)
             return False
-        except OSError as error:
+        except _NO_ANSWER as error:
             _log.warning("Socket Mode cannot be opened yet: %s", error)
             return False
         return True

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from http.client import HTTPException
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.errors import StoreError
 from bot.model import Status
@@ -28,10 +28,15 @@ _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.25
 _AT_ONCE = 300
 _BETWEEN_EDITS = timedelta(seconds=2)
+_AFTER_REFUSAL = timedelta(seconds=5)
+_DIRECT = ("D", "U", "W")
 _QUEUED_PATIENCE = timedelta(seconds=0.7)
 _PROGRESS_RESERVE = 3.0
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 15.0
+
+_UNFORESEEN = (SlackClientError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What an answer that is none of Slack's, or a fault of ours, raises: it must not silence all other runs."""
 
 _PRIVATE_ENDINGS = (Status.DENIED, Status.REJECTED, Status.EXPIRED)
 
@@ -68,20 +73,22 @@ class Delivery:
     def _deliver(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):
             self._round()
-        self._round()
+        self._round(is_last=True)
 
-    def _round(self) -> None:
+    def _round(self, *, is_last: bool = False) -> None:
         try:
-            for message in self._outbox.behind(_AT_ONCE):
-                self._send(message)
+            for message in self._outbox.behind(_AT_ONCE, is_last=is_last):
+                if not self._send(message):
+                    return  # every further call would wait as long, and so would whoever stops the bot
         except StoreError as error:
             _log.error("messages cannot be sent while the database is away: %s", error)
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message) -> bool:
+        """Bring it up to date if that may be now; False when Slack does not answer at all."""
         try:
             if message.ts is not None:
                 self._edit(message)
-            elif _is_private(message):
+            elif _is_private(message) and message.channel[:1] not in _DIRECT:
                 self._tell_privately(message)
             else:
                 self._post(message)
@@ -89,6 +96,11 @@ class Delivery:
             self._refused(message, refusal(error))
         except (OSError, HTTPException) as error:  # no answer: nobody knows whether it was carried out
             self._later(message, f"no answer from Slack: {error}")
+            return False
+        except _UNFORESEEN as error:
+            _log.exception("run %s: telling it broke", message.run.id)
+            self._later(message, f"telling it broke: {type(error).__name__}")
+        return True
 
     def _edit(self, message: Message) -> None:
         run = message.run
@@ -114,7 +126,7 @@ class Delivery:
             return
         self._outbox.begin_post(run.id)
         answer = self._sender.post(message, self._render(message))
-        self._outbox.posted(run.id, answer["channel"], answer["ts"])
+        self._outbox.posted(run.id, answer.get("channel") or message.channel, answer["ts"])
         self._outbox.sent(run, None if run.status.is_ending else self._clock() + _BETWEEN_EDITS)
 
     def _found(self, message: Message) -> bool:
@@ -133,7 +145,7 @@ class Delivery:
             if refused.method == "chat.postMessage":
                 self._outbox.not_posted(run.id)
             self._outbox.later(run.id, timedelta(seconds=refused.retry_after))
-        elif refused.is_unreachable and message.channel != run.invocation.actor.id:
+        elif refused.is_elsewhere and message.channel != run.invocation.actor.id:
             _log.warning(
                 "run %s: Slack refuses %s (%s); told in a direct message",
                 run.id,
@@ -145,7 +157,7 @@ class Delivery:
             self._outbox.repost(run.id)
         elif refused.is_lasting:
             _log.error("run %s cannot be told in Slack: %s", run.id, refused)
-            self._outbox.give_up(run.id, str(refused))
+            self._outbox.give_up(run, str(refused), self._clock() + _AFTER_REFUSAL)
         else:
             self._later(message, str(refused))
 

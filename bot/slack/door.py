@@ -100,9 +100,13 @@ class HttpDoor:
         self._app = app
         self._confirm = confirm
 
-    def answer(self, body: bytes, headers: Mapping[str, str]) -> tuple[BoltResponse, Callable[[], None]]:
-        """The answer to send, and what to call once it was sent. Blocks for milliseconds, on any thread."""
-        received = time.monotonic()
+    def answer(
+        self, body: bytes, headers: Mapping[str, str], received: float
+    ) -> tuple[BoltResponse, Callable[[], None]]:
+        """The answer to send, and what to call once it was sent. Blocks for milliseconds, on any thread.
+
+        `received` is the monotonic time at which the request came in, before it waited for a thread.
+        """
         if not headers.get("x-slack-request-timestamp", "0").isdecimal():
             return BoltResponse(status=401, body='{"error": "invalid request"}'), lambda: None
         request = BoltRequest(body=body.decode("utf-8", "replace"), headers=dict(headers), mode="http")

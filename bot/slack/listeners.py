@@ -87,7 +87,8 @@ class Listeners:
         invocation = self._invocation(
             line=self._line_of(token),
             actor=_actor(user["id"], user.get("username") or user.get("name")),
-            key=f"slack:{(body.get('team') or {}).get('id')}:{body['trigger_id']}",
+            key=f"slack:{(body.get('team') or {}).get('id')}:"
+            f"{body.get('trigger_id') or (token, action.get('action_ts'))}",
             place=Place(
                 channel=channel,
                 user=user["id"],

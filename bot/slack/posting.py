@@ -51,6 +51,9 @@ _PASSING = {
     "account_inactive",
     "unreadable_answer",
 }
+_DISPENSABLE = {"chat.postEphemeral", "conversations.history", "conversations.replies", "conversations.open"}
+"""Methods that we can do without, so that one which is not there must not be waited for."""
+
 _CODE = re.compile(r"[a-z0-9_]+")
 
 
@@ -75,7 +78,12 @@ class Refusal:
     @property
     def is_lasting(self) -> bool:
         """Asking again would get the same answer."""
-        return self.code not in _PASSING
+        return self.retry_after is None and self.code not in _PASSING
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """It can still be said in a direct message."""
+        return self.is_unreachable or (self.method == "chat.postEphemeral" and self.is_lasting)
 
     def __str__(self) -> str:
         return f"{self.method} said {self.code}"
@@ -86,13 +94,15 @@ def refusal(error: SlackApiError) -> Refusal:
     response: Any = error.response
     body = response.data if isinstance(response.data, dict) else {}
     code = str(body.get("error"))
-    if response.status_code >= 500:  # whatever the body says: the SDK puts its own words there
+    method = str(response.api_url).rsplit("/", 1)[-1]
+    if response.status_code == 404 and method in _DISPENSABLE:
+        code = "unknown_method"
+    elif response.status_code >= 500:  # whatever the body says: the SDK puts its own words there
         code = "service_unavailable"
     elif not _CODE.fullmatch(code):
         code = "unreadable_answer"
     limited = response.status_code == 429 or code in ("ratelimited", "rate_limited")
     after = str(response.headers.get("Retry-After") or response.headers.get("retry-after"))
-    method = str(response.api_url).rsplit("/", 1)[-1]
     return Refusal(method=method, code=code, retry_after=_wait(after) if limited else None)
 
 
@@ -122,23 +132,20 @@ class Sender:
         self._rich_or_plain(call, rendered, channel=message.channel, ts=message.ts)
 
     def whisper(self, message: Message, rendered: Rendered) -> None:
-        """A message that only the asker sees, where they asked; in a direct message it is an ordinary one."""
-        place = message.run.invocation.place
-        if place is None or message.channel[0] in "DUW":
-            self.post(message, rendered)
-            return
+        """A message that only the asker sees, where they asked: by the response URL when not by the method."""
+        asked = message.run.invocation
         try:
             self._rich_or_plain(
                 self._client.chat_postEphemeral,
                 rendered,
                 channel=message.channel,
-                user=place.user,
+                user=asked.actor.id,
                 thread_ts=message.thread_ts,
             )
         except SlackApiError as error:
-            if not (refusal(error).is_unreachable and place.response_url):
+            if not (refusal(error).is_lasting and asked.place and asked.place.response_url):
                 raise
-            self._respond(place.response_url, rendered, error)
+            self._respond(asked.place.response_url, rendered, error)
 
     def look_for(self, message: Message) -> tuple[str, str] | None:
         """Channel and ts of the run's message, if Slack has it; None if not, or if we may not look."""
@@ -150,7 +157,7 @@ class Sender:
                     return channel, str(found["ts"])
         except SlackApiError as error:
             refused = refusal(error)
-            if refused.retry_after is not None or not refused.is_lasting:
+            if not refused.is_lasting:
                 raise  # it can be looked up a little later; posting now could double it
             _log.warning(
                 "run %s: its message may be there twice, for we may not look: %s", message.run.id, refused

@@ -175,6 +175,11 @@ class Claims:
         with self._database.read() as connection:
             return locks.held_by(connection, run_id)
 
+    def ended_holders(self) -> tuple[str, ...]:
+        """Runs that are over and still hold targets: something is to be taken back, or just was."""
+        with self._database.read() as connection:
+            return locks.held_by_ended(connection)
+
     def _update(self, connection: Connection, claim: Claim, **values: Any) -> None:
         done = connection.execute(
             update(runs)

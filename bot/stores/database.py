@@ -104,12 +104,33 @@ class Database:
 class SoleHolder:
     """The right to be the one process that executes runs of a PostgreSQL database.
 
-    It is a session's advisory lock: the server frees it when the process, or its connection, dies.
+    It is a session's advisory lock: the server frees it when the process, or its connection, dies. So a
+    connection that broke under a living process has lost it, and `keep` must be called now and then.
     """
 
     def __init__(self, database: Database) -> None:
         self._engine: Engine = database._engine
         self._connection: Connection | None = None
+        self._session: int | None = None
+
+    def keep(self) -> bool:
+        """Take it again if our connection broke; False while another one has it. Raises StoreError."""
+        if self._connection is not None:
+            try:
+                with _as_store_error():
+                    self._connection.execute(text("SELECT 1"))
+                    self._connection.commit()
+                return True
+            except StoreError:
+                self.free()
+        self._end_former_session()
+        return self.take()
+
+    def _end_former_session(self) -> None:
+        """The server may not have noticed yet that our former connection is dead, and keep the lock for it."""
+        end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE pid = :pid AND objid::bigint = :key"
+        with _as_store_error(), self._engine.begin() as connection:
+            connection.execute(text(end), {"pid": self._session, "key": _WRITE_LOCK_KEY + 1})
 
     def take(self) -> bool:
         """Try; False when another process has it."""
@@ -117,6 +138,7 @@ class SoleHolder:
             connection = self._engine.connect()
             got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _WRITE_LOCK_KEY + 1})
             if got.scalar_one():
+                self._session = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
                 connection.commit()
                 self._connection = connection
                 return True
@@ -142,9 +164,10 @@ def _engine(url: str, is_sqlite: bool) -> Engine:
 
 
 def _engine_options(is_sqlite: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {"hide_parameters": True}  # errors are logged, and rows hold response URLs
     if is_sqlite:
-        return {"connect_args": {"timeout": 10, "check_same_thread": False}}
-    return {"pool_pre_ping": True, "pool_size": 10, "isolation_level": "READ COMMITTED"}
+        return options | {"connect_args": {"timeout": 10, "check_same_thread": False}}
+    return options | {"pool_pre_ping": True, "pool_size": 10, "isolation_level": "READ COMMITTED"}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -59,6 +59,12 @@ def release(connection: Connection, run_id: str) -> None:
     connection.execute(delete(run_targets).where(run_targets.c.run_id == run_id))
 
 
+def held_by_ended(connection: Connection) -> tuple[str, ...]:
+    """Ids of the runs that are over and still hold something."""
+    query = select(run_targets.c.run_id).distinct().join(runs, runs.c.id == run_targets.c.run_id)
+    return tuple(connection.execute(query.where(runs.c.ended_at.is_not(None))).scalars())
+
+
 def held_by(connection: Connection, run_id: str) -> tuple[str, ...]:
     """The targets that the run holds."""
     query = select(run_targets.c.target).where(run_targets.c.run_id == run_id)

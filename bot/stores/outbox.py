@@ -51,13 +51,19 @@ class Outbox:
         self._database = database
         self._clock = clock
 
-    def behind(self, limit: int) -> tuple[Message, ...]:
-        """Messages to send now, results before progress, oldest first; nothing that is still being decided."""
+    def behind(self, limit: int, *, is_last: bool = False) -> tuple[Message, ...]:
+        """Messages to send now, results before progress, oldest first; nothing that is still being decided.
+
+        When it `is_last`, for the bot ends, results do not wait for their time.
+        """
+        is_due = or_(messages.c.not_before.is_(None), messages.c.not_before <= self._clock())
+        if is_last:
+            is_due = or_(is_due, runs.c.ended_at.is_not(None))
         query = (
             select(runs, messages)
             .join(messages, messages.c.run_id == runs.c.id)
             .where(messages.c.closed.is_(False), messages.c.sent_revision < runs.c.revision)
-            .where(or_(messages.c.not_before.is_(None), messages.c.not_before <= self._clock()))
+            .where(is_due)
             .where(or_(runs.c.lane == Lane.WORK.value, runs.c.ended_at.is_not(None)))
             .order_by(case((runs.c.ended_at.is_(None), 1), else_=0), runs.c.created_at)
             .limit(limit)
@@ -148,9 +154,15 @@ class Outbox:
         """The message is gone, or can no longer be edited: the next one is new."""
         self._set(run_id, ts=None, posting_since=None)
 
-    def give_up(self, run_id: str, error: str) -> None:
-        """It can never be sent; the record keeps why."""
-        self._set(run_id, closed=True, error=error)
+    def give_up(self, run: Run, error: str, not_before: datetime) -> None:
+        """This can never be sent; the record keeps why. What a run comes to is tried all the same, then."""
+        self._set(
+            run.id,
+            closed=run.status.is_ending,
+            sent_revision=run.revision,
+            error=error,
+            not_before=not_before,
+        )
 
     def button(self, token: str) -> StoredButton:
         """What a pressed button stands for; raises NotFound for one that never was."""

@@ -54,6 +54,14 @@ class Sole:
         self._file = file
         return True
 
+    def keep(self) -> bool:
+        """To be called now and then: whether it is still ours, or ours again, after a lost connection.
+
+        The kernel never takes the file lock away; a database does when the connection breaks. Raises StoreError
+        while the database does not answer.
+        """
+        return self._server_side is None or self._server_side.keep()
+
     def holder(self) -> HolderProcess | None:
         """Who wrote itself into the lock file last; meaningful only while `take` fails."""
         try:

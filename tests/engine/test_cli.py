@@ -199,6 +199,34 @@ def test_all_settings_errors_are_shown_together(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--version",), 0, "shipkeeper "),
+        (("serve", "--help"), 0, "Exit codes: 0 succeeded"),
+        (("serve", "now"), 2, "“now” is one too many. Nothing was done."),
+        (("demo", "now"), 2, "Usage: shipkeeper demo"),
+        (("backups", "--key"), 2, "--key needs a value"),
+    ],
+)
+def test_wrong_words_of_the_program_itself_are_rejected(
+    tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """Exit 2 with a sentence, as for a wrong command line; its version and its help are no mistakes."""
+    with Site(tmp_path / "state", docker_host="unix:///nowhere.sock") as site:
+        done = site.say(*words)
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done
+
+
+def test_in_a_pipe_a_row_is_one_line(site: Site, backup: dict[str, Any], volume: str) -> None:
+    """What `grep` and `awk` read is not folded to the width of a screen."""
+    listed = site.say("audit", "--volume", volume)
+    rows = [line.rstrip() for line in listed.stdout.splitlines()]
+    (started,) = [row for row in rows if " started " in row and row.endswith(backup["run_id"])]
+    assert "before the upgrade" in started
+    assert " UTC " in started
+
+
 def test_serving_without_tokens_says_which_are_missing(tmp_path: Path) -> None:
     """Exit 1, and each variable by its name."""
     with Site(tmp_path / "state", docker_host="unix:///nowhere.sock") as site:

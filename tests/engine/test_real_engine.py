@@ -54,6 +54,41 @@ class TestDockerEngine(EngineContract):
 
 
 @pytest.fixture
+def stubborn(docker_engine: DockerEngine) -> Iterator[tuple[DockerBench, str]]:
+    """A running container that does not heed SIGTERM, so that stopping it takes its whole grace."""
+    bench, name = DockerBench(docker_engine.info().address), f"skt-{uuid.uuid4().hex[:8]}-stubborn"
+    bench.run(name, command=("/bin/busybox", "sleep", "600"))
+    yield bench, name
+    bench.close()
+
+
+def test_a_stop_that_outlives_its_client_is_undone(
+    docker_engine: DockerEngine, stubborn: tuple[DockerBench, str]
+) -> None:
+    """Who asked for the stop died, and the engine has not carried it out yet: starting waits for it."""
+    bench, name = stubborn
+    before = docker_engine.container(name)
+    stopping = threading.Thread(target=bench.api.stop, args=(name,), kwargs={"timeout": 2})
+    stopping.start()
+    threading.Event().wait(0.5)
+    assert docker_engine.container(name).state == "running"
+    assert docker_engine.start(before) is True
+    stopping.join()
+    assert docker_engine.container(name).state == "running"
+    assert docker_engine.container(name).started_at != before.started_at
+
+
+def test_a_stop_that_was_never_asked_for_is_not_waited_for_without_end(
+    docker_engine: DockerEngine, stubborn: tuple[DockerBench, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that simply goes on running is left as it is, once a stop would have had its time."""
+    monkeypatch.setattr("bot.engine.containers.STOP_MAY_LAST_SECONDS", 0.5)
+    before = docker_engine.container(stubborn[1])
+    assert docker_engine.start(before) is False
+    assert docker_engine.container(stubborn[1]) == before
+
+
+@pytest.fixture
 def directory() -> Iterator[Path]:
     """An engine of our own that may be killed."""
     require_private_engine()

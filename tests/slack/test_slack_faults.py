@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -11,6 +12,8 @@ import pytest
 
 from bot.model import Status
 from bot.playground import DEFAULT_SCOPES, Fault
+from bot.slack.blocks import Rendered, render
+from bot.stores.outbox import Message
 from tests.slack.reading import buttons_of, words_of
 from tests.slack.workplace import Workplace
 from tests.support.house import wait_for
@@ -154,6 +157,62 @@ def test_a_private_answer_waits_for_slack_too(work: Workplace) -> None:
     work.playground.faults.next("chat.postEphemeral", Fault.status(503), times=2)
     message = work.told(work.slash("/backup", "pgdata", user="U0BOB"), Status.DENIED)
     assert message.ephemeral_for == "U0BOB"
+
+
+@pytest.mark.parametrize("no", [Fault.error("unknown_method"), Fault.status(404)], ids=["unknown", "404"])
+def test_without_private_messages_answers_use_the_response_url(work: Workplace, no: Fault) -> None:
+    """Where Slack's side has no chat.postEphemeral, a private answer reaches the asker privately all the same."""
+    work.playground.faults.next("chat.postEphemeral", no, times=9)
+    message = work.told(work.slash("/docker", "whoami"), Status.SUCCEEDED)
+    assert (message.channel, message.ephemeral_for) == ("C0OPS", "U0ANN")
+
+
+def test_without_private_messages_a_mention_is_answered_directly(work: Workplace) -> None:
+    """A mention has no response URL: its private answer becomes a direct message."""
+    work.playground.faults.next("chat.postEphemeral", Fault.error("unknown_method"), times=9)
+    assert work.told(work.mention("whoami"), Status.SUCCEEDED).channel == "D0ANN"
+
+
+def test_without_a_history_to_look_into_no_result_is_lost(work: Workplace) -> None:
+    """A lost answer, and a Slack side that knows no conversations.history: the result is posted again."""
+    work.may_be_doubled = True
+    work.playground.faults.next("conversations.history", Fault.status(404), times=9)
+    work.playground.faults.next("chat.postMessage", Fault.reset_before_store())
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+
+
+def test_a_lost_answer_in_a_direct_message_doubles_no_private_answer(work: Workplace) -> None:
+    """In a direct message a private answer is an ordinary one, so it is looked for before it is posted again."""
+    work.playground.faults.next("chat.postMessage", Fault.reset_after_store())
+    assert work.told(work.slash("/docker", "whoami", channel="D0ANN"), Status.SUCCEEDED).channel == "D0ANN"
+
+
+def test_progress_that_slack_refuses_for_good_costs_no_result(work: Workplace) -> None:
+    """An edit that would be refused for ever is not repeated, but the run's ending is told."""
+    with work.stalled_reads():
+        delivery = work.slash("/backup", "pgdata")
+        work.shown(delivery)
+        work.playground.faults.next("chat.update", Fault.error("is_inactive"))
+        work.slash("/docker", f"cancel {work.run_of(delivery).id}")
+        wait_for(lambda: work.playground.faults.times_used("chat.update"), saying="the refused edit")
+    work.told(delivery, Status.CANCELLED)
+
+
+def test_one_message_that_breaks_silences_no_other(work: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours in telling one run is logged and tried again; the other runs are told meanwhile."""
+    broken = threading.Event()
+
+    def breaking(message: Message, before: int = 0) -> Rendered:
+        if message.run.invocation.line.endswith("pgdata") and not broken.is_set():
+            raise KeyError("ours")
+        return render(message, before)
+
+    monkeypatch.setattr("bot.slack.delivery.render", breaking)
+    poison = work.slash("/backup", "pgdata")
+    work.ended(poison, Status.SUCCEEDED)
+    work.told(work.slash("/backup", "other1"), Status.SUCCEEDED)
+    broken.set()
+    work.told(poison, Status.SUCCEEDED)
 
 
 def test_a_deleted_message_is_posted_anew(work: Workplace) -> None:

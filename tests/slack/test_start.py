@@ -74,6 +74,20 @@ def test_a_slack_that_cannot_be_reached_is_waited_for(closed: Workplace) -> None
         closed.close()
 
 
+@pytest.mark.parametrize("closed", ["socket", "http"], indirect=True)
+def test_a_result_is_told_before_the_bot_has_stopped(closed: Workplace) -> None:
+    """A run that ends while the bot stops is told then, even just after an edit; not by the next bot."""
+    closed.open()
+    with closed.stalled_reads():
+        delivery = closed.slash("/backup", "pgdata")
+        closed.shown(delivery)
+        stopping = threading.Thread(target=closed.close)
+        stopping.start()
+    stopping.join(30)
+    (message,) = closed.messages_of(closed.ended(delivery, Status.SUCCEEDED))
+    assert "backed up and proven" in message.text
+
+
 def test_stopping_while_slack_is_waited_for_ends_at_once(closed: Workplace) -> None:
     """A bot that never reached Slack can be stopped."""
     closed.playground.faults.outage(True)

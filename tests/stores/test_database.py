@@ -158,3 +158,11 @@ def test_connections_that_were_cut_are_made_anew(postgres: Cluster) -> None:
     other.close()
     assert bench.runs.get(run.id).id == run.id
     bench.close()
+
+
+def test_errors_do_not_repeat_what_rows_hold(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Rows hold response URLs, which let anybody post: the log of a failed statement must not."""
+    with pytest.raises(StoreError), bench.database.write() as connection:
+        connection.execute(text("INSERT INTO nowhere VALUES (:url)"), {"url": "https://hooks.test/secret"})
+    assert "nowhere" in caplog.text
+    assert "secret" not in caplog.text

@@ -76,6 +76,18 @@ def test_sent_endings_are_closed_until_amended(bench: Bench) -> None:
     assert message.ts == "1.5"
 
 
+def test_at_the_end_results_do_not_wait(bench: Bench) -> None:
+    """In the last round results are due whatever they would wait for; progress still waits."""
+    ended, running = bench.asked_in_slack("backup ended"), bench.asked_in_slack("backup running")
+    claims = [bench.passed_on(run) for run in (ended, running)]
+    for run in (ended, running):
+        bench.outbox.sent(bench.runs.get(run.id), bench.now + timedelta(seconds=2))
+    bench.finish(claims[0])
+    bench.claims.note_progress(claims[1], Progress(step="copying"))
+    assert _told(bench) == []
+    assert [message.run.id for message in bench.outbox.behind(10, is_last=True)] == [ended.id]
+
+
 def test_waiting_is_kept(bench: Bench) -> None:
     """What is to be tried later is not behind before its time, and failed tries are counted."""
     run = bench.asked_in_slack()
@@ -119,8 +131,18 @@ def test_what_cannot_be_told_is_given_up(bench: Bench) -> None:
     """A message that Slack will never take is not tried again."""
     run = bench.asked_in_slack()
     bench.finish(bench.claim(run))
-    bench.outbox.give_up(run.id, "msg_too_long")
+    bench.outbox.give_up(bench.runs.get(run.id), "msg_too_long", bench.clock())
     assert _told(bench) == []
+
+
+def test_what_a_run_comes_to_is_tried_after_its_progress_was_given_up(bench: Bench) -> None:
+    """Only the version that Slack refused is given up while the run goes on."""
+    run = bench.asked_in_slack()
+    claim = bench.claim(run)
+    bench.outbox.give_up(bench.runs.get(run.id), "is_inactive", bench.clock())
+    assert _told(bench) == []
+    bench.finish(claim)
+    assert _told(bench) == [run.id]
 
 
 def test_buttons_stand_for_lines(bench: Bench) -> None:

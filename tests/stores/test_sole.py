@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from bot.errors import StoreError
 from bot.stores.database import Database
@@ -92,6 +93,48 @@ def test_one_postgresql_is_executed_from_one_place(
         other.wait(timeout=10)
         wait_for(lambda: sole.take("serve"), seconds=5, saying="taking over")
     sole.free()
+
+
+def _cut_connections(database: Database) -> None:
+    """End every other session of the database, as a restart of the server or a firewall does."""
+    others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    with database.write() as connection:
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) {others}"))
+
+
+def test_a_broken_connection_does_not_lose_it(tmp_path: Path, database_url: str, database: Database) -> None:
+    """The server freed the lock with the connection; keeping takes it again, and nobody else gets it."""
+    ours, elsewhere = tmp_path / "ours", tmp_path / "elsewhere"
+    ours.mkdir()
+    elsewhere.mkdir()
+    sole, other = Sole(ours, database), Sole(elsewhere, Database(database_url))
+    assert sole.take("serve")
+    assert sole.keep()
+    if not database.is_sqlite:
+        witness = Database(database_url)
+        _cut_connections(witness)
+        witness.close()
+        wait_for(sole.keep, seconds=5, saying="keeping it")
+        assert not other.take("serve")
+    sole.free()
+
+
+def test_what_another_process_took_is_not_kept(tmp_path: Path, database_url: str, dialect: str) -> None:
+    """Whoever was faster after a broken connection has it, and the former holder learns so."""
+    if dialect == "sqlite":
+        pytest.skip("the kernel takes no file lock away")
+    ours, database = tmp_path / "ours", Database(database_url)
+    ours.mkdir()
+    sole, witness = Sole(ours, database), Database(database_url)
+    assert sole.take("serve")
+    _cut_connections(witness)
+    with _holder(tmp_path, database_url):
+        assert not sole.keep()
+        assert not sole.keep()
+    wait_for(sole.keep, seconds=5, saying="having it again")
+    sole.free()
+    for one in (database, witness):
+        one.close()
 
 
 def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path, database: Database) -> None:

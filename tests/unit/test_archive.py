@@ -183,6 +183,25 @@ def test_sweep_leaves_backups_and_strange_files_alone(archive: Archive, tar: byt
     assert files_below(archive.root) == before
 
 
+def test_an_archive_at_the_top_of_a_disk_is_read(
+    archive: Archive, tar: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`lost+found`, which only root may look into, is neither a host nor in the way."""
+    backup = back_up(archive, tar)
+    (archive.root / "lost+found").mkdir()
+    look = Path.iterdir
+
+    def look_as_a_user(path: Path) -> Iterator[Path]:
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(Path, "iterdir", look_as_a_user)
+    assert archive.backups() == (backup,)
+    assert archive.find(backup.id) == backup
+    assert archive.sweep(over) == ()
+
+
 def test_discard_removes_a_draft_and_may_be_called_twice(archive: Archive, tar: bytes) -> None:
     """Discarding by name, as after a crash, removes all of the draft; again changes nothing."""
     with archive.begin("local", "pgdata", "r1") as draft:
@@ -301,7 +320,7 @@ def test_find_takes_run_id_or_whole_id(archive: Archive, tar: bytes) -> None:
     assert archive.find("7f3a2c") == archive.find(backup.id) == backup
     with pytest.raises(NotFound, match="7f3a2c"):
         archive.find("7f3a2d")
-    with pytest.raises(NotFound, match="Ask for the list"):
+    with pytest.raises(NotFound, match=r"Nothing was changed\. `backups` lists them"):
         archive.find("zzzz")
     other = back_up(archive, tar, "redis", "7f3a2c")
     with pytest.raises(Conflict, match="redis on local"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -166,6 +167,17 @@ def test_timeouts_are_known_under_every_disguise(error: Exception) -> None:
         our_errors(attempt),
     ):
         raise error
+
+
+def test_a_refused_connection_is_no_silence() -> None:
+    """Where nobody listens, people read that the connection was refused, not that an answer was late."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    engine = _engine(f"tcp://127.0.0.1:{port}")
+    with pytest.raises(EngineError, match=r"the connection failed:.*refused.*Nothing was changed"):
+        engine.volumes()
+    engine.close()
 
 
 def test_faults_of_ours_are_not_disguised() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,12 @@ from sqlalchemy import text
 import handlers
 from bot.command import Command, parse
 from bot.commandline import split
-from bot.model import Outcome, Right, Status
+from bot.errors import LostHold
+from bot.model import Outcome, Plan, Right, Status
+from bot.stores.audit import AuditEvent
+from bot.stores.claims import Claim, Claims, Ending
 from tests.fakes import FakeEngine
-from tests.support.house import House, at_work, from_slack, refuse_untrue, settings
+from tests.support.house import House, at_work, from_slack, refuse_untrue, settings, wait_for
 
 MISSING = "00000000"
 
@@ -51,6 +56,102 @@ def test_modules_are_named_like_their_commands() -> None:
 
 
 # ---- backup, backups, verify, restore -----------------------------------------------------------------
+
+
+HOSTS = """
+[hosts.alpha]
+address = "unix:///nowhere/alpha.sock"
+[hosts.beta]
+address = "unix:///nowhere/beta.sock"
+"""
+
+
+@pytest.fixture
+def two_hosts(tmp_path: Path) -> Iterator[tuple[House, dict[str, FakeEngine]]]:
+    """A house with two Docker hosts, both with a volume `pgdata`; alpha is the default."""
+    engines = {name: FakeEngine(name) for name in ("alpha", "beta")}
+    for name, engine in engines.items():
+        engine.add_volume("pgdata", {"host": name.encode()})
+    made = settings(tmp_path / "state", toml=HOSTS)
+    with at_work(made, dict(engines)) as house:
+        yield house, engines
+        refuse_untrue(house.app)
+
+
+def test_a_backup_is_restored_where_it_was_taken(two_hosts: tuple[House, dict[str, FakeEngine]]) -> None:
+    """Without `--host` a copy is made on the backup's own host; with it, on the one that is named."""
+    house, engines = two_hosts
+    taken = house.say("backup pgdata --host beta").run_id
+    for line, there, elsewhere in (
+        (f"restore {taken} --into copy1", "beta", "alpha"),
+        (f"restore {taken} --into copy2 --host alpha", "alpha", "beta"),
+    ):
+        outcome = house.say(line)
+        assert outcome.status is Status.SUCCEEDED, outcome.reply.text
+        into = str(outcome.reply.facts["volume"])
+        assert outcome.reply.facts["host"] == there
+        assert engines[there].files(into) == {"host": b"beta"}
+        assert into not in {volume.name for volume in engines[elsewhere].volumes()}
+        assert f"on host {there}." in str(house.run(outcome.run_id).plan)
+
+
+def test_verifying_holds_the_volume_on_the_backups_host(
+    two_hosts: tuple[House, dict[str, FakeEngine]],
+) -> None:
+    """`verify` is busy with the volume of the host that the backup is of, and of no other."""
+    house, engines = two_hosts
+    taken = house.say("backup pgdata --host beta").run_id
+    engines["beta"].faults.stall_at_byte = 512
+    holder = house.accept("backup pgdata --host beta")
+    assert engines["beta"].faults.stalled.wait(10)
+    _refused(house, f"verify {taken}", f"held by run {holder}")
+    assert house.say("backup pgdata").status is Status.SUCCEEDED
+    engines["beta"].faults.stall_at_byte = None
+    engines["beta"].faults.go_on.set()
+    assert house.ending(holder).status is Status.SUCCEEDED
+    outcome = house.say(f"verify {taken}")
+    assert (outcome.status, house.run(outcome.run_id).host) == (Status.SUCCEEDED, "beta")
+
+
+def test_a_restore_whose_end_was_not_written_is_told_as_done(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """The process dies after the volume was proven and kept, before its run had an ending: it was really done."""
+    made = settings(tmp_path / "state")
+    with at_work(made, {"local": fake_engine}) as house:
+        taken = house.say("backup pgdata").run_id
+    finish = Claims.finish
+    with pytest.MonkeyPatch.context() as death:
+        died = threading.Event()
+
+        def finish_not(claims: Claims, claim: Claim, ending: Ending, event: AuditEvent) -> None:
+            if claim.run.command == "restore":
+                died.set()
+                raise LostHold(claim.run.id)
+            finish(claims, claim, ending, event)
+
+        death.setattr(Claims, "finish", finish_not)
+        with at_work(made, {"local": fake_engine}) as house:
+            run_id = house.accept(f"restore {taken} --into copy")
+            assert died.wait(10)
+    with at_work(made, {"local": fake_engine}) as house:
+        outcome = house.ending(run_id)
+        assert (outcome.status, outcome.reply.facts["volume"]) == (Status.SUCCEEDED, "copy")
+        assert fake_engine.files("copy") == fake_engine.files("pgdata")
+        refuse_untrue(house.app)
+
+
+def test_a_container_that_came_after_the_plan_is_not_touched(house: House, fake_engine: FakeEngine) -> None:
+    """Only containers that the run holds are put to sleep."""
+    with pytest.MonkeyPatch.context() as patch:
+        start = Claims.start
+
+        def start_late(claims: Claims, claim: Claim, plan: Plan, event: AuditEvent) -> None:
+            start(claims, claim, plan, event)
+            fake_engine.add_container("late", ["pgdata"])
+
+        patch.setattr(Claims, "start", start_late)
+        _refused(house, "backup pgdata --quiesce pause", "is not held by it")
+    assert not house.app.services.archive.backups()
+    assert {fake_engine.container(name).state for name in ("db", "late")} == {"running"}
 
 
 def test_backup_tells_what_it_made(house: House, fake_engine: FakeEngine) -> None:
@@ -282,3 +383,25 @@ def test_whoami(house: House) -> None:
     stranger = house.say(from_slack("whoami", user="U0EVE"))
     assert "none: you may use `help` and `whoami`" in stranger.reply.text
     assert "administrator" in house.say("whoami").reply.text
+
+
+def test_a_waiting_run_is_ended_only_by_who_may_do_it(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """While a run waits nobody knows what it is about: a role for other volumes does not end it, its own does."""
+    toml = (
+        '[limits]\nworkers = 1\n[roles.all]\nmembers = ["U0ANN"]\nright = "operate"\n'
+        '[roles.few]\nmembers = ["U0CAT"]\nright = "operate"\ntargets = ["volume:other*"]\n'
+    )
+    with at_work(settings(tmp_path / "state", toml=toml), {"local": fake_engine}) as house:
+        fake_engine.faults.stall_at_byte = 512
+        holder = house.accept(from_slack("backup pgdata"))
+        assert fake_engine.faults.stalled.wait(10)
+        waiting = house.accept(from_slack("backup pgdata --wait"))
+        wait_for(lambda: house.run(waiting).command == "backup", saying="the decision")
+        assert house.say(from_slack(f"cancel {waiting}", user="U0CAT")).status is Status.DENIED
+        assert not house.run(waiting).status.is_ending
+        assert house.say(from_slack(f"cancel {waiting}")).status is Status.SUCCEEDED
+        fake_engine.faults.stall_at_byte = None
+        fake_engine.faults.go_on.set()
+        assert house.ending(holder).status is Status.SUCCEEDED
+        assert house.ending(waiting).status is Status.CANCELLED
+        refuse_untrue(house.app)

@@ -506,6 +506,64 @@ def test_what_cannot_be_taken_back_stays_held(house: House, engine: Watched) -> 
     assert house.say("backup pgdata").status is Status.SUCCEEDED
 
 
+def test_taking_back_on_a_mute_docker_keeps_no_question_waiting(made: Settings, engine: Watched) -> None:
+    """While what several dead holders left waits for Docker, `help` is answered."""
+    with built(made, {"local": engine}) as app:
+        dead = [_dead(app, engine, ("unpause", _life(engine)))]
+        for name in ("one", "two"):
+            run_id = app.dispatcher.accept(invocation("backup logs"), told=True).run_id
+            entry = Entry(id=0, run_id=run_id, host="local", verb="remove_helper", arguments={"name": name})
+            app.dispatcher._ledger.journal.write(
+                entry, epoch=_claim(app, run_id).epoch, at=app.services.clock()
+            )
+            dead.append(run_id)
+    answered = threading.Event()
+
+    def mute() -> None:
+        answered.wait(20)
+
+    engine.before_change = mute
+    with at_work(made, {"local": engine}) as house:
+        assert house.say("help", seconds=5).status is Status.SUCCEEDED
+        assert not any(house.run(run_id).status.is_ending for run_id in dead)
+        answered.set()
+        assert {house.ending(run_id).status for run_id in dead} == {Status.INTERRUPTED}
+
+
+def _ended_with_a_debt(app: App, engine: Watched) -> str:
+    """A run that is over, whose container could not be woken; its process is gone."""
+    dead = _dead(app, engine, ("unpause", _life(engine)))
+    engine.faults.failing["unpause"] = EngineError("The daemon refuses to unpause.")
+    app.dispatcher.execute(dead, Signal())
+    engine.faults.failing.clear()
+    assert app.services.runs.get(dead).status is Status.INTERRUPTED
+    assert _held(app, dead)
+    return dead
+
+
+def test_a_death_between_the_last_undo_and_the_freeing_frees_too(made: Settings, engine: Watched) -> None:
+    """Everything was taken back, and the process died before it freed the targets: the next one frees them."""
+    with built(made, {"local": engine}) as app:
+        dead = _ended_with_a_debt(app, engine)
+        assert not app.dispatcher._ledger.undoer.play_back(dead)
+    with at_work(made, {"local": engine}) as house:
+        wait_for(lambda: not _held(house.app, dead), seconds=10, saying="the freed targets")
+        assert "By now everything was taken back." in str(house.run(dead).reply)
+        assert house.say("backup pgdata").status is Status.SUCCEEDED
+
+
+def test_a_shell_takes_back_what_ended_runs_left(made: Settings, engine: Watched) -> None:
+    """Where no bot serves, the next shell wakes what was left asleep, and its volume is free for it."""
+    with built(made, {"local": engine}) as app:
+        _ended_with_a_debt(app, engine)
+    with built(made, {"local": engine}) as app:
+        assert app.sole.take("a shell")
+        run_id = app.dispatcher.accept(invocation("backup pgdata"), told=True).run_id
+        app.begin(only=frozenset({run_id}))
+        assert House(app).ending(run_id).status is Status.SUCCEEDED
+        assert engine.container("db").state == "running"
+
+
 def test_a_success_that_cannot_be_tidied_is_none(house: House, engine: Watched, probe: Probe) -> None:
     """When the body did its work and its clean-up failed, the run is not called succeeded."""
     life = _life(engine)
@@ -579,6 +637,20 @@ def test_permission_is_asked_at_the_gate(house: House, probe: Probe, engine: Wat
     assert "Nothing was changed" in outcome.reply.text
     looked = [call for call in engine.calls if call != "helpers"]  # the housekeeper looks for those
     assert (probe.ran, looked) == ([], [])
+
+
+@pytest.mark.parametrize("line", ["verify 12345678", "restore 12345678"])
+def test_who_may_not_use_a_command_learns_nothing_of_what_exists(house: House, line: str) -> None:
+    """Without the command, a name that does not exist is denied like one that does."""
+    assert house.say(from_slack(line, user="U0EVE")).status is Status.DENIED
+    assert house.say(from_slack(line)).status is Status.REJECTED
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_a_command_with_help_is_help(house: House, flag: str) -> None:
+    """`backup --help` is answered as `help backup` is."""
+    asked, usual = house.say(f"backup {flag}"), house.say("help backup")
+    assert (asked.status, asked.reply) == (Status.SUCCEEDED, usual.reply)
 
 
 def test_permission_is_asked_again_at_execution(house: House, probe: Probe, engine: Watched) -> None:

@@ -311,6 +311,19 @@ def test_users_that_came_since_the_plan_are_not_touched(engine: Recorder, archiv
     assert not [line for line in engine.log if line.startswith("pause")]
 
 
+@pytest.mark.parametrize("quiesce", [Quiesce.PAUSE, Quiesce.STOP])
+def test_a_user_that_wakes_while_the_volume_is_read_spoils_the_backup(
+    engine: Recorder, archive: Archive, run: Run, quiesce: Quiesce
+) -> None:
+    """What was to be kept still and was not is no proven backup: it is refused, and names who was awake."""
+    engine.add_container("db", ["pgdata"])
+    engine.before["read"] = lambda: engine.add_container("late", ["pgdata"])
+    with pytest.raises(Conflict, match=r"woke or started late.*Nothing was saved"):
+        back_up(engine, archive, run, planned(engine, quiesce))
+    assert not archive.backups()
+    assert (engine.state("db"), engine.state("late")) == ("running", "running")
+
+
 def test_a_container_that_somebody_else_paused_is_not_woken(
     engine: Recorder, archive: Archive, run: Run
 ) -> None:

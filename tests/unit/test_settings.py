@@ -80,7 +80,9 @@ def test_all_errors_are_told_together(tmp_path: Path) -> None:
         ("bot_token = 'xoxb-1'", "bot_token: there is no such key"),
         ("[limits]\nxyz = 1", "limits.xyz: there is no such key; known are workers, stall, grace"),
         ("[slack]\ncommand_prefix = 'Über'", "slack.command_prefix"),
-        ("[slack]\nlisten = 'nowhere'", "slack.listen"),
+        ("[slack]\nlisten = 'nowhere'", "slack.listen: give an address and a port"),
+        ("[slack]\nlisten = '127.0.0.1:65536'", "slack.listen: give an address and a port"),
+        ("[slack]\nlisten = ':3000'", "slack.listen: give an address and a port"),
         ("archive = 5", "archive"),
         ("[roles.r]\nmembers = ['U1AB']\nright = 'admin'\ncommands = ['backup']", "not both"),
         ("[roles.r]\nmembers = ['U1AB']\nright = 'root'", "roles.r.right"),
@@ -130,6 +132,20 @@ def test_directories_may_come_from_files(tmp_path: Path) -> None:
     made = _read(tmp_path, '[archive]\npath = "/elsewhere"\n', SHIPKEEPER_ARCHIVE_FILE=str(file))
     assert made.archive_path == Path("/somewhere")
     assert read({"SHIPKEEPER_STATE_FILE": str(file)}).state == Path("/somewhere")
+
+
+def test_the_settings_file_and_the_engine_may_be_named_by_files(tmp_path: Path) -> None:
+    """SHIPKEEPER_SETTINGS and DOCKER_HOST follow the same rule as every other variable."""
+    (tmp_path / "settings.toml").write_text("[limits]\nstall = 7\n")
+    (tmp_path / "where").write_text(f"{tmp_path / 'settings.toml'}\n")
+    (tmp_path / "engine").write_text("unix:///d.sock\n")
+    files = {
+        "SHIPKEEPER_SETTINGS_FILE": str(tmp_path / "where"),
+        "DOCKER_HOST_FILE": str(tmp_path / "engine"),
+    }
+    made = read({"SHIPKEEPER_STATE": str(tmp_path), **files})
+    assert made.stall_limit == timedelta(seconds=7)
+    assert made.docker_host == "unix:///d.sock"
 
 
 def test_secrets_are_never_shown(tmp_path: Path) -> None:

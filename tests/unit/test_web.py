@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
+import urllib.request
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from bot.web import WebServer, make_web
+from tests.support.house import wait_for
 
 
 class _Answer:
@@ -26,9 +31,16 @@ class _Door:
     def __init__(self) -> None:
         self.came: list[tuple[bytes, dict[str, str]]] = []
         self.sent = threading.Event()
+        self.received: list[float] = []
+        self.open = threading.Event()
+        self.open.set()
 
-    def answer(self, body: bytes, headers: Mapping[str, str]) -> tuple[_Answer, Callable[[], None]]:
+    def answer(
+        self, body: bytes, headers: Mapping[str, str], received: float
+    ) -> tuple[_Answer, Callable[[], None]]:
         self.came.append((body, dict(headers)))
+        self.received.append(received)
+        self.open.wait(10)
         return _Answer(), self.sent.set
 
 
@@ -104,6 +116,43 @@ def test_what_is_too_large_is_refused() -> None:
     door = _Door()
     assert _client(door=door).post("/slack/events", content=b"x" * (1 << 20) + b"y").status_code == 413
     assert door.came == []
+
+
+def test_a_request_came_in_when_it_came_in() -> None:
+    """What waits until a thread is free came in before it waited: Slack counts its three seconds from there."""
+    door = _Door()
+    door.open.clear()
+    server = WebServer(make_web(lambda: {}, lambda: {}, door), "127.0.0.1", 0)
+    server.start()
+    try:
+        url = f"http://127.0.0.1:{_port(server)}/slack/events"
+        with ThreadPoolExecutor(41) as people:  # one more than there are threads
+            sent = [people.submit(urllib.request.urlopen, url, b"x", 20) for _ in range(41)]
+            wait_for(lambda: len(door.came) == 40, saying="forty requests that have a thread")
+            threading.Event().wait(0.5)
+            freed = time.monotonic()
+            door.open.set()
+            assert {one.result().status for one in sent} == {202}
+        assert len(door.received) == 41
+        assert max(door.received) < freed
+    finally:
+        server.stop()
+
+
+def test_half_a_request_does_not_keep_the_door_open() -> None:
+    """Whoever announces a body and does not send it cannot keep the bot from stopping."""
+    server = WebServer(make_web(lambda: {}, lambda: {}, _Door()), "127.0.0.1", 0)
+    server.start()
+    with socket.create_connection(("127.0.0.1", _port(server))) as half:
+        half.sendall(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+        stopping = threading.Thread(target=server.stop, daemon=True)
+        stopping.start()
+        stopping.join(8)
+        assert not stopping.is_alive()
+
+
+def _port(server: WebServer) -> int:
+    return int(server._server.servers[0].sockets[0].getsockname()[1])
 
 
 @pytest.mark.filterwarnings(

@@ -22,6 +22,7 @@ from bot.stores.archive.disk import (
     BackupFiles,
     disk_errors,
     free_bytes,
+    is_safe_name,
     safe_name,
 )
 from bot.stores.archive.draft import Beginning, Draft, remove_draft
@@ -79,11 +80,13 @@ class Archive:
             return fitting[0]
         if fitting:
             places = ", ".join(f"{item.id} of {item.volume} on {item.host}" for item in fitting)
-            raise Conflict(f"“{reference}” could be any of {places}. Name the volume or host too.")
+            raise Conflict(f"“{reference}” could be any of {places}. Nothing was changed. Name it in full.")
         for item in items:
             if isinstance(item, Damaged) and _named(item.path, reference):
-                raise ArchiveError(f"Backup {reference} is damaged: {item.reason}. Nothing was changed.")
-        raise NotFound(f"There is no backup {reference}.{_nearest(reference, backups)}")
+                raise ArchiveError(
+                    f"Backup {reference} is damaged: {item.reason}. Nothing was changed. Look at the archive's disk."
+                )
+        raise NotFound(f"There is no backup {reference}. Nothing was changed.{_nearest(reference, backups)}")
 
     def open(self, backup: Backup) -> Iterator[bytes]:
         """The tar in chunks; raises ArchiveError, at the end, when the bytes are not those recorded."""
@@ -123,10 +126,11 @@ class Archive:
         return BackupFiles(directory=directory, id=safe_name("backup", backup_id))
 
     def _directories(self, host: str | None, volume: str | None) -> Iterator[Path]:
-        hosts = _names(self.root) if host is None else [safe_name("host", host)]
+        """Those of hosts and volumes; `lost+found` and the like, which may be closed to us, are neither."""
+        hosts = _safe_names(self.root) if host is None else [safe_name("host", host)]
         for host_name in hosts:
             place = self.root / host_name
-            volumes = _names(place) if volume is None else [safe_name("volume", volume)]
+            volumes = _safe_names(place) if volume is None else [safe_name("volume", volume)]
             yield from (place / name for name in volumes if (place / name).is_dir())
 
     def _scan(self, host: str | None, volume: str | None) -> Iterator[Backup | Damaged]:
@@ -140,6 +144,10 @@ class Archive:
 def _names(directory: Path) -> list[str]:
     with disk_errors("Reading the archive", directory):
         return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+
+
+def _safe_names(directory: Path) -> list[str]:
+    return [name for name in _names(directory) if is_safe_name(name)]
 
 
 def _read(files: BackupFiles) -> Backup | Damaged:
@@ -168,4 +176,4 @@ def _named(path: Path, reference: str) -> bool:
 def _nearest(reference: str, backups: list[Backup]) -> str:
     names = [name for item in backups for name in (item.manifest.run_id, item.id)]
     near = difflib.get_close_matches(reference, names, n=3, cutoff=0.5)
-    return f" The nearest are: {', '.join(near)}." if near else " Ask for the list of backups."
+    return f" The nearest are: {', '.join(near)}." if near else " `backups` lists them."

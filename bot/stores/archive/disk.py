@@ -58,9 +58,14 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + PART)
 
 
+def is_safe_name(name: str) -> bool:
+    """Whether a host or volume of that name may have a directory here."""
+    return _NAME.fullmatch(name) is not None and len(name) <= 200
+
+
 def safe_name(word: str, name: str) -> str:
     """The name, if it may be a file's; raises ArchiveError otherwise. `word` says what it is the name of."""
-    if not _NAME.fullmatch(name) or len(name) > 200:
+    if not is_safe_name(name):
         raise ArchiveError(
             f"“{name}” cannot be the name of a {word} in the archive: only letters, digits and _ . - are "
             "allowed, and the first must be a letter or digit. Nothing was touched."
@@ -82,7 +87,8 @@ def disk_errors(doing: str, directory: Path, written_bytes: int = 0) -> Iterator
             ) from error
         raise ArchiveError(
             f"{doing} failed at {error.filename or directory}: {error.strerror or error}. "
-            "Nothing new is listed as a backup, and no earlier backup was changed."
+            "Nothing new is listed as a backup, and no earlier backup was changed. Make sure that the bot may read "
+            "and write there, then send the command again."
         ) from error
 
 
