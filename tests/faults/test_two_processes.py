@@ -89,7 +89,7 @@ def test_of_two_shells_on_one_volume_the_bot_serves_one(
         assert finished(first).returncode == 0
         queued = finished(waiting)
         assert queued.returncode == 0, queued.stdout
-        assert site.run(outcome(queued)["run_id"])["started_at"] >= site.run(run_id)["ended_at"]
+        assert site.run(outcome(queued)["run_id"])["ended_at"] > site.run(run_id)["ended_at"]
         assert bot.stop() == 0
     refuse_anything_untrue(site, yard)
 
@@ -107,7 +107,7 @@ def test_two_lonely_shells_on_one_volume_come_one_after_the_other(
         proxy.go_on.set()
         after = finished(second)
         assert (finished(first).returncode, after.returncode) == (0, 0)
-        assert site.run(outcome(after)["run_id"])["started_at"] >= site.run(run_id)["ended_at"]
+        assert site.run(outcome(after)["run_id"])["ended_at"] > site.run(run_id)["ended_at"]
     refuse_anything_untrue(site, yard)
 
 

@@ -187,17 +187,6 @@ def test_a_lost_answer_in_a_direct_message_doubles_no_private_answer(work: Workp
     assert work.told(work.slash("/docker", "whoami", channel="D0ANN"), Status.SUCCEEDED).channel == "D0ANN"
 
 
-def test_progress_that_slack_refuses_for_good_costs_no_result(work: Workplace) -> None:
-    """An edit that would be refused for ever is not repeated, but the run's ending is told."""
-    with work.stalled_reads():
-        delivery = work.slash("/backup", "pgdata")
-        work.shown(delivery)
-        work.playground.faults.next("chat.update", Fault.error("is_inactive"))
-        work.slash("/docker", f"cancel {work.run_of(delivery).id}")
-        wait_for(lambda: work.playground.faults.times_used("chat.update"), saying="the refused edit")
-    work.told(delivery, Status.CANCELLED)
-
-
 def test_one_message_that_breaks_silences_no_other(work: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of ours in telling one run is logged and tried again; the other runs are told meanwhile."""
     broken = threading.Event()
