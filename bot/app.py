@@ -16,14 +16,18 @@ from bot.command import Command
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
-from bot.engine import Engine
+from bot.engine import Check, Engine
 from bot.engine.real import DockerEngine
 from bot.errors import BotError, StoreError
 from bot.model import Right
 from bot.operations import undo
+from bot.operations.drill import DrillRule
+from bot.operations.quiesce import Quiesce, QuiescePolicy
+from bot.operations.retention import Retention
 from bot.operations.sweep import sweep
 from bot.permissions import Policy, Role
 from bot.queue import EmbeddedQueue
+from bot.sections import DrillSection
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.archive import Archive
@@ -137,6 +141,7 @@ def build(
     claims = Claims(database, audit, clock, queue.enqueue)
     archive = Archive(settings.archive_path, clock)
     outbox = Outbox(database, clock)
+    journal = Journal(database)
     dispatcher: Dispatcher
     services = Services(
         engines=engines or _engines(settings),
@@ -147,9 +152,12 @@ def build(
         policy=_policy(settings),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
+        was_kept=journal.was_kept,
+        quiesce=_quiesce(settings),
+        retention=Retention(**settings.retention.model_dump()),
+        drills={name: _drill(section) for name, section in settings.drills.items()},
         clock=clock,
     )
-    journal = Journal(database)
     undoer = Undoer(journal, undo.registry(services.engine, archive), clock)
     owner = f"{os.uname().nodename}:{os.getpid()}"
     ledger = Ledger(claims=claims, journal=journal, undoer=undoer, clock=clock, owner=owner)
@@ -189,6 +197,22 @@ def _engines(settings: Settings) -> dict[str, Engine]:
         name: DockerEngine(name, base_url=host.address, stall=stall, request_timeout=answer)
         for name, host in settings.hosts.items()
     }
+
+
+def _quiesce(settings: Settings) -> QuiescePolicy:
+    section = settings.quiesce
+    return QuiescePolicy(
+        default=Quiesce(section.default),
+        stop_grace_seconds=section.stop_grace,
+        health=timedelta(seconds=section.health),
+        hook=timedelta(seconds=section.hook),
+        max_downtime=timedelta(seconds=settings.limits.max_downtime),
+    )
+
+
+def _drill(section: DrillSection) -> DrillRule:
+    check = Check(image=section.image, words=section.command, limit=timedelta(seconds=section.seconds))
+    return DrillRule(volumes=section.volumes, check=check)
 
 
 def _policy(settings: Settings) -> Policy:

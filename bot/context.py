@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from bot.undo import Undoer
 
 _log = logging.getLogger(__name__)
 _PROGRESS_SECONDS = 1.0
+_WATCH_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,25 @@ class RunContext:
                 "Type the command again."
             )
 
+    @contextmanager
+    def watched(self, end: Callable[[], None]) -> Iterator[None]:
+        """While the body runs: as soon as an end is asked for, call `end` once, from another thread."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.is_set():
+                if self._signal.wait(_WATCH_SECONDS):
+                    end()
+                    return
+
+        watcher = threading.Thread(target=watch, name=f"watch-{self.run_id}", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
     def progress(self, step: str, done_bytes: int = 0, total_bytes: int | None = None) -> None:
         """Show how far it is, at most once a second; raises LostHold or Cancelled like `check`."""
         now = time.monotonic()
@@ -127,7 +148,7 @@ class RunContext:
 
     def _leave(self, entry: Entry, step: Step) -> None:
         if step.kept:
-            self._ledger.journal.settle(entry.id, at=self._ledger.clock())
+            self._ledger.journal.settle(entry.id, at=self._ledger.clock(), kept=True)
         elif not self._ledger.claims.is_ours(self._claim):
             raise LostHold(self.run_id)
         else:

@@ -192,4 +192,6 @@ class Endings:
 def refusal(error: BotError) -> Reply:
     """The ending and the words that an error for people stands for, with what its clean-up could not do."""
     status = next(status for kind, status in _ENDINGS if isinstance(error, kind))
-    return Reply(text=" ".join([str(error), *getattr(error, "__notes__", ())]), status=status)
+    text = " ".join([str(error), *getattr(error, "__notes__", ())])
+    facts = {"reason": error.reason.value} if status is Status.FAILED and error.reason else {}
+    return Reply(text=text, status=status, facts=facts)

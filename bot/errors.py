@@ -5,9 +5,18 @@ Anything else that is raised is a fault of ours: it goes to the log, and people 
 
 from __future__ import annotations
 
+from bot.reasons import Reason
+
 
 class BotError(Exception):
-    """Base of all errors that may be shown to people as they are."""
+    """Base of all errors that may be shown to people as they are; `reason` is the code of the cause, if it has one."""
+
+    reason: Reason | None = None
+
+    def __init__(self, text: str = "", *, reason: Reason | None = None) -> None:
+        super().__init__(text)
+        if reason is not None:
+            self.reason = reason
 
 
 class UsageError(BotError):
@@ -21,37 +30,55 @@ class PermissionDenied(BotError):
 class NotFound(BotError):
     """What the command line names does not exist."""
 
+    reason = Reason.NOT_FOUND
+
 
 class Busy(BotError):
     """The target is held by another run."""
+
+    reason = Reason.BUSY
 
 
 class Conflict(BotError):
     """What should be made exists already, or is not in the state that is needed."""
 
+    reason = Reason.CONFLICT
+
 
 class EngineError(BotError):
     """The Docker engine refused, failed, or does not answer."""
+
+    reason = Reason.ENGINE
 
 
 class StreamCut(EngineError):
     """A stream of bytes ended before what it carries was complete."""
 
+    reason = Reason.STREAM_CUT
+
 
 class ArchiveError(BotError):
     """The archive on disk cannot be read or written, or does not hold what it should."""
+
+    reason = Reason.ARCHIVE
 
 
 class StoreError(BotError):
     """The database cannot be read or written."""
 
+    reason = Reason.STORE
+
 
 class Cancelled(BotError):
     """Somebody asked for the run to end."""
 
+    reason = Reason.CANCELLED
+
 
 class Interrupted(BotError):
     """The bot is being stopped, and the run with it."""
+
+    reason = Reason.INTERRUPTED
 
 
 class LostHold(Exception):

@@ -34,6 +34,22 @@ class VolumeName(Kind):
     hint = "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them)"
 
 
+class SourceName(Kind):
+    """What is backed up: a volume, or a path in a container as `docker cp` writes it."""
+
+    noun = "VOLUME|CONTAINER:/PATH"
+    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?")
+    hint = (
+        "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them), nor CONTAINER:/PATH, "
+        "such as web:/etc/nginx"
+    )
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a path in a container."""
+        return ":" in self
+
+
 class BackupReference(Kind):
     """A backup: the id of the run that made it, or `<UTC time>-<run id>` as its files are named."""
 

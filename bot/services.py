@@ -11,6 +11,9 @@ from bot.command import Command
 from bot.engine import Engine
 from bot.errors import NotFound
 from bot.model import Actor
+from bot.operations.drill import DrillRule
+from bot.operations.quiesce import QuiescePolicy
+from bot.operations.retention import Retention
 from bot.permissions import Policy
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
@@ -29,6 +32,11 @@ class Services:
     policy: Policy
     commands: Mapping[str, Command]
     cancel: Callable[[Run, Actor], Run]
+    was_kept: Callable[[str, str], bool]
+    """Of a run and a verb of the undo journal: whether the run did it, and it is to stay."""
+    quiesce: QuiescePolicy
+    retention: Retention
+    drills: Mapping[str, DrillRule]
     clock: Callable[[], datetime]
 
     def engine(self, host: str | None) -> Engine:

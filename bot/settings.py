@@ -11,16 +11,20 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
+from pydantic import Field, SecretStr, ValidationError
+
+from bot.sections import (
+    ArchiveSection,
+    DrillSection,
+    HostSection,
+    LimitsSection,
+    QuiesceSection,
+    RetentionSection,
+    RoleSection,
+    Section,
+    SlackSection,
 )
 
 
@@ -28,84 +32,7 @@ class SettingsError(Exception):
     """The settings cannot be used; the text lists everything that is wrong, a line each."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SlackSection(_Section):
-    """How the bot appears in Slack."""
-
-    command_prefix: str = Field(
-        "", pattern=r"^[a-z0-9_-]{0,16}$", description="put before every slash command"
-    )
-    listen: str = Field(
-        "127.0.0.1:3000",
-        description="where to listen: health, metrics, and Slack when Socket Mode is off",
-    )
-
-    @field_validator("listen")
-    @classmethod
-    def _address_and_port(cls, listen: str) -> str:
-        address, _, port = listen.rpartition(":")
-        if not (address and port.isascii() and port.isdecimal() and int(port) < 1 << 16):
-            raise ValueError("give an address and a port up to 65535, such as 127.0.0.1:3000")
-        return listen
-
-
-class ArchiveSection(_Section):
-    """Where backups live."""
-
-    path: Path | None = Field(None, description="the archive; SHIPKEEPER_ARCHIVE wins")
-
-    @field_validator("path", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, path: object) -> object:
-        return None if path == "" else path
-
-
-class HostSection(_Section):
-    """One Docker host."""
-
-    address: str = Field(description="unix:///path/to/docker.sock or tcp://address:port")
-
-
-class RoleSection(_Section):
-    """Who may do what, where. Give either `right` or `commands`."""
-
-    members: tuple[str, ...] = Field(description="Slack user ids, such as U012ABCDEF; names decide nothing")
-    right: Literal["view", "operate", "admin"] | None = Field(
-        None, description="all commands that need no more than this"
-    )
-    commands: tuple[str, ...] = Field((), description="or: the names of the commands, or *")
-    targets: tuple[str, ...] = Field(("*",), description="patterns such as volume:shop-*")
-    channels: tuple[str, ...] = Field(("*",), description="Slack channel ids, or *")
-
-    @field_validator("members")
-    @classmethod
-    def _ids_only(cls, members: tuple[str, ...]) -> tuple[str, ...]:
-        for member in members:
-            if not (member[:1] in "UW" and member.isalnum() and member.isupper()):
-                raise ValueError(f"{member!r} is not a Slack user id (they look like U012ABCDEF)")
-        return members
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> RoleSection:
-        if bool(self.right) == bool(self.commands):
-            raise ValueError("give either `right` or `commands`, not both and not neither")
-        return self
-
-
-class LimitsSection(_Section):
-    """What keeps one run from starving the others."""
-
-    workers: int = Field(4, ge=1, le=64, description="runs that change something at the same time")
-    stall: int = Field(60, ge=1, le=3600, description="seconds without a byte from Docker that end a run")
-    grace: int = Field(
-        20, ge=0, le=3600, description="seconds that running work gets when the bot is stopped"
-    )
-
-
-class Settings(_Section):
+class Settings(Section):
     """Everything that can be set. Secrets never appear in a repr."""
 
     slack: SlackSection = SlackSection()
@@ -113,6 +40,9 @@ class Settings(_Section):
     hosts: dict[str, HostSection] = Field(default_factory=dict)
     roles: dict[str, RoleSection] = Field(default_factory=dict)
     limits: LimitsSection = LimitsSection()
+    quiesce: QuiesceSection = QuiesceSection()
+    retention: RetentionSection = RetentionSection()
+    drills: dict[str, DrillSection] = Field(default_factory=dict)
 
     state: Path = Field(exclude=True)
     database_url: str = Field(exclude=True, repr=False)
@@ -228,10 +158,10 @@ def _known_keys(place: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(_section_of(place[0]).model_fields)
 
 
-def _section_of(name: str) -> type[_Section]:
+def _section_of(name: str) -> type[Section]:
     annotation = Settings.model_fields[name].annotation
     for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, _Section):
+        if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     raise KeyError(name)
 
@@ -241,10 +171,14 @@ def example() -> str:
     return "\n".join(_example_lines()) + "\n"
 
 
+_EXAMPLE_NAMES = {"hosts": "local", "roles": "operators", "drills": "postgresql"}
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
     ("roles", "members"): '["U012ABCDEF"]',
     ("roles", "right"): '"operate"',
+    ("drills", "volumes"): '["pg*"]',
+    ("drills", "image"): '"postgres:16"',
+    ("drills", "command"): '["sh", "-c", "test -s /volume/PG_VERSION"]',
 }
 
 
@@ -252,10 +186,10 @@ def _example_lines() -> Iterator[str]:
     yield "# shipkeeper's settings. SHIPKEEPER_SETTINGS names the file. Every key may be left out."
     for name in _SECTIONS:
         section = _section_of(name)
-        many = name in ("hosts", "roles")
+        many = name in _EXAMPLE_NAMES
         yield ""
         yield f"# {section.__doc__}"
-        yield f"[{name}.{'local' if name == 'hosts' else 'operators'}]" if many else f"[{name}]"
+        yield f"[{name}.{_EXAMPLE_NAMES[name]}]" if many else f"[{name}]"
         for key, info in section.model_fields.items():
             value = _EXAMPLE_VALUES.get((name, key))
             shown = value or _toml(info.default)

@@ -6,69 +6,83 @@ Pure bytes: it must not know where they come from, nor write any of them anywher
 from __future__ import annotations
 
 import hashlib
-import re
-import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from bot.entry import ROOT, Entry, printable
+from bot.entry import Entry, printable
 from bot.errors import EngineError, StreamCut
+from bot.reasons import Reason
+from bot.tarheader import (
+    BLOCK_BYTES,
+    GNU_LINK,
+    GNU_NAME,
+    KINDS,
+    PAX,
+    PAX_GLOBAL,
+    VOLUME,
+    Header,
+    apply_pax,
+    entry_of,
+    parse_header,
+    parse_pax,
+)
 
-BLOCK_BYTES = 512
 MAX_EXTENSION_BYTES = 1 << 20
+"""As much as Go's archive/tar, and so Docker, accepts."""
 
-_ZERO_BLOCK = bytes(BLOCK_BYTES)
-_PREFIX = "volume"
-_TIME = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_KINDS = {
-    tarfile.REGTYPE: "file",
-    tarfile.AREGTYPE: "file",
-    tarfile.CONTTYPE: "file",
-    tarfile.DIRTYPE: "directory",
-    tarfile.SYMTYPE: "symlink",
-    tarfile.LNKTYPE: "hardlink",
-    tarfile.FIFOTYPE: "fifo",
-    tarfile.CHRTYPE: "char",
-    tarfile.BLKTYPE: "block",
-}
-_EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+ZERO_BLOCK = bytes(BLOCK_BYTES)
+_EXTENSIONS = (PAX, PAX_GLOBAL, GNU_NAME, GNU_LINK)
 
 
-class TarReader:
-    """Takes a tar in pieces of any size and calls `on_entry` for each entry, in order, after its body.
+class TarParser:
+    """Takes a tar in pieces of any size and tells a subclass what comes by, in order.
 
-    Holds at most one block or extended header in memory. Whatever was reported proves nothing until `close`
-    returned. Understands ustar, PAX and GNU headers (POSIX.1-2017 pax; GNU tar's L, K and base-256 numbers).
+    Holds at most one block or extended header in memory. Whatever was told proves nothing until `close` returned.
+    Understands ustar, PAX and GNU headers (POSIX.1-2017 pax; GNU tar's L, K and base-256 numbers).
     """
 
-    def __init__(self, on_entry: Callable[[Entry], None]) -> None:
+    def __init__(self, root: str = VOLUME) -> None:
+        """`root` is the first name of every entry's path."""
         self.entries = 0
-        self._on_entry = on_entry
+        self.root = root
         self._offset = 0
         self._piece = bytearray()
         self._wanted = BLOCK_BYTES
-        self._state: Callable[[memoryview], int] = self._collect
+        self._state: Callable[[memoryview, int], int] = self._collect
         self._take: Callable[[bytes], None] = self._header
         self._left = 0
-        self._padding = 0
-        self._hash = hashlib.sha256()
-        self._info = tarfile.TarInfo()
+        self._current = Header(b"", "", 0, 0, 0, 0, 0)
         self._extended: dict[str, str] = {}
         self._global: dict[str, str] = {}
         self._zero_blocks = 0
         self._ended = False
 
+    def opened(self, header: Header, block: bytes, records: dict[str, str]) -> None:
+        """An entry begins: what it is, its header's block, and the records before it, GNU's names among them."""
+
+    def part(self, view: memoryview) -> None:
+        """The next bytes of the entry's body."""
+
+    def finished(self, header: Header) -> None:
+        """The entry's body is over."""
+
+    def padded(self, padding: int) -> None:
+        """So many zero bytes fill the entry's last block; not called when there are none."""
+
+    def extended(self, header: Header, block: bytes, piece: bytes) -> None:
+        """An extended header was read: its type, its block and its content, without the padding."""
+
     def feed(self, data: bytes | memoryview) -> None:
-        """Take the next bytes; raises EngineError when they cannot be part of a volume's tar."""
+        """Take the next bytes; raises EngineError when they cannot be part of such a tar."""
         view = memoryview(data)
-        while view:
-            used = self._state(view)
-            self._offset += used
-            view = view[used:]
+        start, at, end = self._offset, 0, len(view)
+        while at < end:
+            at = self._state(view, at)
+            self._offset = start + at
 
     def close(self) -> None:
         """Nothing more comes; raises StreamCut unless the end marker was reached between two entries."""
         if not self._ended:
-            where = f" inside “{printable(self._info.name)}”" if self._left else ""
+            where = f" inside “{printable(self._current.name)}”" if self._left else ""
             raise StreamCut(
                 f"The tar stream was cut after {self._offset} bytes{where}: its end marker never came, "
                 "so files are missing. Nothing of it counts as read; run it again."
@@ -79,34 +93,39 @@ class TarReader:
                 "Nothing of it counts as read; run it again."
             )
 
-    # What follows are the states: each uses up some bytes of the view and says how many.
+    # What follows are the states: each uses up some bytes of the view and says up to where.
 
-    def _collect(self, view: memoryview) -> int:
-        used = min(self._wanted - len(self._piece), len(view))
-        self._piece += view[:used]
-        if len(self._piece) == self._wanted:
+    def _collect(self, view: memoryview, at: int) -> int:
+        end = at + self._wanted - len(self._piece)
+        if end > len(view):
+            self._piece += view[at:]
+            return len(view)
+        if self._piece:
+            self._piece += view[at:end]
             piece = bytes(self._piece)
             self._piece.clear()
-            self._take(piece)
-        return used
+        else:
+            piece = bytes(view[at:end])
+        self._take(piece)
+        return end
 
-    def _body(self, view: memoryview) -> int:
-        part = view[: self._left]
-        self._hash.update(part)
+    def _body(self, view: memoryview, at: int) -> int:
+        part = view[at : at + self._left]
+        self.part(part)
         self._left -= len(part)
         if not self._left:
-            self._finish_entry(self._hash.hexdigest())
-        return len(part)
+            self._finish_entry()
+        return at + len(part)
 
-    def _skip(self, view: memoryview) -> int:
-        used = min(self._left, len(view))
+    def _skip(self, view: memoryview, at: int) -> int:
+        used = min(self._left, len(view) - at)
         self._left -= used
         if not self._left:
             self._expect_header()
-        return used
+        return at + used
 
-    def _after_end(self, view: memoryview) -> int:
-        if bytes(view).strip(b"\0"):
+    def _after_end(self, view: memoryview, at: int) -> int:
+        if bytes(view[at:]).strip(b"\0"):
             raise self._malformed("there is data behind the end marker")
         return len(view)
 
@@ -123,21 +142,21 @@ class TarReader:
     # What follows takes whole pieces: header blocks and extended headers.
 
     def _header(self, block: bytes) -> None:
-        if block == _ZERO_BLOCK:
+        if block == ZERO_BLOCK:
             self._zero_block()
             return
         if self._zero_blocks:
             raise self._malformed("a lone zero block stands between entries")
         try:
-            info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        except tarfile.HeaderError as error:
+            header = parse_header(block)
+        except ValueError as error:
             raise self._malformed(f"a header is damaged ({error})") from error
-        if info.type in _EXTENSIONS:
-            self._expect_extension(info)
-        elif info.type in _KINDS:
-            self._begin_entry(info)
+        if header.type in KINDS:
+            self._begin_entry(header, block)
+        elif header.type in _EXTENSIONS:
+            self._expect_extension(header, block)
         else:
-            raise self._malformed(f"“{printable(info.name)}” is of unknown type {info.type!r}")
+            raise self._malformed(f"“{printable(header.name)}” is of unknown type {header.type!r}")
 
     def _zero_block(self) -> None:
         if self._extended:
@@ -147,133 +166,83 @@ class TarReader:
             self._ended = True
             self._state = self._after_end
 
-    def _expect_extension(self, info: tarfile.TarInfo) -> None:
-        if not 0 < info.size <= MAX_EXTENSION_BYTES:
-            raise self._malformed(f"an extended header claims {info.size} bytes")
+    def _expect_extension(self, header: Header, block: bytes) -> None:
+        if not 0 < header.size <= MAX_EXTENSION_BYTES:
+            raise self._malformed(f"an extended header claims {header.size} bytes")
 
         def take(piece: bytes) -> None:
-            self._extension(info.type, piece)
-            self._expect_padding(info.size)
+            self._extension(header.type, piece)
+            self.extended(header, block, piece)
+            self._expect_padding(header.size)
 
-        self._wanted, self._take = info.size, take
+        self._wanted, self._take = header.size, take
 
     def _extension(self, kind: bytes, piece: bytes) -> None:
-        if kind in (tarfile.XHDTYPE, tarfile.XGLTYPE):
+        if kind in (PAX, PAX_GLOBAL):
             try:
                 records = parse_pax(piece)
             except ValueError as error:
                 raise self._malformed("an extended header is damaged") from error
-            (self._extended if kind == tarfile.XHDTYPE else self._global).update(records)
+            (self._extended if kind == PAX else self._global).update(records)
         else:
-            key = "path" if kind == tarfile.GNUTYPE_LONGNAME else "linkpath"
+            key = "path" if kind == GNU_NAME else "linkpath"
             self._extended[key] = piece.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
-    def _begin_entry(self, info: tarfile.TarInfo) -> None:
-        extended = {**self._global, **self._extended}
-        self._extended = {}
-        try:
-            apply_pax(info, extended)
-        except ValueError as error:
-            raise self._malformed(f"“{printable(info.name)}”: {error}") from error
-        if info.size < 0 or (info.size and _KINDS[info.type] != "file"):
-            raise self._malformed(f"“{printable(info.name)}” claims {info.size} bytes")
-        self._info = info
-        self._hash = hashlib.sha256()
-        self._left = info.size
-        if info.size:
+    def _begin_entry(self, header: Header, block: bytes) -> None:
+        records = self._extended
+        if records or self._global:
+            self._extended = {}
+            try:
+                apply_pax(header, {**self._global, **records})
+            except ValueError as error:
+                raise self._malformed(f"“{printable(header.name)}”: {error}") from error
+        if header.size < 0 or (header.size and KINDS[header.type] != "file"):
+            raise self._malformed(f"“{printable(header.name)}” claims {header.size} bytes")
+        self._current = header
+        self._left = header.size
+        self.opened(header, block, records)
+        if header.size:
             self._state = self._body
         else:
-            self._finish_entry(self._hash.hexdigest())
+            self._finish_entry()
 
-    def _finish_entry(self, sha256: str) -> None:
-        info = self._info
-        entry = entry_of(info, sha256 if _KINDS[info.type] == "file" else None)
-        self._expect_padding(info.size)
+    def _finish_entry(self) -> None:
+        header = self._current
+        self._expect_padding(header.size)
         self.entries += 1
-        self._on_entry(entry)
+        self.finished(header)
+        if self._left:
+            self.padded(self._left)
 
     def _malformed(self, what: str) -> EngineError:
         return EngineError(
             f"What arrived is not a volume's tar: {what}, at byte {self._offset}. "
-            "Nothing of it counts as read; run it again, and look at the engine's log if it stays so."
+            "Nothing of it counts as read; run it again, and look at the engine's log if it stays so.",
+            reason=Reason.NOT_A_TAR,
         )
 
 
-def entry_of(info: tarfile.TarInfo, sha256: str | None) -> Entry:
-    """The entry that a header describes; raises EngineError for a path that leaves the volume."""
-    kind = _KINDS[info.type]
-    path = relative_path(info.name)
-    if path == ROOT and kind != "directory":
-        raise EngineError(
-            "The root of what arrived is not a directory, so it is no volume. Nothing was kept."
-        )
-    link = {"symlink": info.linkname, "hardlink": info.linkname}.get(kind)
-    return Entry(
-        path=path,
-        kind=kind,
-        size=info.size,
-        mode=info.mode & 0o7777,
-        uid=info.uid,
-        gid=info.gid,
-        mtime=info.mtime,
-        link=relative_path(link) if kind == "hardlink" and link is not None else link,
-        device=(info.devmajor, info.devminor) if kind in ("char", "block") else None,
-        sha256=sha256,
-    )
+class TarReader(TarParser):
+    """Takes a tar in pieces of any size and calls `on_entry` for each entry, in order, after its body.
 
-
-def relative_path(name: str) -> str:
-    """`volume/a/b` as `a/b` and `volume` as `.`; raises EngineError for anything outside or not normal."""
-    first, *rest = name.rstrip("/").split("/")
-    if first != _PREFIX or any(part in ("", ".", "..") for part in rest) or "\0" in name:
-        raise EngineError(
-            f"The tar names “{printable(name)}”, which lies outside the volume. Nothing was kept; "
-            "if a Docker engine really sent this, report it."
-        )
-    return "/".join(rest) or ROOT
-
-
-def parse_pax(block: bytes) -> dict[str, str]:
-    """The records `length key=value` of a PAX extended header; raises ValueError when they are damaged."""
-    records: dict[str, str] = {}
-    position = 0
-    while position < len(block):
-        space = block.find(b" ", position, position + 20)
-        digits = block[position:space] if space > 0 else b""
-        if not digits.isdigit():
-            raise ValueError("no length")
-        end = position + int(digits)
-        key, equals, value = block[space + 1 : end].partition(b"=")
-        if end > len(block) or not key or not equals or not value.endswith(b"\n"):
-            raise ValueError("a record is cut")
-        records[key.decode("utf-8", "surrogateescape")] = value[:-1].decode("utf-8", "surrogateescape")
-        position = end
-    return records
-
-
-def apply_pax(info: tarfile.TarInfo, records: Mapping[str, str]) -> None:
-    """Let extended records override the header's fields; raises ValueError for values that make no sense.
-
-    An empty value means that the header's own field counts (POSIX.1-2017 pax, "Extended Header").
+    `root` is the name that all the tar's names begin with; entries are relative to it. It may be of any kind: a
+    path that is a single file arrives as nothing but its root. What was reported counts only after `close`.
     """
-    if any(key.startswith("GNU.sparse.") for key in records):
-        raise ValueError("sparse members cannot be checked")
-    for key, value in records.items():
-        if not value:
-            continue
-        if key == "path":
-            info.name = value
-        elif key == "linkpath":
-            info.linkname = value
-        elif key in ("size", "uid", "gid"):
-            if not (value.isascii() and value.isdigit()):
-                raise ValueError(f"{key} is not a number")
-            setattr(info, key, int(value))
-        elif key == "mtime":
-            info.mtime = _seconds(value)
 
+    def __init__(self, on_entry: Callable[[Entry], None], root: str = VOLUME) -> None:
+        super().__init__(root)
+        self._on_entry = on_entry
+        self._hash = hashlib.sha256()
 
-def _seconds(text: str) -> int | float:
-    if not _TIME.fullmatch(text):
-        raise ValueError("mtime is not a time")
-    return int(float(text)) if float(text).is_integer() else float(text)
+    def opened(self, header: Header, block: bytes, records: dict[str, str]) -> None:  # noqa: ARG002
+        """Begin a new hash."""
+        self._hash = hashlib.sha256()
+
+    def part(self, view: memoryview) -> None:
+        """Hash it."""
+        self._hash.update(view)
+
+    def finished(self, header: Header) -> None:
+        """Tell the entry, with its hash if it is a file."""
+        sha256 = self._hash.hexdigest() if KINDS[header.type] == "file" else None
+        self._on_entry(entry_of(header, sha256, self.root))

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Makes .venv with exactly what requirements.lock names, and installs what tests need from Debian.
 #
-#   setup.sh          Python only: enough to run the bot, the demo and `make check`
-#   setup.sh tests    and zstd, Chromium and PostgreSQL, so that no test has to be skipped
+#   setup.sh          Python, and getfattr for looking into volumes: enough for the bot, the demo and `make check`
+#   setup.sh tests    and zstd, acl, Chromium and PostgreSQL, so that no test has to be skipped
 #
 # Safe to call again: what is there is left alone. Exit: 0 done, 1 failed.
 set -eu
@@ -24,10 +24,15 @@ make_venv() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
+install_for_walks() {
+    command -v getfattr >/dev/null || deploy/packages.sh attr || say "backups need the Debian package attr: install it."
+}
+
 install_for_tests() {
     local missing=
     command -v zstd >/dev/null || missing="$missing zstd"
     command -v busybox >/dev/null || missing="$missing busybox-static"
+    command -v setfacl >/dev/null || missing="$missing acl"
     command -v chromium >/dev/null || missing="$missing chromium"
     /sbin/ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"   # for Playwright's driver
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
@@ -36,4 +41,5 @@ install_for_tests() {
 }
 
 make_venv
+install_for_walks
 [ "${1:-}" != tests ] || install_for_tests

@@ -1,4 +1,4 @@
-"""`backups`: what the archive holds, newest first."""
+"""`backups`: what the archive holds, newest first, and how far each can be relied on."""
 
 from __future__ import annotations
 
@@ -6,44 +6,65 @@ from dataclasses import dataclass
 
 from bot.command import Command, arg
 from bot.context import RunContext
-from bot.kinds import Count, HostName, VolumeName
-from bot.model import Reply, Right, Table
+from bot.kinds import Count, HostName, SourceName
+from bot.model import Reply, Right, Table, Value
+from bot.operations.holds import filed_as, standing
 from bot.services import Services
+from bot.stores.archive import Backup
+
+_COLUMNS = (
+    "backup",
+    "volume",
+    "host",
+    "taken_at",
+    "raw_bytes",
+    "stored_bytes",
+    "outcome",
+    "verified_at",
+    "proven_restorable_at",
+    "held",
+    "by",
+)
 
 
 @dataclass(frozen=True)
 class Arguments:
     """What `backups` takes."""
 
-    volume: VolumeName | None = arg("only this volume’s", default=None, positional=True)
+    source: SourceName | None = arg("only this volume’s or path’s", default=None, positional=True)
     host: HostName | None = arg("only this host’s", default=None)
     limit: Count = arg("how many at most", default=Count("20"))
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  # noqa: ARG001
-    found = services.archive.backups(arguments.host, arguments.volume)
-    damaged = services.archive.damaged(arguments.host, arguments.volume)
+    source = filed_as(arguments.source) if arguments.source else None
+    found = services.archive.backups(arguments.host, source)
+    damaged = services.archive.damaged(arguments.host, source)
     shown = found[: int(arguments.limit)]
     text = f"{len(found)} backups" if len(found) != 1 else "1 backup"
     text += f", the newest {len(shown)} are shown." if len(shown) < len(found) else "."
     if damaged:
         listed = "; ".join(f"{item.path.name}: {item.reason}" for item in damaged[:3])
         text += f" {len(damaged)} damaged and not counted: {listed}."
-    rows = tuple(
-        (
-            backup.manifest.run_id,
-            backup.volume,
-            backup.host,
-            backup.manifest.started_at.isoformat(),
-            backup.manifest.raw.bytes,
-            backup.manifest.stored.bytes,
-            backup.manifest.outcome,
-            backup.manifest.actor.name,
-        )
-        for backup in shown
+    rows = tuple(_row(backup, services) for backup in shown)
+    return Reply(text=text, table=Table(columns=_COLUMNS, rows=rows) if rows else None)
+
+
+def _row(backup: Backup, services: Services) -> tuple[Value, ...]:
+    manifest, marks = backup.manifest, services.archive.marks(backup)
+    return (
+        manifest.run_id,
+        backup.volume,
+        backup.host,
+        manifest.started_at.isoformat(),
+        manifest.raw.bytes,
+        manifest.stored.bytes,
+        standing(backup, marks),
+        marks.verified_at.isoformat() if marks.verified_at else None,
+        marks.drilled_at.isoformat() if marks.drilled_at else None,
+        marks.is_held(services.clock()),
+        manifest.actor.name,
     )
-    columns = ("backup", "volume", "host", "taken_at", "raw_bytes", "stored_bytes", "outcome", "by")
-    return Reply(text=text, table=Table(columns=columns, rows=rows) if rows else None)
 
 
 COMMAND = Command(

@@ -1,16 +1,21 @@
-"""`restore BACKUP`: a proven backup into a new volume, read back and compared before it counts."""
+"""`restore BACKUP`: a proven backup into a new volume, or with --replace in the place of what is there now."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command import Command, arg
+from bot.command import Command, arg, parse
+from bot.commandline import split
 from bot.context import RunContext
-from bot.kinds import BackupReference, HostName, VolumeName
+from bot.kinds import BackupReference, HostName, Text, VolumeName
 from bot.model import Plan, Reply, Right
-from bot.operations.restore import default_name, restore, restored_by
+from bot.operations.backup import Still, back_up_still
+from bot.operations.context import EXCHANGE_BACK
+from bot.operations.replace import Means, replace
+from bot.operations.replaced import reply_after_crash, reply_of
+from bot.operations.restore import RestorePlan, reply_of_new, reply_of_new_after_crash, restore_part
+from bot.operations.restoring import RestoreWish
 from bot.services import Services
-from bot.stores.archive import Backup
 
 
 @dataclass(frozen=True)
@@ -18,19 +23,29 @@ class Arguments:
     """What `restore` takes."""
 
     backup: BackupReference = arg("the backup to restore")
-    into: VolumeName | None = arg("the new volume’s name", default=None)
+    into: VolumeName | None = arg("the volume’s name: a new one, or with --replace any", default=None)
+    replace: bool = arg("put it in the place of what is there now", default=False)
+    path: Text = arg("only this file or directory of the backup", default=Text(""))
+    quiesce: str = arg(
+        "with --replace: stop its running containers, or refuse", default="stop", choices=("stop", "none")
+    )
+    dry_run: bool = arg("only say what would be done", default=False)
     host: HostName | None = arg("the Docker host; the one that it was taken on, if left out", default=None)
     wait: bool = arg("queue behind whoever holds the volume", default=False)
 
 
-def _found(arguments: Arguments, services: Services) -> tuple[Backup, str]:
-    backup = services.archive.find(arguments.backup)
-    return backup, arguments.into or default_name(backup)
+def _wish(arguments: Arguments, services: Services) -> RestoreWish:
+    return RestoreWish(
+        backup=services.archive.find(arguments.backup),
+        into=arguments.into or "",
+        replace=arguments.replace,
+        path=arguments.path,
+        may_stop=arguments.quiesce == "stop",
+    )
 
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
-    backup, into = _found(arguments, services)
-    return tuple(dict.fromkeys((f"volume:{backup.volume}", f"volume:{into}")))
+    return _wish(arguments, services).targets(lambda: services.engine(_host(arguments, services)))
 
 
 def _host(arguments: Arguments, services: Services) -> str:
@@ -39,49 +54,43 @@ def _host(arguments: Arguments, services: Services) -> str:
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
-    backup, into = _found(arguments, services)
-    return Plan(
-        text=f"Restore backup {backup.manifest.run_id} of volume {backup.volume} into the new volume {into} "
-        f"on host {_host(arguments, services)}.",
-        targets=_targets(arguments, services),
-        steps=("verify", "fill", "compare"),
-    )
+    host = _host(arguments, services)
+    made = _wish(arguments, services).plan(services.engine(host))
+    if arguments.dry_run:
+        return Plan(text=f"Look what it would take, and change nothing: {made.text} This is on host {host}.")
+    return Plan(text=f"{made.text} This is on host {host}.", targets=made.targets, steps=made.steps)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
-    backup, into = _found(arguments, services)
-    restored = restore(services.engine(run.host), services.archive, run, backup, into)
-    left_out = f" These volume options were not set again: {', '.join(restored.left_out)}."
-    return Reply(
-        text=f"Backup {backup.manifest.run_id} of volume {backup.volume} is restored into the new volume "
-        f"{restored.volume}; what it holds was read back and is the same, entry by entry."
-        + (left_out if restored.left_out else ""),
-        facts={
-            "volume": restored.volume,
-            "host": run.host,
-            "backup": backup.id,
-            "entries": restored.entries,
-            "raw_bytes": restored.raw_bytes,
-        },
+    engine, archive = services.engine(run.host), services.archive
+    made = _wish(arguments, services).plan(engine)
+    if arguments.dry_run:
+        return Reply(
+            text=f"{made.explained(engine)} Nothing was changed.", facts={"host": run.host, **made.facts}
+        )
+    if isinstance(made, RestorePlan):
+        return reply_of_new(restore_part(engine, archive, run, made), run.host)
+    held, source = services.runs.get(run.run_id).plan, made.place.source
+    made.refuse_users(held.targets if held else ())
+    means = Means(
+        policy=services.quiesce,
+        safety=lambda quiet: back_up_still(engine, archive, run, Still(source=source, downtime=quiet)),
     )
+    return reply_of(replace(engine, archive, run, made, means), run.run_id, run.host)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
-    """A volume of the run's that is left, after all that was not proven was taken back, was proven."""
-    host = services.runs.get(run_id).host
-    volume = restored_by(services.engine(host), run_id)
-    if volume is None:
-        return None
-    return Reply(
-        text=f"The backup is restored into the new volume {volume}; what it holds was read back and is the same, "
-        "entry by entry. The bot was stopped just after that.",
-        facts={"volume": volume, "host": host},
-    )
+    """An exchange that was kept stays; a volume of the run’s that is left, after the taking back, was proven."""
+    run = services.runs.get(run_id)
+    if not services.was_kept(run_id, EXCHANGE_BACK):
+        return reply_of_new_after_crash(services.engine(run.host), run_id)
+    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    return reply_after_crash(services.archive, run_id, run.host, asked.path)
 
 
 COMMAND = Command(
     name="restore",
-    summary="Restore a backup into a new volume, and prove that it is the same",
+    summary="Restore a backup into a new volume or in the place of what is there, and prove that it is the same",
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
@@ -89,6 +98,6 @@ COMMAND = Command(
     plan=_plan,
     run=_run,
     done=_done,
-    examples=("restore 7f3a2c1b", "restore 7f3a2c1b --into pgdata-copy"),
+    examples=("restore 7f3a2c1b", "restore 7f3a2c1b --into pgdata-copy", "restore 7f3a2c1b --replace"),
     slash=True,
 )

@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import BackupReference
 from bot.model import Button, Plan, Reply, Right
+from bot.operations.holds import is_verified, target_of
 from bot.operations.verify import verify
 from bot.services import Services
 
@@ -21,7 +22,7 @@ class Arguments:
 
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
-    return (f"volume:{services.archive.find(arguments.backup).volume}",)
+    return (target_of(services.archive.find(arguments.backup)),)
 
 
 def _host(arguments: Arguments, services: Services) -> str:
@@ -37,18 +38,27 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
-    proven = verify(services.archive, run, services.archive.find(arguments.backup))
+    proven = verify(services.archive, run, services.archive.find(arguments.backup), services.clock)
+    backup, marks = proven.backup, proven.marks
+    but = ""
+    if not backup.is_ok:
+        but = (
+            f" It stays partial: {backup.manifest.problems.count} files were not read as they should be when it was "
+            "taken, so it counts for nothing in retention."
+        )
+    elif not is_verified(backup, marks):
+        but = f" It still does not count as a backup to rely on ({marks.failure}); a drill that passes changes that."
     return Reply(
-        text=f"Backup {proven.backup.manifest.run_id} of volume {proven.backup.volume} is whole: every stored "
-        "byte and every entry is as its manifest says.",
+        text=f"Backup {backup.manifest.run_id} of {backup.volume} is whole: every stored byte and every entry is as "
+        f"its manifest says.{but}",
         facts={
-            "backup": proven.backup.id,
-            "volume": proven.backup.volume,
+            "backup": backup.id,
+            "volume": backup.volume,
             "entries": proven.entries,
             "raw_bytes": proven.raw_bytes,
             "stored_bytes": proven.stored_bytes,
         },
-        buttons=(Button(label="Restore a copy", line=f"restore {proven.backup.manifest.run_id}"),),
+        buttons=(Button(label="Restore a copy", line=f"restore {backup.manifest.run_id}"),),
     )
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import docker
 
-from bot.engine import HELPER_LABEL, Container
+from bot.engine import HELPER_LABEL, Container, Storage
 from bot.engine.connection import Verbs
+from bot.engine.mounts import mounts_of, touches
 from bot.engine.names import did_you_mean
 from bot.engine.translate import scrub
 from bot.engine.volumes import is_name
@@ -42,10 +43,11 @@ class ContainerVerbs(Verbs):
             )
         return _container(found)
 
-    def users_of(self, volume: str) -> tuple[Container, ...]:
-        """Containers in any state that mount the volume, without our helpers, by name; raises EngineError.
+    def users_of(self, storage: Storage) -> tuple[Container, ...]:
+        """Containers in any state that mount it, without our helpers, by name; raises EngineError.
 
-        Docker's own filter also matches paths inside containers, so their mounts are read.
+        Of a path, those that bind it, something above it or something below it, as their mounts spell it. Docker's
+        own filter also matches paths inside containers, so their mounts are read.
         """
         with self._connection.call("list its containers") as api:
             listed = api.containers(all=True)
@@ -53,7 +55,7 @@ class ContainerVerbs(Verbs):
             raw["Id"]
             for raw in listed
             if HELPER_LABEL not in (raw.get("Labels") or {})
-            and any(_mounts(mount, volume) for mount in raw.get("Mounts") or ())
+            and any(touches(mount, storage) for mount in mounts_of(raw))
         ]
         inspected = [self._inspect(identifier) for identifier in users]
         present = [_container(raw) for raw in inspected if raw is not None]
@@ -156,10 +158,6 @@ class ContainerVerbs(Verbs):
         return [listed_name(raw) for raw in listed if HELPER_LABEL not in (raw.get("Labels") or {})]
 
 
-def _mounts(mount: Mapping[str, Any], volume: str) -> bool:
-    return mount.get("Type") == "volume" and mount.get("Name") == volume
-
-
 def listed_name(raw: Mapping[str, Any]) -> str:
     """A listed container's own name: links give it more, which hold a second slash."""
     names = [str(name).removeprefix("/") for name in raw.get("Names") or ()]
@@ -180,4 +178,13 @@ def _container(raw: Mapping[str, Any]) -> Container:
         state=raw["State"]["Status"],
         started_at=raw["State"]["StartedAt"],
         labels=dict(raw["Config"].get("Labels") or {}),
+        image=str(raw["Config"].get("Image") or ""),
+        mounts=mounts_of(raw),
+        health=_health(raw["State"]),
     )
+
+
+def _health(state: Mapping[str, Any]) -> str:
+    """Docker says `none`, or nothing, of a container without a health check."""
+    status = str((state.get("Health") or {}).get("Status") or "")
+    return "" if status == "none" else status

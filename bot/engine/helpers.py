@@ -1,4 +1,4 @@
-"""Our own containers, created and never started, and the tar streams that go through them (engine facts 1-12).
+"""Our own containers that are never started, and the tar streams that go through them (engine facts 1-12).
 
 It must not know what the tar holds; whoever reads it proves that it is whole.
 """
@@ -10,22 +10,25 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from types import TracebackType
+from datetime import timedelta
 from typing import Any
 
 import docker
-import urllib3
 
-from bot.engine import HELPER_LABEL, RUN_LABEL, ByteStream, Container
+from bot.engine import HELPER_LABEL, RUN_LABEL, ByteStream, Container, HostPath, Storage
 from bot.engine.connection import Connection
 from bot.engine.containers import NEVER_STARTED, listed_name
-from bot.engine.translate import is_timeout, our_errors, scrub
+from bot.engine.mounts import docker_mount, missing_path_is_not_found, mounts_of, refuse_odd_place
+from bot.engine.streams import Reader, Source, Wire
+from bot.engine.translate import our_errors, scrub
 from bot.engine.volumes import VolumeVerbs
-from bot.errors import Conflict, EngineError, StreamCut
+from bot.errors import Conflict, EngineError
 
 _IMAGE = "shipkeeper-scratch"
 _TAG = "1"
-_MOUNT_POINT = "/volume"
+
+# After the last byte the daemon still writes what it holds, to a disk that may be slow.
+ANSWER_LIMIT = timedelta(minutes=15)
 
 # A created container needs some command (engine facts, section 1); this one does not exist, so it cannot run.
 _COMMAND = ("/noop",)
@@ -38,12 +41,18 @@ class HelperVerbs(VolumeVerbs):
         super().__init__(connection)
         self._image_lock = threading.Lock()
 
-    def create_helper(self, name: str, volume: str, *, run_id: str, read_only: bool) -> None:
-        """Create a helper for one transfer; raises NotFound without the volume, Conflict, or EngineError."""
-        self.volume(volume)  # Docker would make a missing volume without a word (engine fact 13)
-        with self._connection.call(f"create the helper container “{name}”", changes=True) as api:
+    def create_helper(
+        self, name: str, storage: Storage, *, run_id: str, read_only: bool, at: str = "volume"
+    ) -> None:
+        """Create a helper for one transfer; raises NotFound without the storage, Conflict, or EngineError."""
+        refuse_odd_place(at)
+        self._refuse_missing_volume(storage)
+        with (
+            self._connection.call(f"create the helper container “{name}”", changes=True) as api,
+            missing_path_is_not_found(storage, self._connection.host),
+        ):
             self._ensure_image(api)
-            mount = docker.types.Mount(_MOUNT_POINT, volume, type="volume", read_only=read_only, no_copy=True)
+            mount = docker_mount(storage, f"/{at}", read_only=read_only)
             api.create_container(
                 f"{_IMAGE}:{_TAG}",
                 command=list(_COMMAND),
@@ -77,45 +86,63 @@ class HelperVerbs(VolumeVerbs):
                 state=raw["State"],
                 started_at=NEVER_STARTED,
                 labels=dict(raw.get("Labels") or {}),
+                image=str(raw.get("Image") or ""),
+                mounts=mounts_of(raw),
             )
             for raw in listed
         ]
         return tuple(sorted(found, key=lambda helper: helper.name))
 
     @contextmanager
-    def read_volume(self, helper: str) -> Iterator[ByteStream]:
-        """The archive API's tar of /volume; raises NotFound without the helper, or EngineError."""
-        attempt = self._connection.attempt(f"read the volume through “{helper}”")
+    def read_volume(self, holder: str, path: str = "/volume") -> Iterator[ByteStream]:
+        """The archive API's tar of the path; raises NotFound without the container or the path, or EngineError."""
+        what = f"“{scrub(path)}” in “{holder}”"
+        attempt = self._connection.attempt(f"read {what}")
         with self._connection.transfer(attempt) as api:
             with our_errors(attempt):
                 response = api._get(
-                    api._url("/containers/{0}/archive", helper),
-                    params={"path": _MOUNT_POINT},
+                    api._url("/containers/{0}/archive", holder),
+                    params={"path": path.encode("utf-8", "surrogateescape")},  # names need not be UTF-8
                     headers={"Accept-Encoding": "identity"},
                     stream=True,
                 )
                 api._raise_for_status(response)
-            with closing(response):  # what our caller raises in here is not ours to translate
-                yield _Reader(response.raw, self._connection)
+            with closing(Wire(response)) as wire:  # what our caller raises in here is not ours to translate
+                yield Reader(wire, self._connection, what)
 
-    def write_volume(self, helper: str, tar: Iterator[bytes]) -> None:
-        """Unpack a tar of `volume/…` entries at `/` (engine fact 9); it merges, and an error keeps what came before.
+    def write_volume(self, helper: str, tar: Iterator[bytes], path: str = "/") -> None:
+        """Unpack a tar (engine fact 9); it merges, and an error keeps what came before.
 
-        Raises what `tar` raises, unchanged; else NotFound, or EngineError.
+        However long it takes: only silence ends it. Raises what `tar` raises, unchanged; else NotFound, or EngineError.
         """
-        source = _Source(tar)
-        attempt = self._connection.attempt(f"write the volume through “{helper}”", changes=True)
+        source = Source(tar)
+        attempt = self._connection.attempt(f"write “{scrub(path)}” through “{helper}”", changes=True)
+        silence = self._connection.limits.stall.total_seconds()
+        answer = max(silence, ANSWER_LIMIT.total_seconds())
         try:
             with self._connection.transfer(attempt) as api, our_errors(attempt):
-                api.put_archive(helper, "/", source)
+                response = api._put(
+                    api._url("/containers/{0}/archive", helper),
+                    params={"path": path.encode("utf-8", "surrogateescape")},
+                    data=source,
+                    timeout=(silence, answer),
+                )
+                api._raise_for_status(response)
         except EngineError:
             if source.error is not None:  # urllib3 disguises an OSError of ours as one of the connection
                 raise source.error from None
             raise
 
+    def _refuse_missing_volume(self, storage: Storage) -> None:
+        """Docker would make a missing volume without a word (engine fact 13)."""
+        if not isinstance(storage, HostPath):
+            self.volume(storage)
+
     def _remove(self, api: Any, identifier: str) -> None:
         try:
-            api.remove_container(identifier, force=True)
+            api.remove_container(
+                identifier, force=True, v=True
+            )  # with what its image had made without a name
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:
@@ -132,60 +159,6 @@ class HelperVerbs(VolumeVerbs):
                 api.inspect_image(f"{_IMAGE}:{_TAG}")
             except docker.errors.NotFound:
                 import_image(api, empty_tar(), repository=_IMAGE, tag=_TAG)
-
-
-class _Reader:
-    """Bytes of one response. `raw.read` keeps the socket's time limit, docker-py's iterators lift it (fact 6)."""
-
-    def __init__(self, raw: urllib3.HTTPResponse, connection: Connection) -> None:
-        self._raw = raw
-        self._host = connection.host
-        self._stall = connection.limits.stall
-        self._count = 0
-
-    def read(self, size: int) -> bytes:
-        """At most `size` bytes, `b""` at the end; EngineError on a stall, StreamCut when the connection breaks."""
-        try:
-            data = self._raw.read(size)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._explained(error) from error
-        self._count += len(data)
-        return data
-
-    def _explained(self, error: Exception) -> EngineError:
-        if is_timeout(error):
-            return EngineError(
-                f"Docker on host “{self._host}” sent nothing for {self._stall.total_seconds():g} seconds after "
-                f"{self._count} bytes of the volume. The volume was not changed; look at the host, then try again."
-            )
-        return StreamCut(
-            f"Docker on host “{self._host}” broke off after {self._count} bytes of the volume: {scrub(error)}. "
-            "The volume was not changed; look at the host, then try again."
-        )
-
-
-class _Source:
-    """An iterator that remembers what the one inside it raised."""
-
-    def __init__(self, inner: Iterator[bytes]) -> None:
-        self._inner = inner
-        self.error: BaseException | None = None
-
-    def __iter__(self) -> _Source:
-        return self
-
-    def __next__(self) -> bytes:
-        with self:
-            return next(self._inner)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not isinstance(error, StopIteration):
-            self.error = error
 
 
 def empty_tar() -> bytes:

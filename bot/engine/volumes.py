@@ -105,4 +105,5 @@ def _volume(raw: Mapping[str, Any]) -> Volume:
         driver=raw["Driver"],
         labels=dict(raw.get("Labels") or {}),
         options=dict(raw.get("Options") or {}),
+        mountpoint=str(raw.get("Mountpoint") or ""),
     )

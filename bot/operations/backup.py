@@ -1,175 +1,255 @@
-"""Backup: a volume's bytes out of the engine into the archive, proven whole or not there at all.
+"""Backup: a source's bytes out of the engine into the archive, proven whole, or with what is not whole by name.
 
 Must not know who asked for it, nor how the journal and the archive keep what they keep.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-from bot.engine import Container, Engine, EngineInfo, Volume
-from bot.errors import Conflict
-from bot.operations.context import DISCARD_DRAFT, REMOVE_HELPER, START, UNPAUSE, RunContext, Step
+from bot.engine import Engine, EngineInfo
+from bot.errors import Conflict, EngineError
+from bot.operations.backupplan import BackupPlan
+from bot.operations.context import DISCARD_DRAFT, RunContext
+from bot.operations.copying import Copy, copy_of
+from bot.operations.downtime import Downtime
+from bot.operations.dumping import Dumped
+from bot.operations.hooks import HookRun, hooked
+from bot.operations.quiesce import (
+    Quiesce,
+    QuiescePolicy,
+    asleep,
+    refuse_awake,
+    refuse_other_users,
+    sleepers,
+)
+from bot.operations.sources import Source, users_of
+from bot.reasons import Reason
 from bot.stores.archive import (
+    OUTCOME_OK,
+    OUTCOME_PARTIAL,
+    SAFETY,
     Archive,
     Backup,
     Draft,
     EngineFacts,
+    HookFacts,
     Manifest,
+    Problems,
     QuiesceFacts,
     Sealed,
+    SourceFacts,
     VolumeFacts,
 )
-from bot.tarstream import TarReader
 
-CHUNK_BYTES = 1 << 20
-
-
-class Quiesce(StrEnum):
-    """How the running users of a volume are kept still while it is read."""
-
-    NONE = "none"
-    PAUSE = "pause"
-    STOP = "stop"
+_MORE_THAN_LAST = 1.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackupPlan:
-    """What a backup will touch: the volume, all who mount it, and how the running ones are kept still."""
+class Backed:
+    """What came of a backup. `notes` say, a sentence each, what is not as it was though the backup is made."""
 
-    volume: Volume
-    users: tuple[Container, ...]
-    quiesce: Quiesce
-    stop_grace_seconds: int = 10
-
-    @property
-    def disturbed(self) -> tuple[Container, ...]:
-        """The containers that will be paused or stopped: the running users, or nobody."""
-        if self.quiesce is Quiesce.NONE:
-            return ()
-        return tuple(user for user in self.users if user.state == "running")
+    backup: Backup
+    notes: tuple[str, ...] = ()
 
 
-def plan(engine: Engine, volume: str, quiesce: Quiesce) -> BackupPlan:
-    """Look, change nothing; raises NotFound for an unknown volume."""
-    found = engine.volume(volume)
-    return BackupPlan(volume=found, users=engine.users_of(volume), quiesce=quiesce)
+@dataclass(frozen=True, kw_only=True)
+class Still:
+    """A source whose users are quiet already, for how long they may be so, and what its backup is for."""
+
+    source: Source
+    purpose: str = SAFETY
+    downtime: Downtime
 
 
-def back_up(engine: Engine, archive: Archive, run: RunContext, plan: BackupPlan, note: str = "") -> Backup:
+@dataclass(kw_only=True)
+class _Taken:
+    """What happened around a copy, and whether the copy itself came to its end."""
+
+    downtime: Downtime | None = None
+    hooks: list[HookRun] = field(default_factory=list)
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    """One backup on its way into its draft."""
+
+    engine: Engine
+    run: RunContext
+    plan: BackupPlan
+    info: EngineInfo
+    draft: Draft
+    copy: Copy
+    purpose: str = ""
+
+
+def back_up(engine: Engine, archive: Archive, run: RunContext, plan: BackupPlan) -> Backed:
     """Carry the plan out. On any error nothing is published and whatever was touched is as it was.
 
-    Raises Conflict when the volume's users are no longer those of the plan, EngineError (StreamCut for an
-    incomplete stream), ArchiveError, or what `run.check` raises.
+    Raises Conflict when the source's users are no longer those of the plan, EngineError (StreamCut for an incomplete
+    stream; reasons `downtime`, `hook`, `dump`), ArchiveError (`disk-full`), or what `run.check` raises.
     """
     run.check()
+    with _attempt(engine, archive, run, plan) as attempt:
+        with attempt.copy.ready():
+            _refuse_full(archive, attempt)
+            taken = _take(attempt)
+        return _publish(attempt, taken)
+
+
+def back_up_still(engine: Engine, archive: Archive, run: RunContext, still: Still) -> Backup:
+    """Take it now, while its users are kept still by somebody else; raises as `back_up`. May be partial: look."""
+    run.check()
+    plan = BackupPlan(source=still.source, users=(), sleepers=(), policy=QuiescePolicy())
+    with _attempt(engine, archive, run, plan, still.purpose) as attempt:
+        with attempt.copy.ready(still.purpose or "still"):
+            attempt.copy.take(still.downtime)
+        return _publish(attempt, _Taken()).backup
+
+
+@contextmanager
+def _attempt(
+    engine: Engine, archive: Archive, run: RunContext, plan: BackupPlan, purpose: str = ""
+) -> Iterator[_Attempt]:
+    """A draft that goes away again unless it was published."""
     info = engine.info()
-    name = plan.volume.name
-    helper = f"shipkeeper-read-{run.run_id}"
+    name = plan.source.name
     draft = archive.begin(engine.host, name, run.run_id)
-    with run.undoable(DISCARD_DRAFT, host=engine.host, volume=name, backup=draft.id) as kept, draft:
-        with run.undoable(REMOVE_HELPER, name=helper):
-            engine.create_helper(helper, name, run_id=run.run_id, read_only=True)
-            _copy_quiesced(engine, run, plan, draft, helper)
-        sealed = _seal(run, draft)
-        run.check()
-        backup = draft.publish(_manifest(info, run, plan, sealed, note))
-        kept.keep()
-    return backup
-
-
-def _copy_quiesced(engine: Engine, run: RunContext, plan: BackupPlan, draft: Draft, helper: str) -> None:
-    """Keep the users still exactly as long as the reading takes."""
-    with ExitStack() as asleep:
-        if plan.quiesce is not Quiesce.NONE:
-            _refuse_other_users(engine, plan)
-        verb = UNPAUSE if plan.quiesce is Quiesce.PAUSE else START
-        for user in plan.disturbed:
-            run.check()
-            run.progress(f"{plan.quiesce} {user.name}")
-            life = {"container": user.id, "started_at": user.started_at, "name": user.name}
-            step = asleep.enter_context(run.undoable(verb, **life))
-            _put_to_sleep(engine, plan, user, step)
-        _copy(engine, run, draft, helper)
-        if plan.quiesce is not Quiesce.NONE:
-            _refuse_awake(engine, plan)
-
-
-def _put_to_sleep(engine: Engine, plan: BackupPlan, user: Container, step: Step) -> None:
-    try:
-        if plan.quiesce is Quiesce.PAUSE:
-            engine.pause(user)
-        else:
-            engine.stop(user, plan.stop_grace_seconds)
-    except Conflict:
-        # Somebody else paused or stopped it first: it is not ours to wake.
+    with run.undoable(DISCARD_DRAFT, host=engine.host, volume=name, backup=draft.id) as step, draft:
+        copy = (
+            Dumped(engine, run, plan.source, draft, plan.dump)
+            if plan.dump
+            else copy_of(engine, run, plan.source, draft)
+        )
+        yield _Attempt(engine=engine, run=run, plan=plan, info=info, draft=draft, copy=copy, purpose=purpose)
         step.keep()
-        raise
 
 
-def _copy(engine: Engine, run: RunContext, draft: Draft, helper: str) -> None:
-    reader = TarReader(draft.entry)
-    with engine.read_volume(helper) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            run.check()
-            reader.feed(chunk)
-            draft.write(chunk)
-            run.progress("copying", draft.raw_bytes)
-    reader.close()
+def _refuse_full(archive: Archive, attempt: _Attempt) -> None:
+    """Before anybody sleeps: as much as the last good backup of the same took and a tenth more must be free.
+
+    Without one nobody knows how well it compresses, so all that it takes on its own disk is asked for.
+    """
+    source, kind = attempt.plan.source, attempt.plan.kind
+    for backup in archive.backups(attempt.engine.host, source.name):
+        if backup.is_ok and backup.manifest.source.kind == kind:
+            needed = int(backup.manifest.stored.bytes * _MORE_THAN_LAST)
+            archive.refuse_full(needed, f"the backup of {source.words} (the last one and a tenth more)")
+            return
+    needed = attempt.copy.used_bytes()
+    archive.refuse_full(
+        needed, f"the backup of {source.words} (its whole size, for no backup tells how well it compresses)"
+    )
 
 
-def _refuse_other_users(engine: Engine, plan: BackupPlan) -> None:
-    """The plan was approved and is held: no other container may be touched, or left writing."""
-    now = tuple(user for user in engine.users_of(plan.volume.name) if user.state == "running")
-    if {(user.id, user.started_at) for user in now} != {
-        (user.id, user.started_at) for user in plan.disturbed
-    }:
-        running = ", ".join(user.name for user in now) or "none"
+def _take(attempt: _Attempt) -> _Taken:
+    """The copy, inside the quiet time, inside the hooks. A failing hook after a good copy does not undo it."""
+    engine, run, plan, taken = attempt.engine, attempt.run, attempt.plan, _Taken()
+    stopped = [one.container.id for one in plan.sleepers if one.mode is Quiesce.STOP]
+    _refuse_other_users(attempt)
+    try:
+        with hooked(engine, run, plan.users, plan.policy, stopped) as taken.hooks:
+            with asleep(engine, run, plan.sleepers, plan.policy) as taken.downtime:
+                attempt.copy.take(taken.downtime)
+                taken.downtime.check()
+                _refuse_awake(attempt)
+            taken.is_whole = True
+    except EngineError as error:
+        if not taken.is_whole or error.reason is not Reason.HOOK:
+            raise
+    return taken
+
+
+def _refuse_other_users(attempt: _Attempt) -> None:
+    plan = attempt.plan
+    if plan.source.storage is not None and plan.dump is None:
+        refuse_other_users(attempt.engine, plan.source.storage, plan.sleepers, plan.asked, plan.policy)
+
+
+def _refuse_awake(attempt: _Attempt) -> None:
+    engine, plan = attempt.engine, attempt.plan
+    if plan.source.storage is not None:
+        refuse_awake(engine, plan.source.storage, plan.sleepers, plan.asked, plan.policy)
+    elif plan.sleepers and sleepers(users_of(engine, plan.source), plan.asked, plan.policy):
         raise Conflict(
-            f"The running containers that use volume {plan.volume.name} are no longer those of the plan "
-            f"(now: {running}). Nothing was paused, stopped or saved. Ask for the backup again."
+            f"While {plan.source.words} was read, somebody woke or started its container, so what was read may not "
+            "fit together. Nothing was saved. Send the command again."
         )
 
 
-def _refuse_awake(engine: Engine, plan: BackupPlan) -> None:
-    """Somebody may have woken or started a user while we read: then it was not kept still."""
-    awake = [user.name for user in engine.users_of(plan.volume.name) if user.state == "running"]
-    if awake:
-        raise Conflict(
-            f"While volume {plan.volume.name} was read, somebody woke or started {', '.join(awake)}, so what was "
-            "read may not fit together. Nothing was saved. Ask for the backup again."
-        )
+def _publish(attempt: _Attempt, taken: _Taken) -> Backed:
+    run, draft = attempt.run, attempt.draft
+    run.check()
+    problems = attempt.copy.problems()
 
-
-def _seal(run: RunContext, draft: Draft) -> Sealed:
     def tick(done_bytes: int) -> None:
         run.check()
-        run.progress("reading back", done_bytes, draft.raw_bytes)
+        run.progress("reading back", done_bytes, max(done_bytes, draft.raw_bytes))
 
-    return draft.seal(tick)
+    sealed = draft.seal(tick)
+    run.check()
+    backup = draft.publish(_manifest(attempt, taken, sealed, problems))
+    return Backed(backup=backup, notes=taken.downtime.notes if taken.downtime else ())
 
 
-def _manifest(info: EngineInfo, run: RunContext, plan: BackupPlan, sealed: Sealed, note: str) -> Manifest:
-    volume = plan.volume
+def _manifest(attempt: _Attempt, taken: _Taken, sealed: Sealed, problems: Problems) -> Manifest:
+    info, plan, copy = attempt.info, attempt.plan, attempt.copy
+    slept = taken.downtime.seconds if taken.downtime and plan.sleepers else None
     return Manifest(
         id=sealed.id,
         host=sealed.host,
         engine=EngineFacts(name=info.name, version=info.version, api_version=info.api_version),
-        volume=VolumeFacts(
-            name=volume.name,
-            driver=volume.driver,
-            labels=dict(sorted(volume.labels.items())),
-            options=dict(sorted(volume.options.items())),
-        ),
-        actor=run.actor,
-        run_id=run.run_id,
-        quiesce=QuiesceFacts(mode=plan.quiesce, containers=tuple(user.name for user in plan.disturbed)),
+        volume=_volume_facts(plan.source),
+        actor=attempt.run.actor,
+        run_id=attempt.run.run_id,
+        quiesce=QuiesceFacts(mode=plan.mode, containers=tuple(one.container.name for one in plan.sleepers)),
         started_at=sealed.started_at,
         ended_at=sealed.ended_at,
         raw=sealed.raw,
         stored=sealed.stored,
         entries=sealed.entries,
-        note=note,
+        outcome=OUTCOME_PARTIAL if problems.count else OUTCOME_OK,
+        proof=copy.proof,
+        lost=copy.lost,
+        note=plan.note,
+        source=_source_facts(plan),
+        problems=problems,
+        inventory=sealed.inventory,
+        downtime_seconds=slept,
+        hooks=tuple(_hook_facts(one) for one in taken.hooks),
+        dump=copy.facts if isinstance(copy, Dumped) else None,
+        purpose=attempt.purpose,
+    )
+
+
+def _volume_facts(source: Source) -> VolumeFacts:
+    """Of a path only a name: what it is restored into is a plain volume."""
+    if source.volume is None or not source.is_volume:
+        return VolumeFacts(name=source.name, driver="local")
+    return VolumeFacts(
+        name=source.name,
+        driver=source.volume.driver,
+        labels=dict(sorted(source.volume.labels.items())),
+        options=dict(sorted(source.volume.options.items())),
+    )
+
+
+def _source_facts(plan: BackupPlan) -> SourceFacts:
+    source = plan.source
+    if plan.dump is not None:
+        return SourceFacts(kind=plan.kind, container=plan.dump.container.name)
+    container = "" if source.container is None else source.container.name
+    return SourceFacts(kind=plan.kind, container=container, path=source.place, root=source.root)
+
+
+def _hook_facts(ran: HookRun) -> HookFacts:
+    return HookFacts(
+        container=ran.container,
+        which=ran.which,
+        command=ran.command,
+        exit_code=ran.exit_code,
+        output=ran.output,
     )

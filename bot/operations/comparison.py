@@ -6,76 +6,105 @@ Must not know how either list was read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 from bot.entry import Entry, printable
 from bot.errors import EngineError
+from bot.operations.scratch import Scratch, merged, to_bytes, to_path
+from bot.reasons import Reason
 
 SHOWN_DIFFERENCES = 5
+LATEST_TIME = (1 << 63) // 1_000_000_000
+"""The last second that Docker sets as a file's time (moby's `chtimes`); later ones, and those before 1970, become 0."""
+
+_NAMES = ("kind", "size", "mode", "uid", "gid", "mtime", "link", "device", "sha256")
+_COLUMNS = ", ".join(f"f.{name}" for name in _NAMES)
 
 
-@dataclass(frozen=True, slots=True)
-class _Thing:
-    """An entry and the first, in order of name, of the paths that share its content."""
-
-    entry: Entry
-    group: str
-
-
-def refuse_differences(wanted: Iterable[Entry], found: Iterable[Entry], volume: str) -> None:
+def refuse_differences(
+    wanted: Iterable[Entry], found: Iterable[Entry], volume: str, directory: Path | None = None
+) -> None:
     """Raises EngineError, naming the first five differences, unless both lists hold the same things.
 
     Order does not count. Hard links are the same when the same paths share the same content, whichever comes
-    first. Times are compared as the API keeps them: whole seconds, and none before 1970 (engine fact 11).
+    first. Times are compared as the API keeps them: whole seconds, and none before 1970 (engine fact 11). The lists
+    may be of any length: they are kept in a temporary file in `directory`. Raises StoreError when that fails.
     """
-    expected, present = _things(wanted), _things(found)
-    differences = []
-    for path in sorted(expected.keys() | present.keys()):
-        what = _difference(expected.get(path), present.get(path))
-        if what:
-            differences.append(f"“{printable(path)}” {what}")
-    if differences:
-        shown = "; ".join(differences[:SHOWN_DIFFERENCES])
+    count, shown = 0, []
+    with Scratch(directory) as scratch:
+        expected, present = _things(scratch, "wanted", wanted), _things(scratch, "found", found)
+        for one, other in merged(expected, present):
+            if one == other:
+                continue
+            what = _difference(one, other)
+            count += 1
+            if count <= SHOWN_DIFFERENCES:
+                path = to_path((one or other or (b"",))[0])
+                shown.append(f"“{printable(path)}” {what}")
+    if count:
         raise EngineError(
-            f"After restoring, volume {volume} differs from the backup in {len(differences)} places: "
-            f"{shown}. The restored volume was not kept; the backup is unchanged. "
-            "Look at the engine's log and disk."
+            f"After restoring, volume {volume} differs from the backup in {count} places: "
+            f"{'; '.join(shown)}. The restored volume was not kept; the backup is unchanged. "
+            "Look at the engine's log and disk.",
+            reason=Reason.DIFFERS,
         )
 
 
-def _things(entries: Iterable[Entry]) -> dict[str, _Thing]:
-    firsts: dict[str, Entry] = {}
-    members: dict[str, list[str]] = {}
-    for entry in entries:
-        first = entry.link if entry.kind == "hardlink" and entry.link is not None else entry.path
-        if entry.kind != "hardlink":
-            firsts[entry.path] = _kept(entry)
-        members.setdefault(first, []).append(entry.path)
-    things = {}
-    for first, paths in members.items():
-        shared = firsts.get(first)
-        if shared is None:
-            raise EngineError(
-                f"“{printable(paths[0])}” is a hard link to “{printable(first)}”, which is missing. "
-                "Nothing was kept; run it again."
-            )
-        thing = _Thing(shared, min(paths))
-        things.update(dict.fromkeys(paths, thing))
-    return things
+def _things(scratch: Scratch, table: str, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
+    """Rows in the order of their paths: path, the first path of those that share its content, what it is."""
+    scratch.run(
+        f"CREATE TABLE {table} (path BLOB PRIMARY KEY, first BLOB, {', '.join(_NAMES)}) WITHOUT ROWID",
+        f"CREATE TABLE {table}_shared (first BLOB PRIMARY KEY, least BLOB) WITHOUT ROWID",
+    )
+    marks = ", ".join("?" * (len(_NAMES) + 2))
+    scratch.fill(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", map(_row, entries))
+    scratch.run(
+        f"INSERT INTO {table}_shared SELECT first, min(path) FROM {table} WHERE kind = 'hardlink' GROUP BY first"
+    )
+    lost = scratch.row(
+        f"SELECT t.path, t.first FROM {table} t LEFT JOIN {table} f ON f.path = t.first "
+        "WHERE t.kind = 'hardlink' AND (f.kind IS NULL OR f.kind = 'hardlink') LIMIT 1"
+    )
+    if lost is not None:
+        raise EngineError(
+            f"“{printable(to_path(lost[0]))}” is a hard link to “{printable(to_path(lost[1]))}”, which is missing. "
+            "Nothing was kept; run it again."
+        )
+    return scratch.rows(
+        f"SELECT t.path, min(t.first, coalesce(s.least, t.first)), {_COLUMNS} FROM {table} t "
+        f"JOIN {table} f ON f.path = t.first LEFT JOIN {table}_shared s ON s.first = t.first ORDER BY t.path"
+    )
 
 
-def _kept(entry: Entry) -> Entry:
-    return replace(entry, mtime=max(0, math.floor(entry.mtime)))
+def _row(entry: Entry) -> tuple[object, ...]:
+    path = to_bytes(entry.path)
+    is_link = entry.kind == "hardlink" and entry.link is not None
+    first = to_bytes(entry.link) if is_link and entry.link is not None else path
+    link = None if entry.link is None or is_link else to_bytes(entry.link)
+    seconds = math.floor(entry.mtime)
+    return (
+        path,
+        first,
+        entry.kind,
+        entry.size,
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        seconds if 0 <= seconds < LATEST_TIME else 0,
+        link,
+        None if entry.device is None else str(entry.device),
+        entry.sha256,
+    )
 
 
-def _difference(wanted: _Thing | None, found: _Thing | None) -> str:
+def _difference(wanted: tuple[Any, ...] | None, found: tuple[Any, ...] | None) -> str:
     if wanted is None:
         return "is there and should not be"
     if found is None:
         return "is missing"
-    if wanted.group != found.group:
+    if wanted[1] != found[1]:
         return "shares its content with other files than before"
-    names = [field.name for field in fields(Entry) if field.name != "path"]
-    wrong = [name for name in names if getattr(wanted.entry, name) != getattr(found.entry, name)]
-    return f"has another {', '.join(wrong)}" if wrong else ""
+    wrong = [name for name, one, other in zip(_NAMES, wanted[2:], found[2:], strict=True) if one != other]
+    return f"has another {', '.join(wrong)}"

@@ -5,6 +5,7 @@ Must not know who keeps the journal nor who reads the progress.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -19,7 +20,13 @@ START = "start"
 DISCARD_DRAFT = "discard_draft"
 """Undo verb with `host`, `volume`, `backup` (id)."""
 REMOVE_VOLUME = "remove_volume"
-"""Undo verb with `name`."""
+"""Undo verb with `name` and `run` (the label that the volume must carry)."""
+RUN_HOOK = "run_hook"
+"""Undo verb with `container` (id), `started_at`, `name`, `command`, `user`, `seconds`."""
+CLEAR_STAGE = "clear_stage"
+"""Undo verb with `directory` (on the engine's machine), `stage` (a name in it), `run`."""
+EXCHANGE_BACK = "exchange_back"
+"""Undo verb with `directory`, `place`, `new`, `aside` (relative to it), `run`."""
 
 
 class Step(Protocol):
@@ -45,6 +52,12 @@ class RunContext(Protocol):
 
     def check(self) -> None:
         """Raises Cancelled or LostHold when the work must end; to be called once a chunk."""
+
+    def watched(self, end: Callable[[], None]) -> AbstractContextManager[None]:
+        """While the body runs: as soon as the work must end, call `end` once, from another thread.
+
+        `end` makes a call that waits for bytes give up, so that a cancel does not wait as long as it does.
+        """
 
     def progress(self, step: str, done_bytes: int = 0, total_bytes: int | None = None) -> None:
         """How far it is; cheap, may be called once a chunk."""

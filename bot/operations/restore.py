@@ -5,34 +5,126 @@ Must not know who asked for it; never writes into a volume that was there before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
 from dataclasses import dataclass
 
 from bot.engine import RUN_LABEL, Engine, Volume
-from bot.entry import ROOT, Entry
-from bot.errors import Conflict, NotFound
-from bot.operations.comparison import refuse_differences
+from bot.entry import ROOT, Entry, printable
+from bot.errors import Conflict, NotFound, StreamCut
+from bot.model import Reply, Value
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
-from bot.stores.archive import Archive, Backup
+from bot.operations.filling import CHUNK_BYTES, Filler, Spot, filling
+from bot.operations.place import source_of
+from bot.operations.stage import tool_of
+from bot.stores.archive import Archive, Backup, VolumeFacts
 from bot.tarstream import TarReader
 
-CHUNK_BYTES = 1 << 20
+_NO_VOLUME_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestorePlan:
+    """A backup, or only the file or directory at `path` in it, and the volume that is to be made of it."""
+
+    backup: Backup
+    into: str
+    path: str = ""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the run must hold: what the backup is of, and the volume that is to be."""
+        return tuple(dict.fromkeys((f"volume:{self.backup.volume}", f"volume:{self.into}")))
+
+    @property
+    def text(self) -> str:
+        """What will be done, in a sentence."""
+        part = f"“{printable(self.path)}” of " if self.path else ""
+        return (
+            f"Restore {part}backup {self.backup.manifest.run_id} of {source_of(self.backup)} into the new volume "
+            f"{self.into}."
+        )
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps, as people read them."""
+        return ("verify", "fill", "compare")
+
+    @property
+    def facts(self) -> dict[str, Value]:
+        """What is known of it before anything is begun."""
+        return {
+            "volume": self.into,
+            "path": self.path,
+            "backup": self.backup.id,
+            "needed_bytes": self.backup.manifest.raw.bytes,
+        }
+
+    def explained(self, engine: Engine) -> str:
+        """What would be done, step by step; raises Conflict when it would be refused as things stand."""
+        refuse_existing(engine, self.into)
+        return (
+            f"{self.text} In full: the whole backup is read and proven, the volume is made, filled, read back and "
+            "compared; unless it is the same, it is removed again. No container is touched."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """What came of a restore. `left_out` names the volume's options that were not set again."""
+    """What came of a restore. `left_out` names the volume's options that were not set again.
+
+    `losses` says what of the content could not be put back, though the backup holds it.
+    """
 
     volume: str
     backup: Backup
     entries: int
     raw_bytes: int
     left_out: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+
+
+def reply_of_new(done: Restored, host: str) -> Reply:
+    """The result in words and facts."""
+    manifest = done.backup.manifest
+    text = (
+        f"Backup {manifest.run_id} of {source_of(done.backup)} is restored into the new volume {done.volume}; what "
+        "it holds was read back and is the same, entry by entry."
+    )
+    if done.left_out:
+        text += f" These volume options were not set again: {', '.join(done.left_out)}."
+    if not done.backup.is_ok:
+        text += f" The backup is partial: it names {manifest.problems.count} files that are not in it as they were."
+    if done.losses:
+        text += f" Not put back: {'; '.join(done.losses)}."
+    return Reply(
+        text=text,
+        facts={
+            "volume": done.volume,
+            "host": host,
+            "backup": done.backup.id,
+            "entries": done.entries,
+            "raw_bytes": done.raw_bytes,
+            "losses": "; ".join(done.losses),
+        },
+    )
+
+
+def reply_of_new_after_crash(engine: Engine, run_id: str) -> Reply | None:
+    """The result as far as it is known after the bot died; None unless the run’s volume was proven and kept."""
+    volume = restored_by(engine, run_id)
+    if volume is None:
+        return None
+    return Reply(
+        text=f"The backup is restored into the new volume {volume}; what it holds was read back and is the same, "
+        "entry by entry. The bot was stopped just after that.",
+        facts={"volume": volume, "host": engine.host},
+    )
 
 
 def default_name(backup: Backup) -> str:
     """The volume that a backup is restored into unless another is named."""
-    return f"{backup.volume}-restored-{backup.manifest.run_id}"
+    name = _NO_VOLUME_NAME.sub("-", backup.volume).strip("-.")
+    return f"{name}-restored-{backup.manifest.run_id}"
 
 
 def restored_by(engine: Engine, run_id: str) -> str | None:
@@ -46,34 +138,56 @@ def restored_by(engine: Engine, run_id: str) -> str | None:
 
 
 def restore(engine: Engine, archive: Archive, run: RunContext, backup: Backup, into: str) -> Restored:
-    """Prove the backup, make the volume, fill it, read it back and compare every entry.
+    """All of a backup into a new volume; see `restore_part`."""
+    return restore_part(engine, archive, run, RestorePlan(backup=backup, into=into))
 
-    Raises Conflict when `into` exists or turns out to hold something, ArchiveError for a damaged backup,
-    EngineError when the volume does not hold what the backup holds. After any other error than Conflict the
-    volume is gone.
+
+def restore_part(engine: Engine, archive: Archive, run: RunContext, plan: RestorePlan) -> Restored:
+    """Prove the backup, make the volume, fill it, read it back and compare everything.
+
+    Raises Conflict when the volume exists or turns out to hold something, NotFound when the backup has nothing at
+    the path, ArchiveError for a damaged backup, EngineError when the volume does not hold what the backup holds.
+    After any other error than Conflict the volume is gone.
     """
-    _refuse_existing(engine, into)
-    archive.prove(backup, _ticking(run, "verifying", backup))
-    volume, left_out = _volume_of(backup, into, run.run_id)
-    with run.undoable(REMOVE_VOLUME, name=into, run=run.run_id) as made:
+    refuse_existing(engine, plan.into)
+    volume, left_out = _volume_of(plan.backup, plan.into, run.run_id)
+    with (
+        filling(engine, archive, run, plan.backup, plan.path) as filler,
+        run.undoable(REMOVE_VOLUME, name=plan.into, run=run.run_id) as made,
+    ):
         not_ours = _create(engine, volume) or _storage_in_use(engine, run, volume)
         if not_ours is None:
-            _fill(engine, archive, run, backup, into)
-            refuse_differences(archive.entries(backup), _read_back(engine, run, backup, into), into)
+            _fill(engine, run, filler, plan.into)
         made.keep()
     if not_ours is not None:
         raise not_ours
-    manifest = backup.manifest
     return Restored(
-        volume=into,
-        backup=backup,
-        entries=manifest.entries.count,
-        raw_bytes=manifest.raw.bytes,
+        volume=plan.into,
+        backup=plan.backup,
+        entries=filler.entries,
+        raw_bytes=filler.raw_bytes,
         left_out=left_out,
+        losses=filler.losses,
     )
 
 
-def _refuse_existing(engine: Engine, name: str) -> None:
+def _fill(engine: Engine, run: RunContext, filler: Filler, into: str) -> None:
+    """With a tool, if there is an inventory that only a walk can be compared with."""
+    spot = Spot.volume(into, filler.root, is_directory=filler.is_directory)
+    if not filler.has_inventory:
+        filler.fill(spot)
+        filler.compare(spot, None)
+        return
+    tool = tool_of(run.run_id)
+    with run.undoable(REMOVE_HELPER, name=tool):
+        engine.create_tool(tool, into, run_id=run.run_id, read_only=True)
+        filler.refuse_full(tool, f"in volume {into}")
+        filler.fill(spot)
+        filler.compare(spot, tool)
+
+
+def refuse_existing(engine: Engine, name: str) -> None:
+    """Raises Conflict when there is a volume of that name."""
     try:
         engine.volume(name)
     except NotFound:
@@ -91,6 +205,8 @@ def _volume_of(backup: Backup, into: str, run_id: str) -> tuple[Volume, tuple[st
     volume with the same options would be that same storage, and filling it would overwrite what is there.
     """
     facts = backup.manifest.volume
+    if backup.manifest.source.kind != "volume":  # a path has nothing that a volume could be made of
+        facts = VolumeFacts(name=into, driver="local")
     left_out: tuple[str, ...] = ()
     if facts.driver == "local" and "device" in facts.options:
         left_out = tuple(sorted(facts.options))
@@ -115,10 +231,14 @@ def _storage_in_use(engine: Engine, run: RunContext, volume: Volume) -> Conflict
     reader = TarReader(found.append)
     with run.undoable(REMOVE_HELPER, name=helper):
         engine.create_helper(helper, volume.name, run_id=run.run_id, read_only=True)
-        with engine.read_volume(helper) as stream:
-            while len(found) < 2 and (chunk := stream.read(CHUNK_BYTES)):
-                run.check()
-                reader.feed(chunk)
+        try:
+            with engine.read_volume(helper) as stream, run.watched(stream.abort):
+                while len(found) < 2 and (chunk := stream.read(CHUNK_BYTES)):
+                    run.check()
+                    reader.feed(chunk)
+        except StreamCut:
+            run.check()  # who asked for an end is told so, and not of the stream that was cut for it
+            raise
     if all(entry.path == ROOT for entry in found):
         return None
     return Conflict(
@@ -126,43 +246,3 @@ def _storage_in_use(engine: Engine, run: RunContext, volume: Volume) -> Conflict
         "in use. Nothing was written into it, and it was left as it is. "
         "Restore with a local volume instead."
     )
-
-
-def _fill(engine: Engine, archive: Archive, run: RunContext, backup: Backup, into: str) -> None:
-    helper = f"shipkeeper-write-{run.run_id}"
-    tick = _ticking(run, "restoring", backup)
-
-    def chunks() -> Iterator[bytes]:
-        done = 0
-        for chunk in archive.open(backup):
-            done += len(chunk)
-            tick(done)
-            yield chunk
-
-    with run.undoable(REMOVE_HELPER, name=helper):
-        engine.create_helper(helper, into, run_id=run.run_id, read_only=False)
-        engine.write_volume(helper, chunks())
-
-
-def _read_back(engine: Engine, run: RunContext, backup: Backup, into: str) -> list[Entry]:
-    helper = f"shipkeeper-compare-{run.run_id}"
-    tick = _ticking(run, "comparing", backup)
-    found: list[Entry] = []
-    reader, done = TarReader(found.append), 0
-    with run.undoable(REMOVE_HELPER, name=helper):
-        engine.create_helper(helper, into, run_id=run.run_id, read_only=True)
-        with engine.read_volume(helper) as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                done += len(chunk)
-                tick(done)
-                reader.feed(chunk)
-    reader.close()
-    return found
-
-
-def _ticking(run: RunContext, step: str, backup: Backup) -> Callable[[int], None]:
-    def tick(done_bytes: int) -> None:
-        run.check()
-        run.progress(step, done_bytes, backup.manifest.raw.bytes)
-
-    return tick

@@ -5,24 +5,40 @@ The names are stored in the database, so a verb, once released, keeps its name a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
-from bot.engine import RUN_LABEL, Container, Engine
-from bot.operations.context import DISCARD_DRAFT, REMOVE_HELPER, REMOVE_VOLUME, START, UNPAUSE
+from bot.engine import RUN_LABEL, Container, Engine, Exchange, HostPath, Storage
+from bot.errors import Conflict, EngineError, NotFound
+from bot.operations import hooks
+from bot.operations.context import (
+    CLEAR_STAGE,
+    DISCARD_DRAFT,
+    EXCHANGE_BACK,
+    REMOVE_HELPER,
+    REMOVE_VOLUME,
+    RUN_HOOK,
+    START,
+    UNPAUSE,
+)
+from bot.operations.stage import helpers_of, undo_tool
 from bot.stores.archive import Archive
 
 Arguments = Mapping[str, str]
+_AT_REST = ("created", "exited", "dead", "removing")
 
 
 def registry(
     engine: Callable[[str], Engine], archive: Archive
 ) -> dict[str, Callable[[str, Arguments], None]]:
     """Verb to what takes it back, given the host and the arguments that were written down."""
+    exchanges = _Exchanges(engine)
 
     def unpause(host: str, arguments: Arguments) -> None:
         engine(host).unpause(_container(arguments))
 
     def start(host: str, arguments: Arguments) -> None:
+        exchanges.refuse_start(arguments)
         engine(host).start(_container(arguments))
 
     def remove_helper(host: str, arguments: Arguments) -> None:
@@ -37,13 +53,116 @@ def registry(
     def discard_draft(_host: str, arguments: Arguments) -> None:
         archive.discard(arguments["host"], arguments["volume"], arguments["backup"])
 
+    def run_hook(host: str, arguments: Arguments) -> None:
+        hooks.run_undo(engine(host), arguments)
+
     return {
         UNPAUSE: unpause,
         START: start,
         REMOVE_HELPER: remove_helper,
         REMOVE_VOLUME: remove_volume,
         DISCARD_DRAFT: discard_draft,
+        RUN_HOOK: run_hook,
+        CLEAR_STAGE: exchanges.clear_stage,
+        EXCHANGE_BACK: exchanges.back,
     }
+
+
+class _Exchanges:
+    """Takes exchanges back, and keeps the undos that were written down before one from overtaking it.
+
+    Newest first, an exchange is tried before its run's other undos. While it fails, the old content may lie in
+    the stage: then the stage must not be cleared, and nobody started on what stands in the old content's place.
+    """
+
+    def __init__(self, engine: Callable[[str], Engine]) -> None:
+        self._engine = engine
+        self._open: dict[str, frozenset[str]] = {}
+
+    def back(self, host: str, arguments: Arguments) -> None:
+        """The old content at its place again, and the new one in the stage; nothing if it never began."""
+        docker, run = self._engine(host), arguments["run"]
+        self._open[run] = frozenset(arguments["users"].split())
+        _remove_helpers(docker, run)  # one of them may be renaming still
+        exchange = Exchange(place=arguments["place"], new=arguments["new"], aside=arguments["aside"])
+        with _tool(docker, arguments) as tool:
+            if tool is not None and _has_begun(docker, tool, exchange):
+                _refuse_running(docker, arguments["storage"])
+                docker.exchange_back(tool, exchange)
+        del self._open[run]
+
+    def clear_stage(self, host: str, arguments: Arguments) -> None:
+        """The stage and all that is in it is gone; nothing if the directory it was in is gone itself."""
+        docker, run = self._engine(host), arguments["run"]
+        if run in self._open:
+            raise EngineError(
+                f"What lies in {arguments['directory']}/{arguments['stage']} is kept until the old content is back "
+                "at its place."
+            )
+        _remove_helpers(docker, run)  # one of them may be writing still
+        with _tool(docker, arguments) as tool:
+            if tool is not None:
+                docker.remove_tree(tool, arguments["stage"])
+
+    def refuse_start(self, arguments: Arguments) -> None:
+        """Raises EngineError for a container whose old content is not back at its place."""
+        if any(arguments["container"] in users for users in self._open.values()):
+            raise EngineError(
+                f"{arguments['name']} stays stopped until its old content is back at its place, so that it does "
+                "not run on what was not proven."
+            )
+
+
+def _remove_helpers(docker: Engine, run: str) -> None:
+    for name in helpers_of(run):
+        docker.remove_helper(name)
+
+
+@contextmanager
+def _tool(docker: Engine, arguments: Arguments) -> Iterator[str | None]:
+    """A tool that may rename in the directory; None when that is gone, and with it all there was to undo."""
+    name = undo_tool(arguments["run"])
+    docker.remove_helper(name)  # left by a former try
+    try:
+        try:
+            docker.create_tool(
+                name, HostPath(arguments["directory"]), run_id=arguments["run"], read_only=False
+            )
+        except NotFound:
+            yield None
+            return
+        yield name
+    finally:
+        docker.remove_helper(name)
+
+
+def _has_begun(docker: Engine, tool: str, exchange: Exchange) -> bool:
+    """Whether anything was renamed: until then the new content is in the stage, and nothing was put aside.
+
+    Without the stage it was taken back before, for only then a stage is cleared.
+    """
+    if not _is_there(docker, tool, exchange.new.partition("/")[0]):
+        return False
+    return _is_there(docker, tool, exchange.aside) or not _is_there(docker, tool, exchange.new)
+
+
+def _is_there(docker: Engine, tool: str, path: str) -> bool:
+    try:
+        with docker.inventory(tool, f"/volume/{path}") as items:
+            return next(items, None) is not None
+    except NotFound:
+        return False
+
+
+def _refuse_running(docker: Engine, storage: str) -> None:
+    """Whoever runs now was started by somebody else, on content that must not be taken from under it."""
+    mounted: Storage = HostPath(storage) if storage.startswith("/") else storage
+    running = [user.name for user in docker.users_of(mounted) if user.state not in _AT_REST]
+    if running:
+        raise Conflict(
+            f"{', '.join(running)} was started by somebody else while the content was being exchanged, and runs on "
+            f"content that was not proven to the end. Stop {', '.join(running)}; then the old content is put back."
+        )
 
 
 def _container(arguments: Arguments) -> Container:

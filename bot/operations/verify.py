@@ -1,28 +1,44 @@
-"""Verify: read a backup again, all of it, and prove that it still is what its manifest says.
+"""Verify: read a backup again, and prove that it still is what its manifest says; what came of it is remembered.
 
 Must not know engines: a backup is proven by its bytes alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from bot.errors import ArchiveError
 from bot.operations.context import RunContext
-from bot.stores.archive import Archive, Backup
+from bot.operations.holds import failed, verified
+from bot.reasons import Reason
+from bot.stores.archive import Archive, Backup, Marks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """What was read and found to be right."""
+    """What was read and found to be right; `marks` are those of the backup now."""
 
     backup: Backup
+    marks: Marks
     entries: int
     raw_bytes: int
     stored_bytes: int
 
 
-def verify(archive: Archive, run: RunContext, backup: Backup) -> Verified:
-    """Check hashes, the tar's structure, each entry against the list; raises ArchiveError on any doubt."""
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def verify(
+    archive: Archive, run: RunContext, backup: Backup, clock: Callable[[], datetime] = _now
+) -> Verified:
+    """Check hashes, the tar's structure, each entry against the list.
+
+    Raises ArchiveError on any doubt. A damaged backup (reason `damaged`) is marked so, and does not count until it
+    verifies again; a disk that could not be read says nothing of the backup, so it leaves the marks alone.
+    """
     manifest = backup.manifest
 
     def tick(done_bytes: int) -> None:
@@ -30,10 +46,26 @@ def verify(archive: Archive, run: RunContext, backup: Backup) -> Verified:
         run.progress("verifying", done_bytes, manifest.raw.bytes)
 
     run.check()
-    archive.prove(backup, tick)
+    try:
+        archive.prove(backup, tick)
+    except ArchiveError as error:
+        if error.reason is Reason.DAMAGED:
+            _mark_failed(archive, backup, clock(), error)
+        raise
+    marks = archive.mark(backup, lambda marks: verified(marks, clock()))
     return Verified(
         backup=backup,
+        marks=marks,
         entries=manifest.entries.count,
         raw_bytes=manifest.raw.bytes,
         stored_bytes=manifest.stored.bytes,
     )
+
+
+def _mark_failed(archive: Archive, backup: Backup, at: datetime, error: ArchiveError) -> None:
+    """What was found out must be told even if it cannot be written down."""
+    why = str(error)
+    try:
+        archive.mark(backup, lambda marks: failed(marks, at, why))
+    except ArchiveError as problem:
+        error.add_note(f"And that it is damaged could not be written beside it: {problem}")

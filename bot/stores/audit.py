@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, RowMapping, insert, select
 
-from bot.model import Actor, Origin
+from bot.model import Actor, Origin, Status
 from bot.stores.database import Database
 from bot.stores.schema import audit
 
@@ -81,6 +82,25 @@ class Audit:
             query = query.where(audit.c.run_id == run_id)
         with self._database.read() as connection:
             return tuple(_line(row) for row in connection.execute(query).mappings())
+
+    def last_ending(
+        self, command: str, host: str, target: str, is_about: Callable[[tuple[str, ...]], bool]
+    ) -> AuditEvent | None:
+        """How the newest run of that command on that target ended, if there was one; denied ones never were.
+
+        `is_about` is asked with all targets of a run that names the one. Only the log knows this of every run: also
+        of one that was rejected before it held its targets.
+        """
+        query = (
+            select(audit)
+            .where(audit.c.command == command, audit.c.host == host)
+            .where(audit.c.kind.not_in(["started", Status.DENIED.value]))
+            .where(audit.c.targets.contains(json.dumps(target), autoescape=True))
+            .order_by(audit.c.seq.desc())
+        )
+        with self._database.read() as connection:
+            events = (_line(row).event for row in connection.execute(query).mappings())
+            return next((event for event in events if is_about(event.targets)), None)
 
     def check_chain(self) -> ChainState:
         """Recompute every seal from the first line on."""

@@ -59,10 +59,20 @@ class Journal:
             id=made, run_id=entry.run_id, host=entry.host, verb=entry.verb, arguments=entry.arguments
         )
 
-    def settle(self, entry_id: int, *, at: datetime) -> None:
-        """Strike it off: it was carried out, or what was done is to stay."""
+    def settle(self, entry_id: int, *, at: datetime, kept: bool = False) -> None:
+        """Strike it off: it was carried out, or (`kept`) what was done is to stay."""
         with self._database.write() as connection:
-            connection.execute(update(journal).where(journal.c.id == entry_id).values(settled_at=at))
+            connection.execute(
+                update(journal).where(journal.c.id == entry_id).values(settled_at=at, kept=kept)
+            )
+
+    def was_kept(self, run_id: str, verb: str) -> bool:
+        """Whether the run did something of that kind, and it is to stay."""
+        query = select(journal.c.id).where(
+            journal.c.run_id == run_id, journal.c.verb == verb, journal.c.kept.is_(True)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def note_failure(self, entry_id: int, error: str) -> None:
         """Remember why carrying it out failed; the entry stays open."""

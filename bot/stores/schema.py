@@ -94,6 +94,7 @@ journal = Table(
     Column("written_at", UtcTime, nullable=False),
     Column("settled_at", UtcTime),
     Column("error", Text),
+    Column("kept", Boolean),
     Index("journal_by_run", "run_id"),
     Index("journal_open", "settled_at"),
 )

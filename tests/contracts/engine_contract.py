@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from bot.engine import Engine
 from tests.contracts.container_contract import ContainerContract
+from tests.contracts.exchange_contract import ExchangeContract
+from tests.contracts.execution_contract import ExecutionContract
+from tests.contracts.holder_contract import HolderContract
+from tests.contracts.tool_contract import ToolContract
 from tests.contracts.transfer_contract import TransferContract
 from tests.contracts.volume_contract import VolumeContract
 
 
-class EngineContract(VolumeContract, TransferContract, ContainerContract):
+class EngineContract(
+    VolumeContract,
+    TransferContract,
+    ContainerContract,
+    HolderContract,
+    ToolContract,
+    ExchangeContract,
+    ExecutionContract,
+):
     """Subclass it; give the fixtures `engine`, `bench` (a Bench) and `new_name` (names that no one else uses)."""
 
     def test_says_who_it_is(self, engine: Engine) -> None:

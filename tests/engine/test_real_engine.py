@@ -18,6 +18,7 @@ import pytest
 from bot.engine import ByteStream, Engine, Volume
 from bot.engine.real import DockerEngine
 from bot.errors import EngineError, NotFound, StreamCut
+from bot.reasons import Reason
 from tests.contracts.bench import NewName
 from tests.contracts.engine_contract import EngineContract
 from tests.support.busybox import DockerBench
@@ -169,8 +170,9 @@ def test_frozen_daemon_raises_within_the_limit(directory: Path) -> None:
             assert stream.read(1 << 16)
             os.kill(pid, signal.SIGSTOP)
             began = time.monotonic()
-            with pytest.raises(EngineError, match="sent nothing for 2 seconds"):
+            with pytest.raises(EngineError, match="sent nothing for 2 seconds") as caught:
                 _drain(stream)
+            assert caught.value.reason == Reason.STALLED
         assert time.monotonic() - began < 4 * STALL.total_seconds()
         began = time.monotonic()
         with pytest.raises(EngineError, match="did not answer in time"):
@@ -184,6 +186,138 @@ def test_frozen_daemon_raises_within_the_limit(directory: Path) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     assert [volume.name for volume in engine.volumes()] == ["big", "target"]
+    engine.close()
+
+
+def test_waiting_streams_of_a_frozen_daemon_are_aborted_at_once(directory: Path) -> None:
+    """A read and a program that wait for a stopped daemon end with StreamCut as soon as they are aborted."""
+    patience = timedelta(seconds=60)
+    url = environment_of(directory)["DOCKER_HOST"]
+    engine = DockerEngine("private", base_url=url, stall=patience, request_timeout=patience)
+    _fill(engine)
+    bench = DockerBench(url)
+    bench.run("worker")
+    pid = dockerd_pid(directory)
+    words = ("/bin/sh", "-c", "echo begun; sleep 30")
+    try:
+        with engine.read_volume("reader") as tar:
+            assert tar.read(1 << 16)
+            with engine.execute(engine.container("worker"), words, limit=patience) as program:
+                assert program.read(100) == b"begun\n"
+                os.kill(pid, signal.SIGSTOP)
+                for stream in (tar, program):
+                    _aborted_within_a_second(stream)
+                os.kill(pid, signal.SIGCONT)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        bench.close()
+    assert read_all(engine, "reader").endswith(bytes(1024))
+    engine.close()
+
+
+def _aborted_within_a_second(stream: ByteStream) -> None:
+    times: list[float] = []
+
+    def abort() -> None:
+        threading.Event().wait(0.5)
+        times.append(time.monotonic())
+        stream.abort()
+
+    aborting = threading.Thread(target=abort)
+    aborting.start()
+    with pytest.raises(StreamCut):
+        _drain(stream)
+    assert times, "the read ended before it was aborted"
+    assert time.monotonic() - times[0] < 1
+    aborting.join()
+    stream.abort()
+    with pytest.raises(StreamCut):
+        stream.read(1)
+
+
+def test_killed_daemon_makes_no_program_succeed(directory: Path) -> None:
+    """SIGKILL while a program runs ends its stream as if all were well (engine fact 5); it is an error all the same."""
+    engine = _engine(directory)
+    bench = DockerBench(environment_of(directory)["DOCKER_HOST"])
+    bench.run("worker")
+    worker = engine.container("worker")
+    words = ("/bin/sh", "-c", "echo begun; sleep 30")
+
+    def finish() -> int:
+        with engine.execute(worker, words, limit=timedelta(seconds=60)) as program:
+            assert program.read(100) == b"begun\n"
+            os.kill(dockerd_pid(directory), signal.SIGKILL)
+            return program.finish()
+
+    with pytest.raises(EngineError):
+        finish()
+    up = run_script("up", str(directory))
+    assert up.returncode == 0, up.stderr
+    bench.close()
+    engine.close()
+
+
+def test_answer_to_a_write_may_take_longer_than_a_silence(directory: Path) -> None:
+    """After the last byte the daemon has time to bring all of it to its disk: that is no stall."""
+    engine = _engine(directory)
+    engine.create_volume(Volume(name="target", driver="local"))
+    engine.create_helper("writer", "target", run_id="r", read_only=False)
+    pid = dockerd_pid(directory)
+    waking = threading.Timer(2 * STALL.total_seconds(), os.kill, (pid, signal.SIGCONT))
+
+    def source() -> Iterator[bytes]:
+        yield small_tar({"a": b"alpha"})
+        os.kill(pid, signal.SIGSTOP)
+        waking.start()
+
+    began = time.monotonic()
+    try:
+        engine.write_volume("writer", source())
+    finally:
+        waking.join()
+    assert time.monotonic() - began > 2 * STALL.total_seconds() - 0.5
+    assert b"alpha" in read_all(engine, "writer")
+    engine.close()
+
+
+def test_error_of_the_source_is_not_held_up_by_a_frozen_daemon(directory: Path) -> None:
+    """What the tar's iterator raises comes out at once, although the daemon takes nothing any more."""
+    engine = _engine(directory)
+    engine.create_volume(Volume(name="target", driver="local"))
+    engine.create_helper("writer", "target", run_id="r", read_only=False)
+    pid, error = dockerd_pid(directory), ValueError("cancelled")
+    began = 0.0
+
+    def source() -> Iterator[bytes]:
+        nonlocal began
+        yield small_tar({"zeros": bytes(1 << 20)})[: 1 << 19]
+        os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        raise error
+
+    try:
+        with pytest.raises(ValueError, match="cancelled") as caught:
+            engine.write_volume("writer", source())
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert caught.value is error
+    assert time.monotonic() - began < 1
+    engine.close()
+
+
+def test_tools_come_back_when_their_image_was_removed(directory: Path) -> None:
+    """The image of the tools is made anew by the same engine object when somebody pruned it."""
+    engine = _engine(directory)
+    bench = DockerBench(environment_of(directory)["DOCKER_HOST"])
+    engine.create_volume(Volume(name="looked", driver="local"))
+    for name in ("first", "second"):
+        engine.create_tool(name, "looked", run_id="r", read_only=True)
+        with engine.inventory(name) as items:
+            assert [item.path for item in items] == ["."]
+        (image,) = {one.image for one in engine.helpers()}
+        engine.remove_helper(name)
+        bench.api.remove_image(image)
+    bench.close()
     engine.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import pytest
 
 from bot.playground import Delivery, Playground
 from tests.support.cutting_proxy import CuttingProxy
+from tests.support.disks import fill, small_disk
 from tests.support.engine_available import require_private_engine
 from tests.support.engine_script import dockerd_pid, environment_of, private_engine, run_script
 from tests.support.house import House, at_work, settings
@@ -35,19 +35,6 @@ def house_on(url: str, yard: Yard, state: Path, archive: Path | None = None) -> 
     with at_work(made, {}) as house:
         yield house
         refuse_untrue_of(house.app, yard)
-
-
-@contextmanager
-def small_disk(place: Path, mebibytes: int) -> Iterator[Path]:
-    """A file system of that size, mounted there; skips the test where that is not allowed."""
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("a small disk needs root and the right to mount")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def nothing_is_listed(house: House) -> bool:
@@ -226,17 +213,6 @@ def test_a_full_archive_is_a_failed_run_that_names_the_bytes(
         assert "bytes of this backup had been written" in outcome.reply.text
         assert nothing_is_listed(house)
         assert yard.state(user) == "running"
-
-
-def fill(disk: Path) -> Path:
-    """Take every byte that is left."""
-    ballast = disk / "ballast"
-    try:
-        with ballast.open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(4096))
-    except OSError:
-        return ballast
 
 
 def settled(delivery: Delivery) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 
@@ -95,6 +97,37 @@ def test_a_line_comes_back_as_it_was_written(bench: Bench) -> None:
     assert bench.audit.lines(limit=9, target="volume:v") == ()
     assert bench.audit.lines(limit=9, target="volume:%") == ()
     assert [line.seq for line in bench.audit.lines(limit=9, run_id=newest.event.run_id)] == [3, 2, 1]
+
+
+def test_the_last_ending_of_a_command_on_a_target(bench: Bench) -> None:
+    """Neither beginnings nor denials, nor what another command, host or target ended with, are taken for it."""
+    path = "volume:web:/srv"
+
+    def write(kind: str, *targets: str, **changes: str) -> str:
+        run = bench.submit("backup pgdata")
+        with bench.database.write() as connection:
+            bench.audit.append(connection, replace(bench.event(run, kind, *targets), **changes))  # type: ignore[arg-type]
+        return run.id
+
+    def last(target: str = VOLUME, *, but_not: str = "") -> tuple[str, str] | None:
+        def is_about(targets: tuple[str, ...]) -> bool:
+            return but_not not in targets
+
+        event = bench.audit.last_ending("backup", "local", target, is_about)
+        return None if event is None else (event.run_id, event.kind)
+
+    assert last() is None
+    failed = write("failed", VOLUME, "container:db")
+    for kind in ("started", "denied"):
+        write(kind)
+    write("succeeded", command="verify")
+    write("succeeded", host="beta")
+    write("succeeded", "volume:pgdata2")
+    assert last() == (failed, "failed")
+    inside = write("partial", VOLUME, path)
+    assert (last(), last(but_not=path)) == ((inside, "partial"), (failed, "failed"))
+    assert last(path) == (inside, "partial")
+    assert last("volume:%") is None
 
 
 def test_a_transaction_that_fails_leaves_no_line(bench: Bench) -> None:

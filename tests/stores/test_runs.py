@@ -206,6 +206,21 @@ def test_an_open_undo_keeps_the_targets(bench: Bench) -> None:
     assert amended.status is Status.FAILED
 
 
+def test_what_was_kept_is_told_from_what_was_taken_back(bench: Bench) -> None:
+    """A later process learns which steps of a run are to stay; open ones and others' do not count."""
+    claim = bench.started(bench.submit("restore 7f3a2c1b"), VOLUME)
+    entries = [
+        bench.write_down(claim, verb, name="v") for verb in ("remove_volume", "start", "exchange_back")
+    ]
+    bench.journal.settle(entries[0].id, at=bench.now)
+    bench.journal.settle(entries[2].id, at=bench.now, kept=True)
+    verbs = ("remove_volume", "start", "exchange_back")
+    assert [bench.journal.was_kept(claim.run.id, verb) for verb in verbs] == [False, False, True]
+    assert not bench.journal.was_kept("00000000", "exchange_back")
+    bench.journal.settle(entries[1].id, at=bench.now)
+    bench.finish(claim)
+
+
 def test_a_lost_claim_writes_nothing(bench: Bench) -> None:
     """Once somebody else took the run over, every write of the former holder is refused."""
     run = bench.submit("backup pgdata")

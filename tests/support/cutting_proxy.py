@@ -10,7 +10,7 @@ import re
 import socket
 import socketserver
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -79,6 +79,13 @@ class _Handler(socketserver.StreamRequestHandler):
                         self.wfile.write(piece)
             except (ConnectionError, FileNotFoundError, http.client.HTTPException):
                 return  # the engine, or whoever asked, has gone: the other side sees the connection end
+            finally:
+                self._end()
+
+    def _end(self) -> None:
+        """Tell whoever asked that this was all, even while a thread still waits for more of its body."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def _head(self) -> bytes:
         """The request's head, asking the engine to close afterwards, so that one connection is one request."""

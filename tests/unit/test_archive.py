@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,30 +20,20 @@ import zstandard
 
 from bot.entry import Entry
 from bot.errors import ArchiveError, Conflict, NotFound
-from bot.model import Actor
-from bot.stores.archive import (
-    Archive,
-    Backup,
-    Draft,
-    EngineFacts,
-    Manifest,
-    QuiesceFacts,
-    Sealed,
-    VolumeFacts,
-)
+from bot.reasons import Reason
+from bot.stores.archive import Archive, Draft, Hold
 from bot.tarstream import TarReader
-
-START = datetime(2026, 11, 3, 4, 5, 6, tzinfo=UTC)
-
-
-class Clock:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
+from tests.support.archives import (
+    Clock,
+    back_up,
+    files_below,
+    fill,
+    ignore,
+    manifest_of,
+    over,
+    rewrite,
+    small_tar,
+)
 
 
 @pytest.fixture
@@ -59,36 +49,7 @@ def archive(tmp_path: Path, clock: Clock) -> Archive:
 @pytest.fixture(scope="module")
 def tar() -> bytes:
     """A small volume's tar made by GNU tar."""
-    script = (
-        "cd $(mktemp -d) && mkdir -p volume/d && printf hi > volume/d/f && ln -s d volume/s && tar -c volume"
-    )
-    return subprocess.run(["sh", "-c", script], capture_output=True, check=True).stdout
-
-
-def manifest_of(sealed: Sealed, **changes: object) -> Manifest:
-    manifest = Manifest(
-        id=sealed.id, host=sealed.host, run_id=sealed.run_id,
-        engine=EngineFacts(name="Docker", version="28.5.2", api_version="1.51"),
-        volume=VolumeFacts(name=sealed.volume, driver="local", labels={"a": "b"}, options={}),
-        actor=Actor(id="U1", name="Ada"),
-        quiesce=QuiesceFacts(mode="none"),
-        started_at=sealed.started_at, ended_at=sealed.ended_at,
-        raw=sealed.raw, stored=sealed.stored, entries=sealed.entries,
-    )  # fmt: skip
-    return replace(manifest, **changes)  # type: ignore[arg-type]
-
-
-def fill(draft: Draft, tar: bytes) -> None:
-    reader = TarReader(draft.entry)
-    reader.feed(tar)
-    reader.close()
-    draft.write(tar)
-
-
-def back_up(archive: Archive, tar: bytes, volume: str = "pgdata", run_id: str = "r1") -> Backup:
-    with archive.begin("local", volume, run_id) as draft:
-        fill(draft, tar)
-        return draft.publish(manifest_of(draft.seal()))
+    return small_tar()
 
 
 def pour(draft: Draft) -> None:
@@ -97,21 +58,9 @@ def pour(draft: Draft) -> None:
         draft.write(os.urandom(1 << 19))
 
 
-def files_below(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-
-
-def over(_: str) -> bool:
-    return True
-
-
-def ignore(_: int) -> None:
-    pass
-
-
-def test_a_backup_is_three_files_for_their_owner_alone(archive: Archive, tar: bytes) -> None:
+def test_a_backup_is_three_files_for_their_owner_alone(archive: Archive) -> None:
     """The layout is the documented one; files are 0600 and directories 0700."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     assert backup.id == "20261103T040506Z-r1"
     assert files_below(archive.root) == [
         f"local/pgdata/{backup.id}{end}" for end in (".entries.jsonl.zst", ".manifest.json", ".tar.zst")
@@ -122,7 +71,7 @@ def test_a_backup_is_three_files_for_their_owner_alone(archive: Archive, tar: by
 
 def test_the_manifest_says_what_the_files_are(archive: Archive, tar: bytes) -> None:
     """Hashes and sizes in the JSON are those of the files, keys come in a fixed order, format first."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     found = json.loads(backup.files.manifest.read_text())
     stored, entries = backup.files.tar.read_bytes(), backup.files.entries.read_bytes()
     assert list(found)[:4] == ["format", "id", "host", "engine"]
@@ -139,7 +88,7 @@ def test_the_manifest_says_what_the_files_are(archive: Archive, tar: bytes) -> N
 
 def test_what_was_saved_is_read_again(archive: Archive, tar: bytes) -> None:
     """Another archive over the same directory finds the backup, its bytes and its entries."""
-    saved = back_up(archive, tar)
+    saved = back_up(archive)
     (backup,) = Archive(archive.root, Clock()).backups()
     assert backup == saved
     assert b"".join(archive.open(backup)) == tar
@@ -165,29 +114,27 @@ def test_without_a_manifest_there_is_no_backup(archive: Archive, tar: bytes, sta
     assert files_below(archive.root) == []
 
 
-def test_files_renamed_but_without_manifest_are_leftovers(archive: Archive, tar: bytes) -> None:
+def test_files_renamed_but_without_manifest_are_leftovers(archive: Archive) -> None:
     """A crash between the renames and the manifest leaves no backup, and the sweep removes both files."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     backup.files.manifest.rename(backup.files.parts[2])
     assert archive.backups() == ()
     assert len(archive.sweep(over)) == 3
     assert files_below(archive.root) == []
 
 
-def test_sweep_leaves_backups_and_strange_files_alone(archive: Archive, tar: bytes) -> None:
+def test_sweep_leaves_backups_and_strange_files_alone(archive: Archive) -> None:
     """Neither a published backup nor a file that is not the archive's own is ever swept."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     (backup.files.directory / "README.tar.zst").write_text("mine")
     before = files_below(archive.root)
     assert archive.sweep(over) == ()
     assert files_below(archive.root) == before
 
 
-def test_an_archive_at_the_top_of_a_disk_is_read(
-    archive: Archive, tar: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_archive_at_the_top_of_a_disk_is_read(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     """`lost+found`, which only root may look into, is neither a host nor in the way."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     (archive.root / "lost+found").mkdir()
     look = Path.iterdir
 
@@ -213,9 +160,9 @@ def test_discard_removes_a_draft_and_may_be_called_twice(archive: Archive, tar: 
     assert files_below(archive.root) == []
 
 
-def test_discard_never_removes_a_published_backup(archive: Archive, tar: bytes) -> None:
+def test_discard_never_removes_a_published_backup(archive: Archive) -> None:
     """An undo entry that outlived its backup's publication does no harm."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     archive.discard("local", "pgdata", backup.id)
     archive.prove(backup, ignore)
 
@@ -254,9 +201,9 @@ def test_seal_notices_what_the_disk_changed(archive: Archive) -> None:
 
 @pytest.mark.parametrize("which", ["tar", "entries"])
 @pytest.mark.parametrize("harm", ["flip", "cut", "append"])
-def test_prove_notices_every_damage(archive: Archive, tar: bytes, which: str, harm: str) -> None:
+def test_prove_notices_every_damage(archive: Archive, which: str, harm: str) -> None:
     """One flipped bit, a missing byte or an additional byte in either file is found."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     path: Path = getattr(backup.files, which)
     data = bytearray(path.read_bytes())
     if harm == "flip":
@@ -266,9 +213,9 @@ def test_prove_notices_every_damage(archive: Archive, tar: bytes, which: str, ha
         archive.prove(backup, ignore)
 
 
-def test_every_single_flipped_bit_is_found(archive: Archive, tar: bytes) -> None:
+def test_every_single_flipped_bit_is_found(archive: Archive) -> None:
     """No byte of the stored tar can change unseen."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     data = backup.files.tar.read_bytes()
     for place in range(len(data)):
         backup.files.tar.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
@@ -293,36 +240,36 @@ def test_prove_compares_the_list_with_the_tar(archive: Archive, tar: bytes) -> N
     assert "should" in str(raised.value)
 
 
-def test_prove_may_be_ended_by_the_one_who_watches(archive: Archive, tar: bytes) -> None:
+def test_prove_may_be_ended_by_the_one_who_watches(archive: Archive) -> None:
     """What the tick raises comes out."""
 
     def stop(done: int) -> None:
         raise KeyError(done)
 
     with pytest.raises(KeyError):
-        archive.prove(back_up(archive, tar), stop)
+        archive.prove(back_up(archive), stop)
 
 
-def test_backups_come_newest_first_and_by_place(archive: Archive, clock: Clock, tar: bytes) -> None:
+def test_backups_come_newest_first_and_by_place(archive: Archive, clock: Clock) -> None:
     """The list is ordered by start and may be limited to a volume."""
-    first = back_up(archive, tar, "pgdata", "r1")
+    first = back_up(archive, "pgdata", "r1")
     clock.now += timedelta(seconds=5)
-    second = back_up(archive, tar, "redis", "r2")
+    second = back_up(archive, "redis", "r2")
     assert archive.backups() == (second, first)
     assert archive.backups(volume="redis") == (second,)
     assert archive.backups("local", "pgdata") == (first,)
     assert archive.backups("elsewhere") == ()
 
 
-def test_find_takes_run_id_or_whole_id(archive: Archive, tar: bytes) -> None:
+def test_find_takes_run_id_or_whole_id(archive: Archive) -> None:
     """Both references lead to the backup; a near miss names it; one that fits twice is refused."""
-    backup = back_up(archive, tar, "pgdata", "7f3a2c")
+    backup = back_up(archive, "pgdata", "7f3a2c")
     assert archive.find("7f3a2c") == archive.find(backup.id) == backup
     with pytest.raises(NotFound, match="7f3a2c"):
         archive.find("7f3a2d")
     with pytest.raises(NotFound, match=r"Nothing was changed\. `backups` lists them"):
         archive.find("zzzz")
-    other = back_up(archive, tar, "redis", "7f3a2c")
+    other = back_up(archive, "redis", "7f3a2c")
     with pytest.raises(Conflict, match="redis on local"):
         archive.find("7f3a2c")
     assert archive.find("7f3a2c", volume="redis") == other
@@ -332,10 +279,10 @@ def test_find_takes_run_id_or_whole_id(archive: Archive, tar: bytes) -> None:
     "text",
     ["", "{", "[]", "[" * 100_000, "{}", '{"format": 2}', '{"format": 1, "id": 5}', "\xff"],
 )
-def test_a_broken_manifest_is_reported_and_hides_nothing(archive: Archive, tar: bytes, text: str) -> None:
+def test_a_broken_manifest_is_reported_and_hides_nothing(archive: Archive, text: str) -> None:
     """Whatever is in a manifest, the others are still listed and the broken one is named."""
-    broken = back_up(archive, tar, run_id="r1")
-    whole = back_up(archive, tar, run_id="r2")
+    broken = back_up(archive, run_id="r1")
+    whole = back_up(archive, run_id="r2")
     broken.files.manifest.write_bytes(text.encode("latin-1"))
     assert archive.backups() == (whole,)
     (damaged,) = archive.damaged()
@@ -350,7 +297,9 @@ def test_a_broken_manifest_is_reported_and_hides_nothing(archive: Archive, tar: 
     [
         ("id", "20261103T040506Z-r9"),
         ("host", "other"),
-        ("outcome", "partial"),
+        ("outcome", "fine"),
+        ("problems", {"count": 1, "listed": []}),
+        ("started_at", "0001-01-01T00:00:00+05:00"),
         ("started_at", "2026-11-03T04:05:06"),
         ("raw", {"bytes": -1, "sha256": "0" * 64}),
         ("raw", {"bytes": 1, "sha256": "x"}),
@@ -358,29 +307,27 @@ def test_a_broken_manifest_is_reported_and_hides_nothing(archive: Archive, tar: 
         ("stored", {"bytes": 1, "sha256": "0" * 64, "file": "../../etc/passwd"}),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_damaged(
-    archive: Archive, tar: bytes, key: str, value: object
-) -> None:
+def test_a_manifest_that_does_not_fit_is_damaged(archive: Archive, key: str, value: object) -> None:
     """A manifest of another place, with another outcome, or naming a file elsewhere is not believed."""
-    backup = back_up(archive, tar)
-    found = json.loads(backup.files.manifest.read_text())
-    backup.files.manifest.write_text(json.dumps({**found, key: value}))
+    backup = back_up(archive)
+    rewrite(backup.files.manifest, **{key: value})
     assert archive.backups() == ()
-    assert len(archive.damaged()) == 1
+    (damaged,) = archive.damaged()
+    assert "checksum" not in damaged.reason
 
 
 @pytest.mark.parametrize("which", ["tar", "entries"])
-def test_a_missing_file_makes_a_backup_damaged(archive: Archive, tar: bytes, which: str) -> None:
+def test_a_missing_file_makes_a_backup_damaged(archive: Archive, which: str) -> None:
     """A manifest alone is no backup."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     getattr(backup.files, which).unlink()
     assert archive.backups() == ()
     assert "missing" in archive.damaged()[0].reason
 
 
-def test_a_shortened_tar_makes_a_backup_damaged_at_a_glance(archive: Archive, tar: bytes) -> None:
+def test_a_shortened_tar_makes_a_backup_damaged_at_a_glance(archive: Archive) -> None:
     """Another length is noticed without reading the file."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     os.truncate(backup.files.tar, 10)
     assert archive.backups() == ()
 
@@ -389,14 +336,24 @@ def test_a_shortened_tar_makes_a_backup_damaged_at_a_glance(archive: Archive, ta
     "name", ["", ".", "..", "../x", "a/b", "/etc", ".hidden", "-x", "a\0b", "a\n", "é", "x" * 300]
 )
 def test_names_that_are_no_file_names_are_refused(archive: Archive, name: str) -> None:
-    """Host, volume, run and backup ids never lead out of the archive."""
+    """Host, run and backup ids never lead out of the archive."""
     for attempt in (
         lambda: archive.begin(name, "v", "r"),
-        lambda: archive.begin("h", name, "r"),
         lambda: archive.begin("h", "v", name),
         lambda: archive.discard("h", "v", name),
-        lambda: archive.discard("h", name, "x"),
         lambda: archive.backups(name),
+    ):
+        with pytest.raises(ArchiveError, match="cannot be the name"):
+            attempt()
+    assert not archive.root.exists()
+
+
+@pytest.mark.parametrize("name", ["", "\ud800"])
+def test_a_source_without_a_name_is_refused(archive: Archive, name: str) -> None:
+    """No name at all, or one that no file system knows, has no directory."""
+    for attempt in (
+        lambda: archive.begin("h", name, "r"),
+        lambda: archive.discard("h", name, "x"),
         lambda: archive.backups("h", name),
     ):
         with pytest.raises(ArchiveError, match="cannot be the name"):
@@ -449,10 +406,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", place], check=True)
 
 
-def test_a_full_disk_names_the_room_and_leaves_earlier_backups(small_disk: Path, tar: bytes) -> None:
+def test_a_full_disk_names_the_room_and_leaves_earlier_backups(small_disk: Path) -> None:
     """On ENOSPC the message names free and written bytes, and the earlier backup still is whole."""
     archive = Archive(small_disk / "archive", Clock())
-    earlier = back_up(archive, tar)
+    earlier = back_up(archive)
     with archive.begin("local", "pgdata", "r2") as draft:
         with pytest.raises(
             ArchiveError, match=r"disk is full \(\d+ bytes are free.*bytes of this backup had been"
@@ -497,8 +454,106 @@ def test_a_highly_compressible_volume_is_read_in_small_pieces(archive: Archive) 
     assert max(len(chunk) for chunk in archive.open(backup)) <= 1 << 20
 
 
-def test_the_stored_tar_is_plain_zstd_with_a_checksum(archive: Archive, tar: bytes) -> None:
+def test_the_stored_tar_is_plain_zstd_with_a_checksum(archive: Archive) -> None:
     """Any zstd can read it, and notices damage by itself."""
-    backup = back_up(archive, tar)
+    backup = back_up(archive)
     frame = zstandard.get_frame_parameters(backup.files.tar.read_bytes())
     assert frame.has_checksum
+
+
+def test_a_full_disk_and_damage_have_their_codes(archive: Archive) -> None:
+    """What programs look at says which it was."""
+    backup = back_up(archive)
+    backup.files.tar.write_bytes(backup.files.tar.read_bytes()[::-1])
+    with pytest.raises(ArchiveError) as raised:
+        archive.prove(backup, ignore)
+    assert raised.value.reason is Reason.DAMAGED
+    backup.files.manifest.write_text("")
+    with pytest.raises(ArchiveError) as raised:
+        archive.find(backup.id)
+    assert raised.value.reason is Reason.DAMAGED
+
+
+def test_room_is_asked_for_before(archive: Archive) -> None:
+    """What fits is let by; what does not is refused with how much is missing, and nothing is made."""
+    archive.refuse_full(1, "the backup of pgdata")
+    with pytest.raises(ArchiveError, match="no room for the backup of pgdata") as raised:
+        archive.refuse_full(1 << 60, "the backup of pgdata")
+    numbers = [int(word) for word in str(raised.value).split() if word.isdecimal()]
+    assert raised.value.reason is Reason.DISK_FULL
+    assert numbers[0] == 1 << 60
+    assert numbers[0] - numbers[1] == numbers[2]
+    assert not archive.root.exists()
+
+
+def test_every_file_of_a_backup_goes_with_it(archive: Archive, clock: Clock) -> None:
+    """Removing takes inventory and marks too, may be repeated, and leaves the neighbours alone."""
+    other = back_up(archive, run_id="r2")
+    before = files_below(archive.root)
+    backup = back_up(archive, run_id="r1", items=3)
+    archive.mark(backup, lambda marks: replace(marks, verified_at=clock()))
+    archive.remove(backup)
+    archive.remove(backup)
+    assert files_below(archive.root) == before
+    archive.prove(other, ignore)
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_a_removal_that_was_cut_off_leaves_a_backup_or_leftovers(
+    archive: Archive, clock: Clock, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Dying before any of its steps, the backup is whole, or not listed and swept."""
+    backup = back_up(archive, items=3)
+    archive.mark(backup, lambda marks: replace(marks, verified_at=clock()))
+    unlink, done = Path.unlink, 0
+
+    def die(path: Path, missing_ok: bool = False) -> None:
+        nonlocal done
+        if path.exists():
+            if done == step:
+                raise KeyError("died")
+            done += 1
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", die)
+        if step < 5:
+            with pytest.raises(KeyError):
+                archive.remove(backup)
+        else:
+            archive.remove(backup)
+    assert not archive.damaged()
+    if step == 0:
+        assert archive.backups() == (backup,)
+        archive.prove(backup, ignore)
+        assert archive.report().leftovers == ()
+    else:
+        assert archive.backups() == ()
+        assert len(archive.report().leftovers) == 5 - step
+        assert len(archive.sweep(over)) == 5 - step
+        assert files_below(archive.root) == []
+
+
+def test_the_report_says_what_is_there(archive: Archive, clock: Clock) -> None:
+    """Backups by source, damage in manifests and marks, and leftovers, all from the disk alone."""
+    back_up(archive, "pgdata", "r1")
+    held = back_up(archive, "pgdata", "r2")
+    archive.mark(held, lambda marks: replace(marks, hold=Hold(by="Ada", at=clock())))
+    torn = back_up(archive, "web:/srv", "r3")
+    torn.files.marks.write_text("{")
+    broken = back_up(archive, "redis", "r4")
+    broken.files.manifest.write_text("{")
+    with archive.begin("local", "pgdata", "r5") as draft:
+        draft.spool("dump")
+    report = Archive(archive.root, clock).report()
+    assert [(found.source, found.backups, found.held) for found in report.sources] == [
+        ("pgdata", 2, 1),
+        ("web:/srv", 1, 1),
+    ]
+    assert (report.backups, report.partial) == (3, 0)
+    assert report.stored_bytes == sum(backup.manifest.stored.bytes for backup in archive.backups())
+    assert {found.path for found in report.damaged} == {torn.files.marks, broken.files.manifest}
+    assert {found.path for found in archive.damaged()} == {torn.files.marks, broken.files.manifest}
+    assert {path.name.removeprefix(draft.id) for path in report.leftovers} == {
+        ".tar.zst.part", ".entries.jsonl.zst.part", ".dump.part",
+    }  # fmt: skip

@@ -45,8 +45,19 @@ def _said(what: str, **others: Any) -> dict[str, Any]:
     return {**_DEFAULTS, "what": what, **others}
 
 
-def _backup(volume: str, **others: Any) -> dict[str, Any]:
-    return {"volume": volume, "quiesce": "none", "note": "", "host": None, "wait": False, **others}
+def _backup(source: str, **others: Any) -> dict[str, Any]:
+    nothing = {"quiesce": None, "dump": False, "note": "", "host": None, "wait": False}
+    return {"source": source, **nothing, **others}
+
+
+def _restore(backup: str, **others: Any) -> dict[str, Any]:
+    nothing = {"into": None, "replace": False, "path": "", "quiesce": "stop", "dry_run": False}
+    return {"backup": backup, **nothing, "host": None, "wait": False, **others}
+
+
+def _prune(**others: Any) -> dict[str, Any]:
+    nothing = {"source": None, "host": None, "dry_run": False, "despite_shrink": False, "wait": False}
+    return {**nothing, **others}
 
 
 UNDERSTOOD: list[tuple[str, dict[str, Any]]] = [
@@ -127,9 +138,34 @@ UNDERSTOOD: list[tuple[str, dict[str, Any]]] = [
     ("say a;b", _said("a;b")),
     ("help", {"command": None}),
     ("help backup", {"command": "backup"}),
-    ("restore 7f3a2c1b", {"backup": "7f3a2c1b", "into": None, "host": None, "wait": False}),
+    ("backup web:/etc/nginx", _backup("web:/etc/nginx")),
+    ("backup pgdata —dump", _backup("pgdata", dump=True)),
+    ("restore 7f3a2c1b", _restore("7f3a2c1b")),
+    ("restore 7f3a2c1b --replace --path conf/a.b", _restore("7f3a2c1b", replace=True, path="conf/a.b")),
+    ("undo 7f3a2c1b", {"run": "7f3a2c1b", "wait": False}),
+    ("drill pgdata", {"source": "pgdata", "backup": None, "host": None, "wait": False}),
+    (
+        "drill web:/srv --backup 7f3a2c1b --host h1",
+        {"source": "web:/srv", "backup": "7f3a2c1b", "host": "h1", "wait": False},
+    ),
+    ("diff 7f3a2c1b", {"backup": "7f3a2c1b", "other": None, "limit": "50", "wait": False}),
+    (
+        "diff 7f3a2c1b 8a4b3d2c --limit 9",
+        {"backup": "7f3a2c1b", "other": "8a4b3d2c", "limit": "9", "wait": False},
+    ),
+    ("prune", _prune()),
+    ("prune pgdata —dry-run", _prune(source="pgdata", dry_run=True)),
+    ("prune --host h1 --despite-shrink", _prune(host="h1", despite_shrink=True)),
+    ("hold 7f3a2c1b", {"backup": "7f3a2c1b", "note": "", "until": None, "wait": False}),
+    (
+        "hold 7f3a2c1b --until 2027-01-31 --note “the audit”",
+        {"backup": "7f3a2c1b", "note": "the audit", "until": "2027-01-31", "wait": False},
+    ),
+    ("release 7f3a2c1b --wait", {"backup": "7f3a2c1b", "wait": True}),
+    ("check", {"rebuild": False}),
+    ("check --rebuild", {"rebuild": True}),
     ("verify 20261124T101112Z-7f3a2c1b", {"backup": "20261124T101112Z-7f3a2c1b", "wait": False}),
-    ("backups pgdata --limit 5", {"volume": "pgdata", "host": None, "limit": "5"}),
+    ("backups pgdata --limit 5", {"source": "pgdata", "host": None, "limit": "5"}),
     ("runs --mine --status failed", {"status": "failed", "mine": True, "limit": "20"}),
 ]
 
@@ -144,8 +180,8 @@ REFUSED: list[tuple[str, str]] = [
     ("Backup pgdata", "There is no command “Backup”. Did you mean backup?"),
     ("xyzzy", "There is no command “xyzzy”. Nothing was changed. `help` lists the commands."),
     ("--wait", "There is no command “--wait”"),
-    ("backup", "VOLUME is missing (the volume to back up). Nothing was changed. Usage: `backup VOLUME"),
-    ("backup --wait", "VOLUME is missing"),
+    ("backup", "VOLUME|CONTAINER:/PATH is missing (the volume to back up, or a path"),
+    ("backup --wait", "VOLUME|CONTAINER:/PATH is missing"),
     ("backup pgdata --quiet", "There is no flag --quiet here. Did you mean --quiesce?"),
     ("backup pgdata --qiesce pause", "There is no flag --qiesce here. Did you mean --quiesce?"),
     ("backup pgdata —qiesce pause", "There is no flag --qiesce here. Did you mean --quiesce?"),
@@ -156,7 +192,7 @@ REFUSED: list[tuple[str, str]] = [
     ("backup pgdata --into x", "There is no flag --into here."),
     ("backup pgdata --wait --wait", "--wait is given twice"),
     ("backup pgdata --quiesce stop --quiesce=pause", "--quiesce is given twice"),
-    ("backup pgdata --quiesce", "--quiesce needs a value (what its running containers do meanwhile)"),
+    ("backup pgdata --quiesce", "--quiesce needs a value (what its running containers do meanwhile"),
     ("backup pgdata --quiesce --wait", "--quiesce needs a value"),
     ("backup pgdata --note “--urgent”", "--note needs a value"),
     ("backup pgdata --wait=yes", "--wait takes no value"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from sqlalchemy import text
 import handlers
 from bot.command import Command, parse
 from bot.commandline import split
-from bot.errors import LostHold
+from bot.errors import Conflict, EngineError, LostHold
 from bot.model import Outcome, Plan, Right, Status
 from bot.stores.audit import AuditEvent
 from bot.stores.claims import Claim, Claims, Ending
@@ -175,6 +177,100 @@ def test_backup_tells_what_it_made(house: House, fake_engine: FakeEngine) -> Non
     assert plan.targets == ("volume:pgdata", "container:db")
 
 
+def test_a_backup_that_is_not_whole_ends_as_partial(house: House, fake_engine: FakeEngine) -> None:
+    """The run says so with a mark of its own, names the files and the reason, and lists stay honest."""
+    fake_engine.faults.during = [(600, lambda host: host.tree("pgdata").rewrite("PG_VERSION", b"16\n"))]
+    outcome = house.say("backup pgdata")
+    assert outcome.status is Status.PARTIAL
+    assert "“PG_VERSION” was changed" in outcome.reply.text
+    facts = outcome.reply.facts
+    assert (facts["problems"], facts["reason"]) == (1, "changed")
+    (backup,) = house.app.services.archive.backups()
+    assert (backup.is_ok, backup.manifest.outcome) == (False, "partial")
+
+
+def test_backup_says_how_long_somebody_slept(house: House) -> None:
+    """With a container asleep there is a downtime; without one there is no such fact."""
+    slept = house.say("backup pgdata --quiesce stop").reply.facts
+    assert isinstance(slept["downtime_seconds"], float)
+    assert "downtime_seconds" not in house.say("backup pgdata").reply.facts
+
+
+def test_backup_of_a_path(house: House, fake_engine: FakeEngine) -> None:
+    """A path is backed up under its own name and holds its own target; a volume’s mount point is that volume."""
+    fake_engine.add_container(
+        "web", {"pgdata": "/data"}, binds={"/host/site": "/srv"}, files={"/etc/a": b"a"}
+    )
+    fake_engine.add_directory("/host/site", {"index": b"<html>"})
+    for line, volume, targets in (
+        ("backup web:/srv/", "web:/srv", ("path:/host/site",)),
+        ("backup web:/etc", "web:/etc", ("container:web",)),
+        ("backup web:/data/base", "web:/data/base", ("volume:pgdata",)),
+        ("backup web:/data", "pgdata", ("volume:pgdata",)),
+    ):
+        outcome = house.say(line)
+        assert outcome.status is Status.SUCCEEDED, outcome.reply.text
+        assert outcome.reply.facts["volume"] == volume
+        plan = house.run(outcome.run_id).plan
+        assert plan is not None
+        assert plan.targets == targets
+    _refused(house, "backup web:/nowhere/../etc", "cannot be a path")
+    _refused(house, "backup nobody:/etc", "no container")
+    _refused(house, "backup web:/gone", "gone")
+
+
+def test_backup_of_a_database_by_its_own_program(house: House, fake_engine: FakeEngine) -> None:
+    """`--dump` runs it, and the run says by what; a dump that is not whole is a failure and leaves nothing."""
+    fake_engine.add_container("base", ["pgdata"], labels={"shipkeeper.dump": "postgresql"})
+    whole = (
+        b"--\n-- PostgreSQL database cluster dump\n--\n" + b"x" * 2_000 + b"\n"
+        b"-- PostgreSQL database cluster dump complete\n--\n\n"
+    )
+    fake_engine.programs["base"] = lambda _: (whole, "", 0)
+    outcome = house.say("backup pgdata --dump")
+    assert outcome.status is Status.SUCCEEDED, outcome.reply.text
+    assert "pg_dumpall" in str(outcome.reply.facts["dump"])
+    fake_engine.programs["base"] = lambda _: (whole[:-30], "", 0)
+    _refused(house, "backup pgdata", "no whole postgresql dump", Status.FAILED)
+    _refused(house, "backup pgdata --dump --quiesce stop", "exclude each other")
+    assert len(house.app.services.archive.backups()) == 1
+
+
+def test_a_role_for_volumes_reaches_no_paths_of_the_host(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """Patterns are compared with what is read, not with what was typed."""
+    toml = '[roles.a]\nmembers = ["U0ANN"]\nright = "operate"\ntargets = ["volume:pg*"]\n'
+    fake_engine.add_container("web", {"pgdata": "/data"}, binds={"/etc": "/srv"})
+    with at_work(settings(tmp_path / "state", toml=toml), {"local": fake_engine}) as house:
+        assert house.say(from_slack("backup web:/data/base")).status is Status.SUCCEEDED
+        for line in ("backup web:/srv", "backup web:/usr"):
+            assert house.say(from_slack(line)).status is Status.DENIED
+        refuse_untrue(house.app)
+
+
+def test_a_backup_whose_end_was_not_written_is_told_as_done(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """What was published before the process died is told from its manifest, partial or not."""
+    made = settings(tmp_path / "state")
+    finish = Claims.finish
+    fake_engine.faults.during = [(600, lambda host: host.put_file("pgdata", "late", b"x"))]
+    with pytest.MonkeyPatch.context() as death:
+        died = threading.Event()
+
+        def finish_not(claims: Claims, claim: Claim, ending: Ending, event: AuditEvent) -> None:
+            if claim.run.command == "backup":
+                died.set()
+                raise LostHold(claim.run.id)
+            finish(claims, claim, ending, event)
+
+        death.setattr(Claims, "finish", finish_not)
+        with at_work(made, {"local": fake_engine}) as house:
+            run_id = house.accept("backup pgdata")
+            assert died.wait(10)
+    with at_work(made, {"local": fake_engine}) as house:
+        outcome = house.ending(run_id)
+        assert (outcome.status, outcome.reply.facts["problems"]) == (Status.PARTIAL, 1)
+        refuse_untrue(house.app)
+
+
 def test_backup_of_nothing(house: House) -> None:
     """A volume or host that is not there is refused with the nearest name."""
     _refused(house, "backup pgdat", "Did you mean “pgdata”?")
@@ -269,6 +365,162 @@ def test_restore_that_fails_leaves_nothing(house: House, fake_engine: FakeEngine
     fake_engine.faults.write_fails_at_byte = 1_000
     _refused(house, f"restore {made.run_id} --into copy", "failed after", Status.FAILED)
     assert [volume.name for volume in fake_engine.volumes()] == ["pgdata"]
+
+
+# ---- restore --replace, undo ------------------------------------------------------------------------------
+
+
+def test_restore_replaces_and_undo_brings_back(house: House, fake_engine: FakeEngine) -> None:
+    """The volume holds the backup’s content, then what it held before, then the backup’s again: an undo has an undo."""
+    made = house.say("backup pgdata")
+    saved = fake_engine.files("pgdata")
+    fake_engine.put_file("pgdata", "PG_VERSION", b"16\n")
+    fake_engine.put_file("pgdata", "new", b"later")
+    present = fake_engine.files("pgdata")
+    replaced = house.say(f"restore {made.run_id} --replace")
+    assert replaced.status is Status.SUCCEEDED, replaced.reply.text
+    assert fake_engine.files("pgdata") == saved
+    assert fake_engine.container("db").state == "running"
+    (button,) = replaced.reply.buttons
+    assert (button.line, button.danger) == (f"undo {replaced.run_id}", True)
+    safety = house.app.services.archive.find(replaced.run_id)
+    assert (replaced.reply.facts["safety"], safety.manifest.purpose) == (safety.id, "safety")
+    plan = house.run(replaced.run_id).plan
+    assert plan is not None
+    assert plan.targets == ("volume:pgdata", "container:db")
+    undone = house.say(button.line)
+    assert undone.status is Status.SUCCEEDED, undone.reply.text
+    assert fake_engine.files("pgdata") == present
+    again = house.say(f"undo {undone.run_id}")
+    assert again.status is Status.SUCCEEDED, again.reply.text
+    assert fake_engine.files("pgdata") == saved
+
+
+def test_undo_of_a_part_brings_back_that_part(house: House, fake_engine: FakeEngine) -> None:
+    """What changed elsewhere in the volume since then stays."""
+    made = house.say("backup pgdata")
+    fake_engine.put_file("pgdata", "PG_VERSION", b"16\n")
+    replaced = house.say(f"restore {made.run_id} --replace --path PG_VERSION")
+    assert replaced.status is Status.SUCCEEDED, replaced.reply.text
+    assert fake_engine.files("pgdata")["PG_VERSION"] == b"15\n"
+    fake_engine.put_file("pgdata", "base/1/table", b"newer")
+    undone = house.say(f"undo {replaced.run_id}")
+    assert undone.status is Status.SUCCEEDED, undone.reply.text
+    assert fake_engine.files("pgdata") == {"PG_VERSION": b"16\n", "base/1/table": b"newer"}
+
+
+def test_what_cannot_be_undone(house: House, fake_engine: FakeEngine) -> None:
+    """Anything but a replacement that was done is refused, and the sentence says what can be."""
+    made = house.say("backup pgdata")
+    copied = house.say(f"restore {made.run_id}")
+    for run_id in (made.run_id, copied.run_id):
+        _refused(house, f"undo {run_id}", "What can be undone is")
+    _refused(house, f"undo {MISSING}", MISSING)
+    fake_engine.faults.failing = {"exchange": EngineError("The engine does not answer.")}
+    failed = house.say(f"restore {made.run_id} --replace")
+    assert failed.status is Status.FAILED
+    fake_engine.faults.failing = {}
+    _refused(house, f"undo {failed.run_id}", "What can be undone is")
+
+
+def test_an_undo_ends_after_a_week(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """Then the safety backup may be pruned; the sentence says what to type instead."""
+    with at_work(settings(tmp_path / "state"), {"local": fake_engine}) as house:
+        made = house.say("backup pgdata")
+        replaced = house.say(f"restore {made.run_id} --replace")
+        later = dataclasses.replace(
+            house.app.services, clock=lambda: datetime.now(UTC) + timedelta(days=7, minutes=1)
+        )
+        command = handlers.load()["undo"]
+        assert command.targets is not None
+        with pytest.raises(Conflict, match=r"more than 7 days old.*restore .* --replace"):
+            command.targets(parse(command, [replaced.run_id]), later)
+
+
+def test_a_dry_run_changes_nothing(house: House, fake_engine: FakeEngine) -> None:
+    """It says what would be done and who would stop, holds nothing, and refuses what would be refused."""
+    made = house.say("backup pgdata")
+    fake_engine.put_file("pgdata", "PG_VERSION", b"16\n")
+    before = fake_engine.files("pgdata")
+    for line, words in (("--replace", "db will be stopped"), ("--into copy", "the new volume copy")):
+        outcome = house.say(f"restore {made.run_id} {line} --dry-run")
+        assert outcome.status is Status.SUCCEEDED, outcome.reply.text
+        assert words in outcome.reply.text
+        assert outcome.reply.text.endswith("Nothing was changed.")
+        assert outcome.reply.facts["needed_bytes"] == made.reply.facts["raw_bytes"]
+        plan = house.run(outcome.run_id).plan
+        assert plan is not None
+        assert plan.targets == ()
+    _refused(house, f"restore {made.run_id} --into pgdata --dry-run", "exists already")
+    _refused(house, f"restore {made.run_id} --replace --quiesce none --dry-run", "used by db")
+    assert fake_engine.files("pgdata") == before
+    assert len(house.app.services.archive.backups()) == 1
+    assert [volume.name for volume in fake_engine.volumes()] == ["pgdata"]
+
+
+def test_replacing_what_is_used_may_be_refused(house: House, fake_engine: FakeEngine) -> None:
+    """With `--quiesce none` nobody is stopped: a running user is a refusal that names it."""
+    made = house.say("backup pgdata")
+    _refused(house, f"restore {made.run_id} --replace --quiesce none", "used by db")
+    fake_engine.pause(fake_engine.container("db"))
+    _refused(house, f"restore {made.run_id} --replace", "db is paused")
+    fake_engine.unpause(fake_engine.container("db"))
+
+
+def test_replacing_a_volume_that_is_gone_makes_it_anew(house: House, fake_engine: FakeEngine) -> None:
+    """Under its own name and with its labels; there is nothing to bring back, so there is no undo."""
+    made = house.say("backup pgdata")
+    saved = fake_engine.files("pgdata")
+    fake_engine.remove_container("db")
+    fake_engine.remove_volume("pgdata")
+    outcome = house.say(f"restore {made.run_id} --replace")
+    assert outcome.status is Status.SUCCEEDED, outcome.reply.text
+    assert fake_engine.files("pgdata") == saved
+    assert not outcome.reply.buttons
+    _refused(house, f"undo {outcome.run_id}", "What can be undone is")
+
+
+def test_roles_for_volumes_replace_no_paths_of_the_host(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """What is asked of a role is what really is replaced, not what the backup is called."""
+    toml = '[roles.a]\nmembers = ["U0ANN"]\nright = "operate"\ntargets = ["volume:*"]\n'
+    fake_engine.add_directory("/host/site", {"index": b"<html>"})
+    fake_engine.add_container("web", binds={"/host/site": "/srv"})
+    with at_work(settings(tmp_path / "state", toml=toml), {"local": fake_engine}) as house:
+        made = house.say("backup web:/srv")
+        assert made.status is Status.SUCCEEDED, made.reply.text
+        assert house.say(from_slack(f"restore {made.run_id} --into copy")).status is Status.SUCCEEDED
+        assert house.say(from_slack(f"restore {made.run_id} --replace")).status is Status.DENIED
+        assert house.say(f"restore {made.run_id} --replace").status is Status.SUCCEEDED
+        refuse_untrue(house.app)
+
+
+def test_a_replacement_whose_end_was_not_written_is_told_as_done(
+    tmp_path: Path, fake_engine: FakeEngine
+) -> None:
+    """The process dies behind the exchange: it was really done, and can be undone."""
+    made = settings(tmp_path / "state")
+    with at_work(made, {"local": fake_engine}) as house:
+        taken = house.say("backup pgdata").run_id
+    saved = fake_engine.files("pgdata")
+    fake_engine.put_file("pgdata", "PG_VERSION", b"16\n")
+    with pytest.MonkeyPatch.context() as death:
+        died = threading.Event()
+
+        def finish_not(_claims: Claims, claim: Claim, _ending: Ending, _event: AuditEvent) -> None:
+            died.set()
+            raise LostHold(claim.run.id)
+
+        death.setattr(Claims, "finish", finish_not)
+        with at_work(made, {"local": fake_engine}) as house:
+            run_id = house.accept(f"restore {taken} --replace --path PG_VERSION")
+            assert died.wait(10)
+    with at_work(made, {"local": fake_engine}) as house:
+        outcome = house.ending(run_id)
+        assert outcome.status is Status.SUCCEEDED, outcome.reply.text
+        assert fake_engine.files("pgdata") == saved
+        assert house.say(f"undo {run_id}").status is Status.SUCCEEDED
+        assert fake_engine.files("pgdata")["PG_VERSION"] == b"16\n"
+        refuse_untrue(house.app)
 
 
 # ---- runs, cancel, audit --------------------------------------------------------------------------------
@@ -371,7 +623,7 @@ def test_help_shows_what_one_may_use(tmp_path: Path, fake_engine: FakeEngine, us
 def test_help_explains_a_command(house: House) -> None:
     """`help COMMAND` shows its usage, its arguments and examples; an unknown one the nearest name."""
     outcome = house.say("help backup")
-    assert "Usage: `backup VOLUME [--quiesce none|pause|stop]" in outcome.reply.text
+    assert "Usage: `backup VOLUME|CONTAINER:/PATH [--quiesce none|pause|stop]" in outcome.reply.text
     assert "--wait" in _rows(outcome, "argument")
     _refused(house, "help bakcup", "Did you mean backup?")
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from bot.entry import Entry
 from bot.errors import EngineError, StreamCut
+from bot.reasons import Reason
+from bot.tarheader import member_name, relative_path
 from bot.tarstream import TarReader
 
 Member = tuple[tarfile.TarInfo, bytes]
@@ -36,9 +38,9 @@ def packed(members: list[Member], form: Form = tarfile.PAX_FORMAT) -> bytes:
     return b"".join(parts) + bytes(1024)
 
 
-def read(data: bytes, step: int = 1 << 20) -> list[Entry]:
+def read(data: bytes, step: int = 1 << 20, root: str = "volume") -> list[Entry]:
     found: list[Entry] = []
-    reader = TarReader(found.append)
+    reader = TarReader(found.append, root)
     for start in range(0, len(data), step):
         reader.feed(data[start : start + step])
     reader.close()
@@ -160,10 +162,42 @@ def test_a_hard_link_out_of_the_volume_is_refused() -> None:
         read(packed([ROOT, member("volume/h", kind=tarfile.LNKTYPE, linkname="/etc/shadow")]))
 
 
-def test_a_root_that_is_a_file_is_refused() -> None:
-    """A volume's root is a directory."""
-    with pytest.raises(EngineError, match="not a directory"):
-        read(packed([member("volume", b"x")]))
+def test_a_path_that_is_one_file_is_its_own_root() -> None:
+    """What arrives of a single file is one entry, `.`, that is no directory, under whatever name it has."""
+    (entry,) = read(packed([member("app.conf", b"x=1", mode=0o100600)]), root="app.conf")
+    assert (entry.path, entry.kind, entry.size, entry.mode) == (".", "file", 3, 0o600)
+    assert read(packed([member("volume", kind=tarfile.FIFOTYPE)]))[0].kind == "fifo"
+
+
+def test_entries_are_relative_to_the_root_that_was_named() -> None:
+    """Paths and hard links lose the root's name, and no other root's names are taken."""
+    data = packed([member("base/", kind=tarfile.DIRTYPE), member("base/f", b"x"),
+                   member("base/h", kind=tarfile.LNKTYPE, linkname="base/f")])  # fmt: skip
+    assert [(entry.path, entry.link) for entry in read(data, root="base")] == [
+        (".", None),
+        ("f", None),
+        ("h", "f"),
+    ]
+    with pytest.raises(EngineError, match="outside “volume”") as raised:
+        read(data)
+    assert raised.value.reason is Reason.NOT_A_TAR
+
+
+def test_names_in_a_tar_and_paths_are_each_others_opposite() -> None:
+    """The root's own name stands for `.`, and anything else goes below it."""
+    assert [member_name("base", path) for path in (".", "a/b", "base")] == ["base", "base/a/b", "base/base"]
+    assert relative_path(member_name("base", "base"), "base") == "base"
+
+
+def test_both_ways_to_add_up_a_header_count() -> None:
+    """Old programs added up signed bytes; a header in which any other byte changed is refused."""
+    data = bytearray(packed([ROOT, member("volume/\udcff\udcfe", b"x")], tarfile.GNU_FORMAT))
+    signed = sum(byte - 256 * (byte > 127) for byte in data[512:660] + data[668:1024]) + 8 * 32
+    data[660:668] = b"%06o\0 " % signed
+    assert read(bytes(data))[1].path == "\udcff\udcfe"
+    data[512 + 200] ^= 1
+    with pytest.raises(EngineError, match="checksum"):
+        read(bytes(data))
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_SPARSE, b"V", b"?"])

@@ -6,46 +6,28 @@ Must not know engines, runs or people.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.entry import Entry
+from bot.entry import Entry, Item
 from bot.errors import ArchiveError, Conflict, NotFound
-from bot.stores.archive.disk import (
-    ENTRIES,
-    MANIFEST,
-    PART,
-    TAR,
-    BackupFiles,
-    disk_errors,
-    free_bytes,
-    is_safe_name,
-    safe_name,
-)
-from bot.stores.archive.draft import Beginning, Draft, remove_draft
-from bot.stores.archive.manifest import parse_manifest
-from bot.stores.archive.reading import Backup, Tick, prove, read_entries, read_raw
-
-_ID = r"[0-9]{8}T[0-9]{6}Z-(?P<run>[A-Za-z0-9][A-Za-z0-9_.-]*)"
-_FILE = re.compile(
-    rf"(?P<id>{_ID}?)({re.escape(TAR)}|{re.escape(ENTRIES)}|{re.escape(MANIFEST)})({re.escape(PART)})?"
-)
-_LARGEST_MANIFEST_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Damaged:
-    """A manifest that cannot be trusted, and why."""
-
-    path: Path
-    reason: str
+from bot.reasons import Reason
+from bot.stores.archive.disk import disk_errors, free_bytes, refuse_full, write_whole
+from bot.stores.archive.draft import Beginning, Draft
+from bot.stores.archive.marks import Marks, read_marks
+from bot.stores.archive.names import FILE, safe_name
+from bot.stores.archive.reading import Backup, Tick, prove, read_entries, read_items, read_raw
+from bot.stores.archive.removal import held, remove_backup, remove_draft
+from bot.stores.archive.report import Report, report
+from bot.stores.archive.scanning import Damaged, damaged_marks, files_of, leftovers, scan
 
 
 class Archive:
-    """Backups as `<root>/<host>/<volume>/<time>-<run id>.tar.zst`, each with its list and its manifest."""
+    """Backups as `<root>/<host>/<volume>/<time>-<run id>.tar.zst`, each with its lists, manifest and marks.
+
+    `volume` is the name of any source, such as `pgdata` or `web:/srv/data`; its directory is that name encoded.
+    """
 
     def __init__(self, root: Path, clock: Callable[[], datetime]) -> None:
         self.root = root
@@ -56,24 +38,31 @@ class Archive:
         now = self._clock().astimezone(UTC)
         backup_id = f"{now:%Y%m%dT%H%M%SZ}-{safe_name('run', run_id)}"
         beginning = Beginning(host=host, volume=volume, run_id=run_id, started_at=now)
-        return Draft(self._files(host, volume, backup_id), beginning, self._clock)
+        return Draft(files_of(self.root, host, volume, backup_id), beginning, self._clock)
 
     def discard(self, host: str, volume: str, backup_id: str) -> None:
         """Remove a draft that was never published; a published backup stays. May be called twice."""
-        remove_draft(self._files(host, volume, backup_id))
+        remove_draft(files_of(self.root, host, volume, backup_id))
 
     def backups(self, host: str | None = None, volume: str | None = None) -> tuple[Backup, ...]:
         """Every whole backup, newest first; damaged ones are left to `damaged`."""
-        found = (item for item in self._scan(host, volume) if isinstance(item, Backup))
+        found = (item for item in scan(self.root, host, volume) if isinstance(item, Backup))
         return tuple(sorted(found, key=lambda item: (item.manifest.started_at, item.id), reverse=True))
 
     def damaged(self, host: str | None = None, volume: str | None = None) -> tuple[Damaged, ...]:
-        """Every manifest that does not hold together with its files at a glance (content is for `prove`)."""
-        return tuple(item for item in self._scan(host, volume) if isinstance(item, Damaged))
+        """Every manifest that does not hold together with its files at a glance, and all marks that are no marks.
+
+        What the files hold is for `prove`.
+        """
+        found = (
+            item if isinstance(item, Damaged) else damaged_marks(item)
+            for item in scan(self.root, host, volume)
+        )
+        return tuple(item for item in found if item is not None)
 
     def find(self, reference: str, host: str | None = None, volume: str | None = None) -> Backup:
         """The backup with that id or run id; raises NotFound (with the nearest) or Conflict (several fit)."""
-        items = tuple(self._scan(host, volume))
+        items = tuple(scan(self.root, host, volume))
         backups = [item for item in items if isinstance(item, Backup)]
         fitting = [item for item in backups if reference in (item.id, item.manifest.run_id)]
         if len(fitting) == 1:
@@ -84,7 +73,8 @@ class Archive:
         for item in items:
             if isinstance(item, Damaged) and _named(item.path, reference):
                 raise ArchiveError(
-                    f"Backup {reference} is damaged: {item.reason}. Nothing was changed. Look at the archive's disk."
+                    f"Backup {reference} is damaged: {item.reason}. Nothing was changed. Look at the archive's disk.",
+                    reason=Reason.DAMAGED,
                 )
         raise NotFound(f"There is no backup {reference}. Nothing was changed.{_nearest(reference, backups)}")
 
@@ -96,80 +86,66 @@ class Archive:
         """Every entry in the tar's order; raises ArchiveError, at the latest at the end, when damaged."""
         return read_entries(backup)
 
+    def items(self, backup: Backup) -> Iterator[Item]:
+        """What the walk found, nothing for a backup without one; raises ArchiveError as `entries` does."""
+        return read_items(backup)
+
     def prove(self, backup: Backup, tick: Tick) -> None:
-        """Re-read everything and compare; raises ArchiveError with what differs."""
+        """Re-read everything and compare; raises ArchiveError with what differs. Marks are not its business."""
         prove(backup, tick)
+
+    def marks(self, backup: Backup) -> Marks:
+        """What happened to the backup since. Never raises: marks that cannot be read say so, and hold it."""
+        return read_marks(backup.files)
+
+    def mark(self, backup: Backup, change: Callable[[Marks], Marks]) -> Marks:
+        """Replace the marks by what `change` makes of them, durably and at once, whoever else does so too.
+
+        Raises NotFound when there is no such backup any more, ArchiveError when the disk does not take them.
+        """
+        unchanged = "The backup and what was noted of it are as they were."
+        with disk_errors(f"Marking backup {backup.id}", backup.files.directory, unchanged=unchanged):
+            try:
+                with held(backup.files):
+                    made = change(read_marks(backup.files))
+                    write_whole(backup.files.marks, made.to_json(backup.id).encode("ascii"))
+            except FileNotFoundError as error:
+                raise NotFound(
+                    f"There is no backup {backup.id} any more. Nothing was noted of it."
+                ) from error
+        return made
+
+    def remove(self, backup: Backup) -> None:
+        """Remove a backup with all that belongs to it; may be called twice. What a crash leaves is for `sweep`."""
+        remove_backup(backup.files)
 
     def sweep(self, is_over: Callable[[str], bool]) -> tuple[Path, ...]:
         """Remove what runs that are over left without a manifest; says what was removed.
 
         `is_over` is asked with each leftover's run id. Files with names of another kind always stay.
         """
-        leftovers = set()
-        for directory in self._directories(None, None):
-            for name in _names(directory):
-                match = _FILE.fullmatch(name)
-                if match and is_over(match["run"]):
-                    leftovers.add((directory, match["id"]))
         removed: list[Path] = []
-        for directory, backup_id in sorted(leftovers):
-            removed += remove_draft(BackupFiles(directory=directory, id=backup_id))
+        for found in tuple(leftovers(self.root)):
+            if is_over(found.run_id):
+                removed += remove_draft(found.files)
         return tuple(removed)
+
+    def report(self) -> Report:
+        """All of the archive at a glance, from the disk alone."""
+        return report(self.root, self._clock())
 
     def free_bytes(self) -> int:
         """Bytes that may still be written; raises ArchiveError when the disk does not say."""
         with disk_errors("Looking for free space", self.root):
             return free_bytes(self.root)
 
-    def _files(self, host: str, volume: str, backup_id: str) -> BackupFiles:
-        directory = self.root / safe_name("host", host) / safe_name("volume", volume)
-        return BackupFiles(directory=directory, id=safe_name("backup", backup_id))
-
-    def _directories(self, host: str | None, volume: str | None) -> Iterator[Path]:
-        """Those of hosts and volumes; `lost+found` and the like, which may be closed to us, are neither."""
-        hosts = _safe_names(self.root) if host is None else [safe_name("host", host)]
-        for host_name in hosts:
-            place = self.root / host_name
-            volumes = _safe_names(place) if volume is None else [safe_name("volume", volume)]
-            yield from (place / name for name in volumes if (place / name).is_dir())
-
-    def _scan(self, host: str | None, volume: str | None) -> Iterator[Backup | Damaged]:
-        for directory in self._directories(host, volume):
-            for name in _names(directory):
-                match = _FILE.fullmatch(name)
-                if match and name.endswith(MANIFEST):
-                    yield _read(BackupFiles(directory=directory, id=match["id"]))
-
-
-def _names(directory: Path) -> list[str]:
-    with disk_errors("Reading the archive", directory):
-        return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
-
-
-def _safe_names(directory: Path) -> list[str]:
-    return [name for name in _names(directory) if is_safe_name(name)]
-
-
-def _read(files: BackupFiles) -> Backup | Damaged:
-    try:
-        with files.manifest.open("rb") as file:
-            manifest = parse_manifest(file.read(_LARGEST_MANIFEST_BYTES).decode())
-        place = (files.directory.parent.name, files.directory.name, files.id)
-        if (manifest.host, manifest.volume.name, manifest.id) != place:
-            raise ValueError("it belongs to another place")
-        if files.tar.stat().st_size != manifest.stored.bytes:
-            raise ValueError(f"{files.tar.name} is not as long as it should be")
-        if not files.entries.is_file():
-            raise ValueError(f"{files.entries.name} is missing")
-    except FileNotFoundError as error:
-        return Damaged(path=files.manifest, reason=f"{Path(error.filename).name} is missing")
-    except (ValueError, OSError) as error:
-        return Damaged(path=files.manifest, reason=str(error))
-    return Backup(manifest=manifest, files=files)
+    def refuse_full(self, needed_bytes: int, what: str) -> None:
+        """Raises ArchiveError when so many bytes more do not fit; `what` needs them, as in `the backup of pgdata`."""
+        refuse_full(self.root, needed_bytes, what)
 
 
 def _named(path: Path, reference: str) -> bool:
-    match = _FILE.fullmatch(path.name)
+    match = FILE.fullmatch(path.name)
     return match is not None and reference in (match["id"], match["run"])
 
 

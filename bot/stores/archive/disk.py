@@ -1,4 +1,4 @@
-"""Where a backup's files lie and how bytes are made to stay: names, rights, syncs, and disk errors in words.
+"""Where a backup's files lie and how bytes are made to stay: rights, syncs, room, and disk errors in words.
 
 Must not know what is inside the files.
 """
@@ -7,27 +7,24 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import ArchiveError
+from bot.reasons import Reason
+from bot.stores.archive.names import ENTRIES, FILE, INVENTORY, MANIFEST, MARKS, PART, TAR, spool_name
 
-PART = ".part"
-TAR = ".tar.zst"
-ENTRIES = ".entries.jsonl.zst"
-MANIFEST = ".manifest.json"
 CHUNK_BYTES = 1 << 20
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NOTHING_NEW = "Nothing new is listed as a backup, and no earlier backup was changed."
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackupFiles:
-    """The three files of one backup, and what each is called before it is whole."""
+    """The files of one backup, and what each is called before it is whole."""
 
     directory: Path
     id: str
@@ -35,22 +32,53 @@ class BackupFiles:
     @property
     def tar(self) -> Path:
         """The compressed tar."""
-        return self.directory / f"{self.id}{TAR}"
+        return self._file(TAR)
 
     @property
     def entries(self) -> Path:
-        """The compressed list of entries."""
-        return self.directory / f"{self.id}{ENTRIES}"
+        """The compressed list of entries: what the tar says."""
+        return self._file(ENTRIES)
+
+    @property
+    def inventory(self) -> Path:
+        """The compressed list of items: what a walk found. Not every backup has one."""
+        return self._file(INVENTORY)
 
     @property
     def manifest(self) -> Path:
         """The manifest: written last, and only with it there is a backup."""
-        return self.directory / f"{self.id}{MANIFEST}"
+        return self._file(MANIFEST)
+
+    @property
+    def marks(self) -> Path:
+        """What happened to the backup since; the only file of it that ever changes."""
+        return self._file(MARKS)
+
+    @property
+    def contents(self) -> tuple[Path, ...]:
+        """All of them but the manifest."""
+        return (self.tar, self.entries, self.inventory, self.marks)
 
     @property
     def parts(self) -> tuple[Path, ...]:
-        """The names that the three bear while they are being written."""
-        return tuple(part_of(path) for path in (self.tar, self.entries, self.manifest))
+        """The names that files bear while they are being written; those of spools are not among them."""
+        return tuple(
+            part_of(path) for path in (self.tar, self.entries, self.manifest, self.inventory, self.marks)
+        )
+
+    def spool(self, name: str) -> Path:
+        """A file that exists only while the backup is being made."""
+        return self._file(f".{spool_name(name)}{PART}")
+
+    def spools(self) -> tuple[Path, ...]:
+        """The spools that are there now, in the order of their names; raises OSError."""
+        if not self.directory.is_dir():
+            return ()
+        matches = ((path, FILE.fullmatch(path.name)) for path in sorted(self.directory.iterdir()))
+        return tuple(path for path, match in matches if match and match["spool"] and match["id"] == self.id)
+
+    def _file(self, ending: str) -> Path:
+        return self.directory / f"{self.id}{ending}"
 
 
 def part_of(path: Path) -> Path:
@@ -58,37 +86,27 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + PART)
 
 
-def is_safe_name(name: str) -> bool:
-    """Whether a host or volume of that name may have a directory here."""
-    return _NAME.fullmatch(name) is not None and len(name) <= 200
-
-
-def safe_name(word: str, name: str) -> str:
-    """The name, if it may be a file's; raises ArchiveError otherwise. `word` says what it is the name of."""
-    if not is_safe_name(name):
-        raise ArchiveError(
-            f"“{name}” cannot be the name of a {word} in the archive: only letters, digits and _ . - are "
-            "allowed, and the first must be a letter or digit. Nothing was touched."
-        )
-    return name
-
-
 @contextmanager
-def disk_errors(doing: str, directory: Path, written_bytes: int = 0) -> Iterator[None]:
-    """Turn what the file system raises into an ArchiveError; `doing` says what did not come about."""
+def disk_errors(
+    doing: str, directory: Path, written_bytes: int = 0, unchanged: str = _NOTHING_NEW
+) -> Iterator[None]:
+    """Turn what the file system raises into an ArchiveError; `doing` says what did not come about.
+
+    `written_bytes` had been written before; `unchanged` is a sentence on what is as it was.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
+            written = f"; {written_bytes} bytes of this backup had been written and still more are needed"
             raise ArchiveError(
                 f"{doing} failed: the archive's disk is full ({free_bytes(directory)} bytes are free at "
-                f"{directory}; {written_bytes} bytes of this backup had been written and still more are "
-                "needed). Nothing of it is listed as a backup. Make room, then run it again."
+                f"{directory}{written if written_bytes else ''}). {unchanged} Make room, then run it again.",
+                reason=Reason.DISK_FULL,
             ) from error
         raise ArchiveError(
-            f"{doing} failed at {error.filename or directory}: {error.strerror or error}. "
-            "Nothing new is listed as a backup, and no earlier backup was changed. Make sure that the bot may read "
-            "and write there, then send the command again."
+            f"{doing} failed at {error.filename or directory}: {error.strerror or error}. {unchanged} "
+            "Make sure that the bot may read and write there, then send the command again."
         ) from error
 
 
@@ -98,6 +116,18 @@ def free_bytes(directory: Path) -> int:
         directory = directory.parent
     found = os.statvfs(directory)
     return found.f_bavail * found.f_frsize
+
+
+def refuse_full(directory: Path, needed_bytes: int, what: str) -> None:
+    """Raises ArchiveError when so many bytes more do not fit; `what` needs them, such as `the backup of pgdata`."""
+    with disk_errors("Looking for free space", directory):
+        free = free_bytes(directory)
+    if needed_bytes > free:
+        raise ArchiveError(
+            f"There is no room for {what}: {needed_bytes} bytes are needed, {free} are free at {directory}, so "
+            f"{needed_bytes - free} bytes are missing. Nothing was changed. Make room there, then run it again.",
+            reason=Reason.DISK_FULL,
+        )
 
 
 def make_directory(path: Path) -> None:
@@ -122,6 +152,26 @@ def sync_directory(path: Path) -> None:
 def create_file(path: Path) -> int:
     """A descriptor of a file that was not there before, readable by its owner alone."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file of these bytes in its place at once and durably: part, sync, rename, sync of the directory.
+
+    A part that a crash left is written over. Raises OSError; the former file, if there was one, then still stands.
+    """
+    part = part_of(path)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        part.rename(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -1,36 +1,31 @@
-"""A backup while it is being written: takes tar bytes and entries, proves what the disk kept, publishes.
+"""A backup while it is being written: takes tar bytes, entries and items, proves what the disk kept, publishes.
 
 Must not know where the bytes come from. Without `publish` there is never a backup.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-import zstandard
-
-from bot.entry import Entry
+from bot.entry import Entry, Item
 from bot.errors import ArchiveError
 from bot.stores.archive.disk import (
     BackupFiles,
-    create_file,
     disk_errors,
-    forget_cached,
     make_directory,
     part_of,
     sync_directory,
-    write_all,
+    write_whole,
 )
-from bot.stores.archive.manifest import Content, EntriesFile, Manifest, StoredFile
-from bot.stores.archive.reading import Backup, Tick, decompress, read_raw
-
-LEVEL = 3
+from bot.stores.archive.facts import Content, EntriesFile, StoredFile
+from bot.stores.archive.manifest import Manifest, readable_json
+from bot.stores.archive.reading import Backup, Tick, read_raw
+from bot.stores.archive.removal import remove_draft
+from bot.stores.archive.writing import CompressedFile, Lines, Spool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,45 +41,20 @@ class Sealed:
     raw: Content
     stored: StoredFile
     entries: EntriesFile
+    inventory: EntriesFile | None = None
 
-
-class _CompressedFile:
-    """One file that is compressed, counted and hashed on its way to the disk."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.raw_bytes = self.stored_bytes = 0
-        self._raw, self._stored = hashlib.sha256(), hashlib.sha256()
-        self._zstd = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
-        self._descriptor: int | None = create_file(path)
-
-    def write(self, data: bytes) -> None:
-        self._raw.update(data)
-        self.raw_bytes += len(data)
-        self._store(self._zstd.compress(data))
-
-    def finish(self) -> None:
-        self._store(self._zstd.flush())
-        if self._descriptor is not None:
-            os.fsync(self._descriptor)
-        self.close()
-
-    def close(self) -> None:
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
-            os.close(descriptor)
-
-    def raw(self) -> Content:
-        return Content(bytes=self.raw_bytes, sha256=self._raw.hexdigest())
-
-    def stored(self) -> Content:
-        return Content(bytes=self.stored_bytes, sha256=self._stored.hexdigest())
-
-    def _store(self, data: bytes) -> None:
-        if data and self._descriptor is not None:
-            write_all(self._descriptor, data)
-            self._stored.update(data)
-            self.stored_bytes += len(data)
+    def is_described_by(self, manifest: Manifest) -> bool:
+        """Whether the manifest says of the files, and of where they belong, what is true."""
+        mine = (self.id, self.host, self.volume, self.raw, self.stored, self.entries, self.inventory)
+        return mine == (
+            manifest.id,
+            manifest.host,
+            manifest.volume.name,
+            manifest.raw,
+            manifest.stored,
+            manifest.entries,
+            manifest.inventory,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,16 +70,18 @@ class Beginning:
 class Draft:
     """Makes its files when entered and lets go of them when left; leaving removes nothing.
 
-    Call `write` and `entry` as the tar goes by, then `seal`, then `publish`. `discard` removes what is there.
+    Call `write` and `entry` as the tar goes by, `item` as the walk does, then `seal`, then `publish`. `discard`
+    removes what is there.
     """
 
     def __init__(self, files: BackupFiles, beginning: Beginning, clock: Callable[[], datetime]) -> None:
         self.files = files
-        self.entries = 0
         self._beginning = beginning
         self._clock = clock
-        self._tar: _CompressedFile | None = None
-        self._list: _CompressedFile | None = None
+        self._tar: CompressedFile | None = None
+        self._entries = Lines(part_of(files.entries))
+        self._items = Lines(part_of(files.inventory))
+        self._spools: list[Spool] = []
         self._sealed: Sealed | None = None
 
     @property
@@ -120,18 +92,28 @@ class Draft:
     @property
     def part_paths(self) -> tuple[Path, ...]:
         """The files that may exist before `publish`."""
-        return self.files.parts
+        return (*self.files.parts, *(spool.path for spool in self._spools))
 
     @property
     def raw_bytes(self) -> int:
         """Bytes of tar taken so far."""
         return self._tar.raw_bytes if self._tar else 0
 
+    @property
+    def entries(self) -> int:
+        """Entries taken so far."""
+        return self._entries.count
+
+    @property
+    def item_count(self) -> int:
+        """Items taken so far."""
+        return self._items.count
+
     def __enter__(self) -> Draft:
         with disk_errors(f"Starting backup {self.id}", self.files.directory):
             make_directory(self.files.directory)
-            self._tar = _CompressedFile(part_of(self.files.tar))
-            self._list = _CompressedFile(part_of(self.files.entries))
+            self._tar = CompressedFile(part_of(self.files.tar))
+            self._entries.start()
         return self
 
     def __exit__(
@@ -141,35 +123,57 @@ class Draft:
 
     def write(self, data: bytes) -> None:
         """Take the next bytes of the tar; raises ArchiveError when the disk does not take them."""
-        file = self._open(self._tar)
-        with disk_errors(f"Writing backup {self.id}", self.files.directory, file.stored_bytes):
-            file.write(data)
+        tar = self._open_tar()
+        with disk_errors(f"Writing backup {self.id}", self.files.directory, tar.stored_bytes):
+            tar.write(data)
 
     def entry(self, entry: Entry) -> None:
         """Put an entry on the list; raises ArchiveError when the disk does not take it."""
-        file = self._open(self._list)
-        self.entries += 1
-        with disk_errors(f"Writing backup {self.id}", self.files.directory, file.stored_bytes):
-            file.write(entry.to_line().encode("ascii"))
+        self._add(self._entries, entry.to_line())
+
+    def item(self, item: Item) -> None:
+        """Put what a walk found on the inventory; raises ArchiveError when the disk does not take it."""
+        self._add(self._items, item.to_line())
+
+    def entries_so_far(self) -> Iterator[Entry]:
+        """The entries until now, read from the disk, as often as wanted until the draft is left or published.
+
+        Raises ArchiveError, at the end, when the disk does not give back what was written.
+        """
+        return self._entries.read_so_far(Entry.from_line)
+
+    def items(self) -> Iterator[Item]:
+        """The items until now, as `entries_so_far`."""
+        return self._items.read_so_far(Item.from_line)
+
+    def spool(self, name: str) -> Spool:
+        """A temporary file beside the draft: `name` is short, lower case, and used once a draft.
+
+        It goes away with `publish`, `discard` or the sweep. Raises ArchiveError when the disk does not take it.
+        """
+        self._open_tar()
+        spool = Spool(self.files.spool(name))
+        self._spools.append(spool)
+        return spool
 
     def seal(self, tick: Tick = lambda _: None) -> Sealed:
-        """Finish and sync both files, then read them back from the disk and compare.
+        """Finish and sync all files, then read them back from the disk and compare.
 
         Raises ArchiveError when what the disk gives back is not what was written.
         """
-        tar, entries = self._open(self._tar), self._open(self._list)
+        tar = self._open_tar()
+        lists = [file for file in (self._entries.file, self._items.file) if file is not None]
         with disk_errors(f"Writing backup {self.id}", self.files.directory, tar.stored_bytes):
-            tar.finish()
-            entries.finish()
-            forget_cached(tar.path)
-            forget_cached(entries.path)
+            for file in (tar, *lists):
+                file.finish()
         done = 0
         for chunk in read_raw(tar.path, tar.stored().sha256, tar.raw()):
             done += len(chunk)
             tick(done)
-        for _ in decompress(entries.path, entries.stored().sha256):
-            tick(done)
-        self._sealed = self._facts(tar, entries)
+        for file in lists:
+            for _ in read_raw(file.path, file.stored().sha256, file.raw()):
+                tick(done)
+        self._sealed = self._facts(tar)
         return self._sealed
 
     def publish(self, manifest: Manifest) -> Backup:
@@ -177,14 +181,20 @@ class Draft:
 
         Raises ArchiveError when the manifest is not of this draft or the disk fails; then there is no backup.
         """
-        if self._sealed is None or not _describes(manifest, self._sealed):
+        if self._sealed is None or not self._sealed.is_described_by(manifest):
             raise ArchiveError(f"The manifest is not that of backup {self.id}. Nothing was published.")
+        text = readable_json(manifest)
+        paths = [self.files.tar, self.files.entries]
+        if self._sealed.inventory is not None:
+            paths.append(self.files.inventory)
         with disk_errors(f"Publishing backup {self.id}", self.files.directory, self._sealed.stored.bytes):
-            for path in (self.files.tar, self.files.entries):
+            for spool in self._spools:
+                spool.remove()
+            for path in paths:
                 part_of(path).rename(path)
             sync_directory(self.files.directory)
             try:
-                self._write_manifest(manifest.to_json().encode())
+                write_whole(self.files.manifest, text)
             except OSError:
                 self.files.manifest.unlink(missing_ok=True)
                 raise
@@ -195,19 +205,16 @@ class Draft:
         self._close()
         remove_draft(self.files)
 
-    def _write_manifest(self, text: bytes) -> None:
-        part = part_of(self.files.manifest)
-        descriptor = create_file(part)
-        try:
-            write_all(descriptor, text)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        part.rename(self.files.manifest)
-        sync_directory(self.files.directory)
+    def _add(self, lines: Lines, line: str) -> None:
+        tar = self._open_tar()
+        with disk_errors(f"Writing backup {self.id}", self.files.directory, tar.stored_bytes):
+            lines.add(line)
 
-    def _facts(self, tar: _CompressedFile, entries: _CompressedFile) -> Sealed:
-        began, stored = self._beginning, tar.stored()
+    def _facts(self, tar: CompressedFile) -> Sealed:
+        began, stored, files = self._beginning, tar.stored(), self.files
+        entries = _list_facts(self._entries, files.entries)
+        if entries is None:
+            raise ArchiveError(f"Backup {self.id} was never begun. Nothing was changed.")
         return Sealed(
             id=self.id,
             host=began.host,
@@ -216,45 +223,23 @@ class Draft:
             started_at=began.started_at,
             ended_at=self._clock(),
             raw=tar.raw(),
-            stored=StoredFile(bytes=stored.bytes, sha256=stored.sha256, file=self.files.tar.name),
-            entries=EntriesFile(
-                count=self.entries, file=self.files.entries.name, sha256=entries.stored().sha256
-            ),
+            stored=StoredFile(bytes=stored.bytes, sha256=stored.sha256, file=files.tar.name),
+            entries=entries,
+            inventory=_list_facts(self._items, files.inventory),
         )
 
     def _close(self) -> None:
-        for file in (self._tar, self._list):
+        for file in (self._tar, self._entries.file, self._items.file, *self._spools):
             if file is not None:
                 file.close()
 
-    def _open(self, file: _CompressedFile | None) -> _CompressedFile:
-        if file is None or self._sealed is not None:
+    def _open_tar(self) -> CompressedFile:
+        if self._tar is None or self._sealed is not None:
             raise ArchiveError(f"Backup {self.id} takes no more data. Nothing was changed.")
-        return file
+        return self._tar
 
 
-def remove_draft(files: BackupFiles) -> tuple[Path, ...]:
-    """Remove what was never published and say what that was; nothing at all when there is a manifest."""
-    removed: list[Path] = []
-    with disk_errors(f"Removing the leftovers of {files.id}", files.directory):
-        if files.manifest.exists():
-            return ()
-        for path in (*files.parts, files.tar, files.entries):
-            if path.exists():
-                path.unlink()
-                removed.append(path)
-        if removed:
-            sync_directory(files.directory)
-    return tuple(removed)
-
-
-def _describes(manifest: Manifest, sealed: Sealed) -> bool:
-    mine = (sealed.id, sealed.host, sealed.volume, sealed.raw, sealed.stored, sealed.entries)
-    return mine == (
-        manifest.id,
-        manifest.host,
-        manifest.volume.name,
-        manifest.raw,
-        manifest.stored,
-        manifest.entries,
-    )
+def _list_facts(lines: Lines, path: Path) -> EntriesFile | None:
+    if lines.file is None:
+        return None
+    return EntriesFile(count=lines.count, file=path.name, sha256=lines.file.stored().sha256)

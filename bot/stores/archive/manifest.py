@@ -5,19 +5,41 @@ Must not know the disk.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
+from bot.errors import ArchiveError
 from bot.model import Actor
-from bot.stores.archive.disk import ENTRIES, TAR
+from bot.stores.archive.facts import (
+    Content,
+    DumpFacts,
+    EngineFacts,
+    EntriesFile,
+    HookFacts,
+    Problem,
+    Problems,
+    QuiesceFacts,
+    SourceFacts,
+    StoredFile,
+    VolumeFacts,
+)
+from bot.stores.archive.fields import Fields, parse_object, write_object
+from bot.stores.archive.names import ENTRIES, INVENTORY, TAR
 
-FORMAT = 1
 OUTCOME_OK = "ok"
+OUTCOME_PARTIAL = "partial"
+SOURCE_KINDS = ("volume", "path", "dump")
+LARGEST_BYTES = 32 << 20
+"""More than a thousand problems with paths of 4096 bytes, each written as `\\udcXX`, take."""
+SAFETY = "safety"
+"""`purpose` of a backup that was made before a volume's content was replaced."""
+
 PROOF = ("end-of-archive", "entries-hashed", "stored-read-back")
+"""What is proven of every backup, whatever it is of."""
+PROOF_INVENTORY = "inventory-before-and-after"
+"""A walk before and one after the reading found the same, and that is what the tar holds."""
+PROOF_READ_TWICE = "read-twice"
+"""No walk was possible: the tar was read twice, and held the same both times."""
 LOST = (
     "extended attributes",
     "POSIX ACLs",
@@ -25,67 +47,15 @@ LOST = (
     "sockets",
     "sparseness",
 )
-"""What Docker's archive API does not hand out, whatever the volume holds."""
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineFacts:
-    """Which engine the bytes came from."""
-
-    name: str
-    version: str
-    api_version: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class VolumeFacts:
-    """The volume as Docker described it, so that it can be made again."""
-
-    name: str
-    driver: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuiesceFacts:
-    """How the volume's users were kept still (`none`, `pause`, `stop`) and which containers that touched."""
-
-    mode: str
-    containers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Content:
-    """So many bytes with that SHA-256."""
-
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredFile:
-    """A file beside the manifest, by its bare name."""
-
-    bytes: int
-    sha256: str
-    file: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class EntriesFile:
-    """The list of entries beside the manifest; `sha256` is that of the compressed file."""
-
-    count: int
-    file: str
-    sha256: str
+"""What Docker's archive API does not hand out, whatever the volume holds: lost unless an inventory keeps it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Everything known about one backup. `started_at` and `ended_at` are UTC."""
+    """Everything known about one backup. `started_at` and `ended_at` are UTC.
+
+    `lost` names what really is lost. `downtime_seconds` is how long users were kept still; None if nobody was.
+    """
 
     id: str
     host: str
@@ -103,29 +73,44 @@ class Manifest:
     proof: tuple[str, ...] = PROOF
     lost: tuple[str, ...] = LOST
     note: str = ""
+    source: SourceFacts = field(default_factory=SourceFacts)
+    problems: Problems = field(default_factory=Problems)
+    inventory: EntriesFile | None = None
+    downtime_seconds: float | None = None
+    hooks: tuple[HookFacts, ...] = ()
+    dump: DumpFacts | None = None
+    purpose: str = ""
 
     def to_json(self) -> str:
-        """JSON with the format number first and the keys in the order above."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, default=_time_text) + "\n"
+        """JSON with the format number first, the keys in the order above, and a checksum of it all at its end."""
+        return write_object(asdict(self))
 
 
-def _time_text(value: object) -> str:
-    if not isinstance(value, datetime):
-        raise TypeError(f"{type(value).__name__} cannot be written into a manifest")
-    return value.astimezone(UTC).isoformat()
+def readable_json(manifest: Manifest) -> bytes:
+    """Its JSON as it will be read again; raises ArchiveError for one that could not be."""
+    text = manifest.to_json()
+    try:
+        parse_manifest(text)
+        if len(text) > LARGEST_BYTES:
+            raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")
+    except ValueError as error:
+        raise ArchiveError(
+            f"The manifest of backup {manifest.id} could not be read again: {error}. Nothing was published."
+        ) from error
+    return text.encode("ascii")
 
 
 def parse_manifest(text: str) -> Manifest:
-    """The manifest in that JSON; raises ValueError saying what is wrong. Unknown keys are ignored."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError("it is not JSON") from error
-    top = _Reader(found, "")
-    if found.get("format") != FORMAT:
-        raise ValueError(f"it has format {found.get('format')!r}, and this version reads only {FORMAT}")
-    backup_id = top.text("id")
-    actor, entries = top.child("actor"), top.child("entries")
+    """The manifest in that JSON; raises ValueError saying what is wrong. Unknown keys are ignored.
+
+    The keys from `source` on are younger than the format, so they may be missing.
+    """
+    top = parse_object(text, sealed_since="source")
+    backup_id, actor = top.text("id"), top.child("actor")
+    outcome = top.one_of("outcome", OUTCOME_OK, OUTCOME_PARTIAL)
+    problems = top.maybe_child("problems", _problems, Problems())
+    if outcome == OUTCOME_OK and problems.count:
+        raise ValueError("“outcome” is “ok”, and yet there are problems")
     return Manifest(
         id=backup_id,
         host=top.text("host"),
@@ -138,90 +123,78 @@ def parse_manifest(text: str) -> Manifest:
         ended_at=top.time("ended_at"),
         raw=Content(bytes=top.child("raw").whole("bytes"), sha256=top.child("raw").sha256()),
         stored=_stored(top.child("stored"), backup_id + TAR),
-        entries=EntriesFile(
-            count=entries.whole("count"),
-            file=entries.exactly("file", backup_id + ENTRIES),
-            sha256=entries.sha256(),
-        ),
-        outcome=top.exactly("outcome", OUTCOME_OK),
+        entries=_list(top.child("entries"), backup_id + ENTRIES),
+        outcome=outcome,
         proof=top.texts("proof"),
         lost=top.texts("lost"),
         note=top.text("note"),
+        source=top.maybe_child("source", _source, SourceFacts()),
+        problems=problems,
+        inventory=top.maybe_child("inventory", lambda found: _list(found, backup_id + INVENTORY), None),
+        downtime_seconds=top.maybe_number("downtime_seconds"),
+        hooks=top.children("hooks", _hook),
+        dump=top.maybe_child("dump", _dump, None),
+        purpose=top.text("purpose", default=""),
     )
 
 
-def _engine(reader: _Reader) -> EngineFacts:
+def _engine(fields: Fields) -> EngineFacts:
     return EngineFacts(
-        name=reader.text("name"), version=reader.text("version"), api_version=reader.text("api_version")
+        name=fields.text("name"), version=fields.text("version"), api_version=fields.text("api_version")
     )
 
 
-def _volume(reader: _Reader) -> VolumeFacts:
+def _volume(fields: Fields) -> VolumeFacts:
     return VolumeFacts(
-        name=reader.text("name"),
-        driver=reader.text("driver"),
-        labels=reader.mapping("labels"),
-        options=reader.mapping("options"),
+        name=fields.text("name"),
+        driver=fields.text("driver"),
+        labels=fields.mapping("labels"),
+        options=fields.mapping("options"),
     )
 
 
-def _quiesce(reader: _Reader) -> QuiesceFacts:
-    return QuiesceFacts(mode=reader.text("mode"), containers=reader.texts("containers"))
+def _quiesce(fields: Fields) -> QuiesceFacts:
+    return QuiesceFacts(mode=fields.text("mode"), containers=fields.texts("containers"))
 
 
-def _stored(reader: _Reader, name: str) -> StoredFile:
-    return StoredFile(bytes=reader.whole("bytes"), sha256=reader.sha256(), file=reader.exactly("file", name))
+def _stored(fields: Fields, name: str) -> StoredFile:
+    return StoredFile(bytes=fields.whole("bytes"), sha256=fields.sha256(), file=fields.one_of("file", name))
 
 
-class _Reader:
-    """Takes typed fields out of parsed JSON, or says by name which one is wrong."""
+def _list(fields: Fields, name: str) -> EntriesFile:
+    return EntriesFile(count=fields.whole("count"), file=fields.one_of("file", name), sha256=fields.sha256())
 
-    def __init__(self, found: object, path: str) -> None:
-        if not isinstance(found, dict):
-            raise ValueError(f"“{path or 'it'}” is not an object")
-        self._found: dict[str, Any] = found
-        self._path = path
 
-    def _take(self, key: str, what: type) -> Any:
-        value = self._found.get(key)
-        if not isinstance(value, what) or isinstance(value, bool):
-            raise ValueError(f"“{self._path}{key}” is missing or not of the right kind")
-        return value
+def _source(fields: Fields) -> SourceFacts:
+    return SourceFacts(
+        kind=fields.one_of("kind", *SOURCE_KINDS),
+        container=fields.text("container"),
+        path=fields.text("path"),
+        root=fields.text("root"),
+    )
 
-    def text(self, key: str) -> str:
-        return str(self._take(key, str))
 
-    def exactly(self, key: str, wanted: str) -> str:
-        if self.text(key) != wanted:
-            raise ValueError(f"“{self._path}{key}” should be “{wanted}”")
-        return wanted
+def _problems(fields: Fields) -> Problems:
+    def problem(found: Fields) -> Problem:
+        return Problem(path=found.text("path"), reason=found.text("reason"))
 
-    def whole(self, key: str) -> int:
-        value = int(self._take(key, int))
-        if value < 0:
-            raise ValueError(f"“{self._path}{key}” is negative")
-        return value
+    return Problems(count=fields.whole("count"), listed=fields.children("listed", problem))
 
-    def sha256(self) -> str:
-        value = self.text("sha256")
-        if not _SHA256.fullmatch(value):
-            raise ValueError(f"“{self._path}sha256” is not a SHA-256")
-        return value
 
-    def time(self, key: str) -> datetime:
-        try:
-            value = datetime.fromisoformat(self.text(key))
-        except ValueError as error:
-            raise ValueError(f"“{self._path}{key}” is not a time") from error
-        if value.tzinfo is None:
-            raise ValueError(f"“{self._path}{key}” has no time zone")
-        return value.astimezone(UTC)
+def _hook(fields: Fields) -> HookFacts:
+    return HookFacts(
+        container=fields.text("container"),
+        which=fields.text("which"),
+        command=fields.text("command"),
+        exit_code=fields.maybe_whole("exit_code"),
+        output=fields.text("output"),
+    )
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        return tuple(str(item) for item in self._take(key, list))
 
-    def mapping(self, key: str) -> dict[str, str]:
-        return {str(name): str(value) for name, value in self._take(key, dict).items()}
-
-    def child(self, key: str) -> _Reader:
-        return _Reader(self._found.get(key), f"{self._path}{key}.")
+def _dump(fields: Fields) -> DumpFacts:
+    return DumpFacts(
+        preset=fields.text("preset"),
+        command=fields.text("command"),
+        bytes=fields.whole("bytes"),
+        sha256=fields.sha256(),
+    )

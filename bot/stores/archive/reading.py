@@ -1,4 +1,4 @@
-"""Reads a backup back: its tar, its list of entries, and the proof that the two and the manifest agree.
+"""Reads a backup back: its tar, its lists, and the proof that they and the manifest agree.
 
 Must not know engines; it changes nothing on disk.
 """
@@ -9,17 +9,24 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 import zstandard
 
-from bot.entry import Entry, printable
+from bot.entry import Entry, Item, printable
 from bot.errors import ArchiveError, EngineError
+from bot.reasons import Reason
 from bot.stores.archive.disk import CHUNK_BYTES, BackupFiles
-from bot.stores.archive.manifest import Content, Manifest
+from bot.stores.archive.facts import Content, EntriesFile
+from bot.stores.archive.manifest import OUTCOME_OK, Manifest
 from bot.tarstream import TarReader
 
 SHOWN_DIFFERENCES = 5
+_PIECE_BYTES = 1 << 14
+"""A piece may hold a thousand times as many zeros: small ones keep the memory small."""
+
+_ITEMS_A_TICK = 1_000
+_T = TypeVar("_T")
 
 Tick = Callable[[int], None]
 """Called with the bytes done so far, once a chunk; may raise to end the work."""
@@ -44,8 +51,13 @@ class Backup:
 
     @property
     def volume(self) -> str:
-        """The volume it was taken of."""
+        """The volume, or other source, that it was taken of."""
         return self.manifest.volume.name
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether everything is in it as it should be; a partial backup names what is not."""
+        return self.manifest.outcome == OUTCOME_OK
 
 
 class _HashingFile:
@@ -105,25 +117,80 @@ def read_raw(path: Path, stored_sha256: str, raw: Content) -> Iterator[bytes]:
         )
 
 
+def read_growing(path: Path, raw: Content) -> Iterator[bytes]:
+    """The beginning of what was compressed into a file that may have no end yet.
+
+    Raises ArchiveError, at the end, when it is not what `raw` says.
+    """
+    hashed, left = hashlib.sha256(), raw.bytes
+    try:
+        with path.open("rb", buffering=0) as file:
+            # Of a frame without an end, zstandard's stream reader may keep back what its decoder still holds.
+            decoder = zstandard.ZstdDecompressor().decompressobj()
+            while left and (piece := file.read(_PIECE_BYTES)):
+                chunk = decoder.decompress(piece)[:left]
+                hashed.update(chunk)
+                left -= len(chunk)
+                yield chunk
+    except zstandard.ZstdError as error:
+        raise _damaged(path, f"it cannot be decompressed ({error})") from error
+    except OSError as error:
+        raise _damaged(path, f"it cannot be read ({error.strerror or error})") from error
+    if left or hashed.hexdigest() != raw.sha256:
+        raise _damaged(path, "the disk did not give back what was written")
+
+
+def split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines without their line feeds; raises ValueError, at the end, when the last has none."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        raise ValueError("the last line has no end")
+
+
 def read_entries(backup: Backup) -> Iterator[Entry]:
     """Every entry in the tar's order; raises ArchiveError, at the end at the latest, when damaged."""
-    path, count, rest = backup.files.entries, 0, b""
-    for chunk in decompress(path, backup.manifest.entries.sha256):
-        *lines, rest = (rest + chunk).split(b"\n")
-        count += len(lines)
-        try:
-            yield from map(Entry.from_line, lines)
-        except ValueError as error:
-            raise _damaged(path, "a line of it is no entry") from error
-    if rest or count != backup.manifest.entries.count:
-        raise _damaged(path, f"it lists {count} entries and should list {backup.manifest.entries.count}")
+    return _read_list(backup.files.entries, backup.manifest.entries, Entry.from_line)
+
+
+def read_items(backup: Backup) -> Iterator[Item]:
+    """What the walk found, in its order; nothing when there was none. Raises ArchiveError as `read_entries`."""
+    if backup.manifest.inventory is None:
+        return iter(())
+    return _read_list(backup.files.inventory, backup.manifest.inventory, Item.from_line)
+
+
+def parse_lines(path: Path, lines: Iterator[bytes], make: Callable[[bytes], _T]) -> Iterator[_T]:
+    """What `make` makes of each line; raises ArchiveError for one of which it makes nothing."""
+    try:
+        yield from map(make, lines)
+    except ValueError as error:
+        raise _damaged(path, "a line of it is not what should be there") from error
+
+
+def _read_list(path: Path, recorded: EntriesFile, make: Callable[[bytes], _T]) -> Iterator[_T]:
+    count = 0
+    for thing in parse_lines(path, split_lines(decompress(path, recorded.sha256)), make):
+        count += 1
+        yield thing
+    if count != recorded.count:
+        raise _damaged(path, f"it lists {count} things and should list {recorded.count}")
 
 
 def prove(backup: Backup, tick: Tick) -> None:
-    """Re-read and compare everything: stored bytes, raw bytes, tar structure, each entry against the list.
+    """Re-read and compare everything: stored bytes, raw bytes, tar structure, each entry against the list, the walk.
 
     Raises ArchiveError with what differs, the first five of it.
     """
+    _prove_tar(backup, tick)
+    for place, _ in enumerate(read_items(backup)):
+        if place % _ITEMS_A_TICK == 0:
+            tick(backup.manifest.raw.bytes)
+
+
+def _prove_tar(backup: Backup, tick: Tick) -> None:
     recorded = read_entries(backup)
     differences: list[str] = []
 
@@ -132,7 +199,7 @@ def prove(backup: Backup, tick: Tick) -> None:
         if wanted != entry:
             differences.append(_difference(wanted, entry))
 
-    reader = TarReader(compare)
+    reader = TarReader(compare, backup.manifest.source.root)
     done = 0
     try:
         for chunk in read_raw(backup.files.tar, backup.manifest.stored.sha256, backup.manifest.raw):
@@ -148,7 +215,7 @@ def prove(backup: Backup, tick: Tick) -> None:
                 if len(differences) < SHOWN_DIFFERENCES:
                     differences.append(_difference(wanted, None))
     except EngineError as error:
-        raise _damaged(backup.files.tar, "what it holds is not a whole tar of a volume") from error
+        raise _damaged(backup.files.tar, "what it holds is not a whole tar of what was backed up") from error
     if differences:
         raise _damaged(backup.files.tar, "; ".join(differences[:SHOWN_DIFFERENCES]))
 
@@ -165,5 +232,6 @@ def _difference(wanted: Entry | None, found: Entry | None) -> str:
 def _damaged(path: Path, what: str) -> ArchiveError:
     return ArchiveError(
         f"{path.name} is damaged: {what}. Nothing was changed. Do not rely on this backup; "
-        f"take a new one, and look after the disk under {path.parent}."
+        f"take a new one, and look after the disk under {path.parent}.",
+        reason=Reason.DAMAGED,
     )

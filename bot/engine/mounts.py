@@ -1,0 +1,80 @@
+"""What our own containers mount, and what other containers mount, in Docker's words and in ours.
+
+It must not know what is done with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import Any
+
+import docker
+
+from bot.engine import HostPath, Mount, Storage
+from bot.engine.translate import scrub
+from bot.errors import EngineError, NotFound
+
+# What daemons say for a path that is not there: 400 from 20.10 on.
+_NO_SUCH_SOURCE = "bind source path does not exist"
+
+
+def docker_mount(storage: Storage, target: str, *, read_only: bool) -> Any:
+    """The SDK's mount; unlike a bind by text it never makes what is not there (engine fact 13)."""
+    if isinstance(storage, HostPath):
+        return docker.types.Mount(target, storage.path, type="bind", read_only=read_only)
+    return docker.types.Mount(target, storage, type="volume", read_only=read_only, no_copy=True)
+
+
+def name_of(storage: Storage) -> str:
+    """How sentences name it."""
+    if isinstance(storage, HostPath):
+        return f"the path “{scrub(storage.path)}”"
+    return f"the volume “{scrub(storage)}”"
+
+
+@contextmanager
+def missing_path_is_not_found(storage: Storage, host: str) -> Iterator[None]:
+    """Within it, the daemon's refusal of a path that is not there becomes NotFound."""
+    missing = NotFound(
+        f"There is no path “{scrub(storage.path) if isinstance(storage, HostPath) else ''}” on the machine of host "
+        f"“{host}”. Nothing was changed; check the path."
+    )
+    if isinstance(storage, HostPath) and not storage.path.startswith("/"):
+        raise missing
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if isinstance(storage, HostPath) and _NO_SUCH_SOURCE in str(error.explanation or error):
+            raise missing from error
+        raise
+
+
+def refuse_odd_place(at: str) -> None:
+    """Raises EngineError unless `at` may be the one name of a directory at a container's root."""
+    if at in ("", ".", "..") or "/" in at or "\0" in at:
+        raise EngineError(f"“{scrub(at)}” is no name to mount anything at. Nothing was changed.")
+
+
+def mounts_of(raw: Mapping[str, Any]) -> tuple[Mount, ...]:
+    """The mounts of a container as listed or inspected, sorted by destination, for the daemon has no order."""
+    found = [
+        Mount(
+            kind=str(mount.get("Type") or ""),
+            source=str((mount.get("Name") if mount.get("Type") == "volume" else mount.get("Source")) or ""),
+            destination=str(mount.get("Destination") or ""),
+        )
+        for mount in raw.get("Mounts") or ()
+    ]
+    return tuple(sorted(found, key=lambda mount: mount.destination))
+
+
+def touches(mount: Mount, storage: Storage) -> bool:
+    """Does a container with this mount use the storage?"""
+    if not isinstance(storage, HostPath):
+        return mount.kind == "volume" and mount.source == storage
+    if mount.kind != "bind":
+        return False
+    mine, its = PurePosixPath(storage.path), PurePosixPath(mount.source)
+    return mine == its or mine in its.parents or its in mine.parents

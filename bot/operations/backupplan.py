@@ -1,0 +1,174 @@
+"""The plan of a backup: of what, who is kept still for it and how, or which database is asked for a dump.
+
+Looks at the engine and changes nothing; it must not know how the plan is carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bot.engine import Container, Engine
+from bot.errors import Conflict, UsageError
+from bot.operations.dumps import DumpPlan, recognise
+from bot.operations.hooks import POST_LABEL, PRE_LABEL
+from bot.operations.presets import DUMP_LABEL
+from bot.operations.quiesce import Quiesce, QuiescePolicy, Sleeper, sleepers
+from bot.operations.sources import Source, resolve, users_of
+
+_STATES = {Quiesce.PAUSE: "paused", Quiesce.STOP: "stopped"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What was asked for: `VOLUME` or `CONTAINER:/PATH`; no `quiesce` means what labels and settings say."""
+
+    source: str
+    quiesce: Quiesce | None = None
+    dump: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupPlan:
+    """What a backup will touch: the source, all who use it, and how the running ones are kept still."""
+
+    source: Source
+    users: tuple[Container, ...]
+    sleepers: tuple[Sleeper, ...]
+    policy: QuiescePolicy
+    asked: Quiesce | None = None
+    dump: DumpPlan | None = None
+    note: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What the backup will be of: `volume`, `path` or `dump`."""
+        if self.dump is not None:
+            return "dump"
+        return "volume" if self.source.is_volume else "path"
+
+    @property
+    def mode(self) -> str:
+        """How users are kept still, in one word: the hardest that anybody meets."""
+        modes = {sleeper.mode for sleeper in self.sleepers}
+        for mode in (Quiesce.STOP, Quiesce.PAUSE):
+            if mode in modes:
+                return str(mode)
+        return str(self.asked or Quiesce.NONE)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the run must hold: the source, and every container that it puts to sleep or runs something in.
+
+        Those, too, that it would put to sleep if they ran: they may be asleep now for another run, which wakes them.
+        """
+        would_run = [replace(user, state="running") for user in self.users]
+        drowsy = {one.container.id for one in sleepers(would_run, self.asked, self.policy)}
+        held = [user for user in self.users if user.id in drowsy or _has_hooks(user)]
+        held += [self.dump.container] if self.dump is not None else []
+        return tuple(dict.fromkeys((self.source.target, *(f"container:{user.name}" for user in held))))
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What a run of it does, in order."""
+        if self.dump is not None:
+            copied: tuple[str, ...] = ("dump", "store")
+        else:
+            copied = ("copy", "copy again") if self.source.storage is None else ("list", "copy", "list again")
+        asleep = bool(self.sleepers)
+        return (*(("sleep",) * asleep), *copied, *(("wake",) * asleep), "read back", "publish")
+
+    @property
+    def text(self) -> str:
+        """What will be done, in a sentence or two."""
+        if self.dump is not None:
+            how = f" by a {self.dump.preset.name} dump of {self.dump.container.name}"
+        else:
+            how = self._meanwhile
+        return " ".join((f"Back up {self.source.words}{how}.", *self._remarks))
+
+    @property
+    def _meanwhile(self) -> str:
+        told = []
+        for mode, state in _STATES.items():
+            names = [sleeper.container.name for sleeper in self.sleepers if sleeper.mode is mode]
+            told += [f"{', '.join(names)} {state}"] if names else []
+        return f", with {' and '.join(told)} while it is read" if told else ""
+
+    @property
+    def _remarks(self) -> tuple[str, ...]:
+        remarks = []
+        hooks = [user.name for user in self.users if user.state == "running" and _has_hooks(user)]
+        if hooks:
+            remarks.append(f"Hooks run in {', '.join(hooks)} before and after.")
+        if self.source.storage is None and self.dump is None and self.source.container is not None:
+            name = self.source.container.name
+            remarks.append(
+                f"It is read twice, in {name} itself, which Docker cannot stop or inspect meanwhile."
+            )
+        if self.source.inner and self.dump is None:
+            remarks.append(f"What is mounted below it is left out: {', '.join(self.source.inner)}.")
+        remarks += [] if self.dump is not None else _hints(self.users)
+        return tuple(remarks)
+
+
+def plan(engine: Engine, wish: Wish, policy: QuiescePolicy) -> BackupPlan:
+    """Look, change nothing.
+
+    Raises NotFound for an unknown source, UsageError for flags that contradict each other, Conflict for a label that
+    cannot be understood, or when there is not exactly one database to dump.
+    """
+    if wish.dump and wish.quiesce not in (None, Quiesce.NONE):
+        raise UsageError(
+            f"A database must run to be dumped, so --dump and --quiesce {wish.quiesce} exclude each other. "
+            "Nothing was changed."
+        )
+    source = resolve(engine, wish.source)
+    users = users_of(engine, source)
+    dumped = _dumped(source, users, wish, policy)
+    asked = Quiesce.NONE if dumped is not None else wish.quiesce
+    return BackupPlan(
+        source=source,
+        users=users,
+        sleepers=sleepers(users, asked, policy),
+        policy=policy,
+        asked=asked,
+        dump=dumped,
+        note=wish.note,
+    )
+
+
+def _dumped(
+    source: Source, users: tuple[Container, ...], wish: Wish, policy: QuiescePolicy
+) -> DumpPlan | None:
+    """By `--dump`, or by a user's label when nothing else was asked for."""
+    running = [user for user in users if user.state == "running"]
+    labelled = [user for user in running if DUMP_LABEL in user.labels and recognise(user) is not None]
+    if not wish.dump and (wish.quiesce is not None or not labelled):
+        return None
+    found = labelled or [user for user in running if recognise(user) is not None]
+    if len(found) != 1:
+        what = f"several do: {', '.join(user.name for user in found)}" if found else "none does"
+        raise Conflict(
+            f"Exactly one running container that uses {source.words} must hold a database that can be dumped, and "
+            f"{what}. Nothing was changed. Say which and how by the label {DUMP_LABEL}, or back up the files with "
+            "--quiesce stop."
+        )
+    preset = recognise(found[0])
+    return None if preset is None else DumpPlan(container=found[0], preset=preset, limit=policy.hook)
+
+
+def _hints(users: tuple[Container, ...]) -> list[str]:
+    """Who runs a database that we could ask for a dump learns that, unless a label says something already."""
+    found = []
+    for user in users:
+        if user.state != "running" or DUMP_LABEL in user.labels:
+            continue
+        preset = recognise(user)
+        if preset is not None:
+            found.append(f"{user.name} runs {preset.name}: --dump asks it for a consistent dump instead.")
+    return found
+
+
+def _has_hooks(user: Container) -> bool:
+    return bool(user.labels.get(PRE_LABEL) or user.labels.get(POST_LABEL))

@@ -1,0 +1,115 @@
+"""Difference: what changed in what a backup is of, since it was taken or until another backup.
+
+It only reads. Must not know who asked, nor how lists are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bot.engine import Engine, Storage
+from bot.entry import Entry, Item
+from bot.errors import Conflict
+from bot.operations.changes import Difference, Sides, Thing, of_entry, of_item, sides
+from bot.operations.context import REMOVE_HELPER, RunContext
+from bot.operations.place import source_of
+from bot.operations.reading import Reading
+from bot.operations.sources import resolve
+from bot.stores.archive import Archive, Backup
+
+_CHECK_EVERY = 1000
+BY_TIME = (
+    "The content of a file counts as changed when its size or its time, to the nanosecond, is another: what was "
+    "written without changing either is not seen."
+)
+BY_WHOLE_SECONDS = (
+    "This backup is of a version that kept no inventory, so the content of a file counts as changed when its size or "
+    "its time in whole seconds is another: what was written without changing either is not seen."
+)
+BY_CONTENT = "The content of files was compared by SHA-256."
+
+
+def between(
+    archive: Archive, run: RunContext, old: Backup, new: Backup, limit: int
+) -> tuple[Difference, str]:
+    """What changed from one backup to the other, by content; and a sentence on how that was judged.
+
+    Raises Conflict when one of them is a dump, ArchiveError when a list is damaged.
+    """
+    for backup in (old, new):
+        _refuse_dump(backup)
+    with sides() as both:
+        _add_all(run, both.add_old, (of_entry(entry, hashed=True) for entry in archive.entries(old)))
+        _add_all(run, both.add_new, (of_entry(entry, hashed=True) for entry in archive.entries(new)))
+        return both.difference(limit, run.check), BY_CONTENT
+
+
+def until_now(
+    engine: Engine, archive: Archive, run: RunContext, backup: Backup, limit: int
+) -> tuple[Difference, str]:
+    """What changed since the backup in what it is of, with the first `limit` paths; and how that was judged.
+
+    A volume, or a path in a mount, is walked through by a tool. A path in a container itself is read whole, while
+    the engine holds the container's lock (engine fact 8). Raises NotFound when it is not there any more, Conflict
+    for a dump, ArchiveError when the backup's list is damaged, EngineError.
+    """
+    _refuse_dump(backup)
+    source = resolve(engine, source_of(backup))
+    reading = Reading.undisturbed(engine, run, source)
+    with sides() as both:
+        if source.storage is None:
+            return _read(archive, reading, backup, both).difference(limit, run.check), BY_CONTENT
+        if backup.manifest.inventory is None:
+            _walk(reading, source.storage, lambda item: _add_like_tar(both, item))
+            entries = archive.entries(backup)
+            _add_all(run, both.add_old, (of_entry(entry, hashed=False) for entry in entries))
+            return both.difference(limit, run.check), BY_WHOLE_SECONDS
+        _walk(reading, source.storage, lambda item: both.add_new(of_item(item, like_tar=False)))
+        items = archive.items(backup)
+        _add_all(run, both.add_old, (of_item(item, like_tar=False) for item in items))
+        return both.difference(limit, run.check), BY_TIME
+
+
+def held_now(engine: Engine, backup: Backup) -> tuple[str, ...]:
+    """What a run holds while it looks at what the backup is of; raises NotFound when that is gone."""
+    _refuse_dump(backup)
+    return (resolve(engine, source_of(backup)).target,)
+
+
+def _refuse_dump(backup: Backup) -> None:
+    if backup.manifest.dump is not None:
+        raise Conflict(
+            f"Backup {backup.manifest.run_id} holds a dump that a database's own program wrote, and no files to "
+            "compare. Nothing was changed."
+        )
+
+
+def _walk(reading: Reading, storage: Storage, on_item: Callable[[Item], None]) -> None:
+    engine, run = reading.engine, reading.run
+    tool = f"shipkeeper-look-{run.run_id}"
+    with run.undoable(REMOVE_HELPER, name=tool):
+        engine.create_tool(tool, storage, run_id=run.run_id, read_only=True)
+        reading.walk(tool, "walking through what is there", on_item, attributes=True)
+
+
+def _add_like_tar(both: Sides, item: Item) -> None:
+    if item.kind != "socket":  # no tar can hold one
+        both.add_new(of_item(item, like_tar=True))
+
+
+def _read(archive: Archive, reading: Reading, backup: Backup, both: Sides) -> Sides:
+    def add(entry: Entry) -> None:
+        both.add_new(of_entry(entry, hashed=True))
+
+    container = reading.source.container
+    reading.tar(container.id if container else "", add, lambda _: None)
+    _add_all(reading.run, both.add_old, (of_entry(entry, hashed=True) for entry in archive.entries(backup)))
+    return both
+
+
+def _add_all(run: RunContext, add: Callable[[Thing], None], things: Iterable[Thing]) -> None:
+    for count, thing in enumerate(things):
+        if count % _CHECK_EVERY == 0:
+            run.progress("comparing")
+            run.check()
+        add(thing)

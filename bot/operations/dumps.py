@@ -1,0 +1,107 @@
+"""Takes a consistent dump of a database that runs in a container, and proves that it is whole.
+
+Must not know where the bytes go. The end of a program's stream proves nothing (engine fact 5): its exit code, its
+size and its own mark at the end are demanded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.engine import Container, Engine, Execution
+from bot.errors import EngineError, StreamCut
+from bot.operations.context import RunContext
+from bot.operations.hooks import USER_LABEL
+from bot.operations.presets import HEAD_BYTES, TAIL_BYTES, Preset, recognise
+from bot.reasons import Reason
+from bot.stores.archive import DumpFacts
+
+__all__ = ["DumpPlan", "Preset", "dump", "recognise"]
+
+_CHUNK_BYTES = 1 << 20
+_SAID_CHARACTERS = 500
+
+Write = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpPlan:
+    """A dump to be taken: of which container, by which preset, and how long it may take."""
+
+    container: Container
+    preset: Preset
+    limit: timedelta
+
+
+def dump(engine: Engine, run: RunContext, plan: DumpPlan, write: Write) -> DumpFacts:
+    """Give `write` the dump, piece by piece; what it got counts only when this returns.
+
+    Raises EngineError (reason `dump`, with what the program said) unless the dump is whole, Conflict when the
+    container does not run, StreamCut, or what `run.check` and `write` raise. A cancel ends the program.
+    """
+    container, preset = plan.container, plan.preset
+    seen = _Seen()
+    run.check()
+    user = container.labels.get(USER_LABEL, "").strip() or preset.user
+    with engine.execute(container, preset.words, limit=plan.limit, user=user) as execution:
+        try:
+            with run.watched(execution.abort):
+                exit_code = _copy(run, plan, execution, seen, write)
+        except StreamCut:
+            run.check()
+            raise
+        except EngineError as error:
+            if error.reason is not Reason.STALLED:
+                raise
+            how = f"took longer than {plan.limit.total_seconds():g} s and was ended"
+            raise _failed(plan, how, execution.errors) from error
+        _refuse_unless_whole(plan, exit_code, seen, execution.errors)
+    return DumpFacts(
+        preset=preset.name, command=preset.command, bytes=seen.bytes, sha256=seen.hash.hexdigest()
+    )
+
+
+class _Seen:
+    """What went by: size, SHA-256, and both ends."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.hash = hashlib.sha256()
+        self.head = b""
+        self.tail = b""
+
+    def add(self, chunk: bytes) -> None:
+        self.bytes += len(chunk)
+        self.hash.update(chunk)
+        self.head += chunk[: HEAD_BYTES - len(self.head)]
+        self.tail = (self.tail + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
+
+
+def _copy(run: RunContext, plan: DumpPlan, execution: Execution, seen: _Seen, write: Write) -> int:
+    while chunk := execution.read(_CHUNK_BYTES):
+        run.check()
+        seen.add(chunk)
+        write(chunk)
+        run.progress(f"dumping {plan.container.name}", seen.bytes)
+    return execution.finish()
+
+
+def _refuse_unless_whole(plan: DumpPlan, exit_code: int, seen: _Seen, errors: str) -> None:
+    if exit_code != 0:
+        raise _failed(plan, f"ended with exit code {exit_code}", errors)
+    if seen.bytes == 0:
+        raise _failed(plan, "wrote nothing", errors)
+    if not plan.preset.is_whole(seen.head, seen.tail, seen.bytes):
+        raise _failed(plan, f"wrote {seen.bytes} bytes that are no whole {plan.preset.name} dump", errors)
+
+
+def _failed(plan: DumpPlan, how: str, errors: str) -> EngineError:
+    said = " ".join(errors.split())[-_SAID_CHARACTERS:]
+    return EngineError(
+        f"The dump of the container “{plan.container.name}” failed: {plan.preset.command} {how}. "
+        f"{f'It said: {said} ' if said else ''}Nothing was saved. Run it in the container to see why.",
+        reason=Reason.DUMP,
+    )

@@ -1,0 +1,48 @@
+"""What a backup cannot keep of a source, found while it is walked through, and told in a few words.
+
+Whatever the list beside a backup carries, and a restore puts back, is not lost.
+"""
+
+from __future__ import annotations
+
+from bot.entry import Item, printable
+from bot.words import size
+
+NAMED = 20
+_SPARSE_BYTES = 1 << 16
+
+UNKNOWN = (
+    "whatever the path has of extended attributes, POSIX ACLs, sub-second modification times, sockets and sparseness",
+)
+"""Of what can only be read through Docker's archive API (engine fact 10)."""
+
+
+class Losses:
+    """Sockets, and the holes of sparse files."""
+
+    def __init__(self) -> None:
+        self._sockets: list[str] = []
+        self._socket_count = 0
+        self._sparse_count = 0
+        self._hole_bytes = 0
+
+    def add(self, item: Item) -> None:
+        """Look at one thing of the walk."""
+        if item.kind == "socket":
+            self._socket_count += 1
+            if len(self._sockets) < NAMED:
+                self._sockets.append(item.path)
+        elif item.kind == "file" and item.size - item.used_bytes >= _SPARSE_BYTES:
+            self._sparse_count += 1
+            self._hole_bytes += item.size - item.used_bytes
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """One text a loss; nothing when all is kept."""
+        lost = [f"socket {printable(path)}" for path in sorted(self._sockets)]
+        if self._socket_count > len(self._sockets):
+            lost.append(f"{self._socket_count - len(self._sockets)} more sockets")
+        if self._sparse_count:
+            are = "1 sparse file is" if self._sparse_count == 1 else f"{self._sparse_count} sparse files are"
+            lost.append(f"sparseness: {are} stored full, {size(self._hole_bytes)} more when restored")
+        return tuple(lost)

@@ -1,0 +1,219 @@
+"""Replace: a proven backup in the place of what is there now, wholly or not at all, and so that it can be undone.
+
+The new content is made and proven beside the old one while the users still run; only then they are stopped, the old
+content is backed up, and the two are exchanged by renaming. Must not know who asked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
+from datetime import timedelta
+
+from bot.engine import Engine, Exchange, HostPath
+from bot.entry import ROOT
+from bot.errors import BotError, Conflict, EngineError, NotFound, StoreError
+from bot.operations.context import CLEAR_STAGE, DISCARD_DRAFT, EXCHANGE_BACK, REMOVE_HELPER, RunContext
+from bot.operations.downtime import Downtime
+from bot.operations.filling import Filler, filling
+from bot.operations.quiesce import Quiesce, QuiescePolicy, Sleeper, asleep, sleepers
+from bot.operations.replaced import Replaced
+from bot.operations.replaceplan import UNDO_DAYS, ReplacePlan, is_at_rest
+from bot.operations.stage import aside_in, new_in, stage_of, tool_of
+from bot.reasons import Reason
+from bot.stores.archive import Archive, Backup
+from bot.stores.archive.marks import Hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What a replacement needs beside its rooms: how to stop users, and what backs up the present content."""
+
+    policy: QuiescePolicy
+    safety: Callable[[Downtime], Backup]
+
+
+def replace(engine: Engine, archive: Archive, run: RunContext, plan: ReplacePlan, means: Means) -> Replaced:
+    """Carry the plan out. After any error the old content is at its place, and who ran runs again.
+
+    Raises ArchiveError for a damaged backup, EngineError when what was made is not what the backup holds, when
+    there is no room (reason `disk-full`), when it took too long (`downtime`) or when the safety backup is not
+    whole, Conflict when the users are no longer those of the plan, and what `run.check` raises.
+    """
+    run.check()
+    with filling(engine, archive, run, plan.backup, plan.place.path) as filler:
+        work = _Replacement(engine, archive, run, plan, means)
+        work.carry_out(filler)
+        return work.result(filler)
+
+
+@dataclass
+class _Replacement:
+    """One replacement on its way. Once `exchanged`, nothing that goes wrong can be taken for a failure of it."""
+
+    engine: Engine
+    archive: Archive
+    run: RunContext
+    plan: ReplacePlan
+    means: Means
+    exchanged: bool = False
+    downtime: Downtime = field(default_factory=lambda: Downtime(timedelta(0)))
+    safety: Backup | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def carry_out(self, filler: Filler) -> None:
+        """All of it; raises only while the old content is, or will be, at its place."""
+        try:
+            self._beside(filler)
+        except BotError as error:
+            if not self.exchanged:
+                raise
+            self.notes += [str(error), *getattr(error, "__notes__", ())]
+
+    def _beside(self, filler: Filler) -> None:
+        place, run_id = self.plan.place, self.run.run_id
+        stage, tool = stage_of(run_id), tool_of(run_id)
+        cleared = {"directory": place.directory, "stage": stage, "run": run_id, "name": place.key}
+        with (
+            self.run.undoable(CLEAR_STAGE, **cleared),
+            self.run.undoable(REMOVE_HELPER, name=tool),
+        ):
+            self.engine.create_tool(tool, HostPath(place.directory), run_id=run_id, read_only=False)
+            self._refuse_missing_parents(tool)
+            filler.refuse_full(tool, f"beside {place.words}")
+            spot = filler.stage(place.directory, stage, new_in(stage))
+            filler.fill(spot)
+            filler.compare(spot, tool)
+            self._exchange_asleep(tool, filler)
+
+    def _exchange_asleep(self, tool: str, filler: Filler) -> None:
+        with asleep(self.engine, self.run, self._sleepers(), self.means.policy) as self.downtime:
+            self._back_up()
+            self.run.check()
+            lives = self._lives_at_rest()
+            # From here on the watchdog wakes nobody: they would run on content that may be taken from under them.
+            self.downtime.settle()
+            self._exchange(tool, filler, lives)
+            self.exchanged = True
+
+    def _sleepers(self) -> tuple[Sleeper, ...]:
+        """The plan was approved and is held: no other container may be stopped, or left running."""
+        planned = {(user.id, user.started_at) for user in self.plan.stopped}
+        now = tuple(user for user in self.engine.users_of(self.plan.place.storage) if not is_at_rest(user))
+        if {(user.id, user.started_at) for user in now} != planned:
+            running = ", ".join(user.name for user in now) or "none"
+            raise Conflict(
+                f"The running containers that use {self.plan.place.words} are no longer those of the plan "
+                f"(now: {running}). Nothing was stopped or replaced. Send the command again."
+            )
+        return sleepers(now, Quiesce.STOP, self.means.policy)
+
+    def _back_up(self) -> None:
+        """The present content, proven and held for as long as it can be asked back."""
+        self.run.check()
+        self.downtime.check()
+        made = self.means.safety(self.downtime)
+        self.downtime.check()
+        if not made.is_ok:
+            raise EngineError(
+                f"The safety backup of {self.plan.place.words} came out partial (backup {made.manifest.run_id}), so "
+                "nothing was replaced: what is there now could not have been brought back. "
+                "See what that backup names, then send the command again."
+            )
+        at = made.manifest.ended_at
+        hold = Hold(
+            by=f"restore {self.run.run_id}",
+            at=at,
+            note=f"what {self.plan.place.words} held before; `undo {self.run.run_id}` brings it back",
+            until=at + timedelta(days=UNDO_DAYS),
+        )
+        place = {"host": self.engine.host, "volume": made.volume, "backup": made.id}
+        with self.run.undoable(DISCARD_DRAFT, **place):  # of a published backup only half-written marks go
+            self.archive.mark(made, lambda marks: changed(marks, hold=hold))
+        self.safety = made
+
+    def _lives_at_rest(self) -> dict[str, str]:
+        """Every user's present life; raises Conflict when one runs that should sleep."""
+        users = self.engine.users_of(self.plan.place.storage)
+        awake = [user.name for user in users if not is_at_rest(user)]
+        if awake:
+            raise Conflict(
+                f"Somebody started {', '.join(awake)} while {self.plan.place.words} was to be exchanged. The old "
+                "content stays at its place. Send the command again."
+            )
+        return {user.id: user.started_at for user in users}
+
+    def _exchange(self, tool: str, filler: Filler, lives: dict[str, str]) -> None:
+        place, stage = self.plan.place, stage_of(self.run.run_id)
+        new = "/".join(part for part in (new_in(stage), filler.root, place.path) if part)
+        exchange = Exchange(place=place.name, new=new, aside=aside_in(stage))
+        users = " ".join(user.id for user in self.plan.stopped)
+        written = {
+            "directory": place.directory, "run": self.run.run_id, "storage": place.key, "users": users,
+            "name": place.key, "place": exchange.place, "new": exchange.new, "aside": exchange.aside,
+        }  # fmt: skip
+        kept = False
+        try:
+            with self.run.undoable(EXCHANGE_BACK, **written) as step:
+                self.run.progress("exchanging")
+                self.engine.exchange(tool, exchange)
+                if self._lives_at_rest() != lives:
+                    raise Conflict(
+                        f"A container that uses {place.words} was started while it was being exchanged. The old "
+                        "content is put back. Send the command again."
+                    )
+                filler.compare_exchanged(tool, place.name, self._refuse_late)
+                self.run.check()
+                step.keep()
+                kept = True
+        except StoreError:
+            if kept:  # it could not be written down that it stays, so it must not
+                self.engine.exchange_back(tool, exchange)
+            raise
+
+    def _refuse_late(self) -> None:
+        allowed = self.means.policy.max_downtime.total_seconds()
+        if self.plan.stopped and self.downtime.seconds > allowed:
+            names = ", ".join(user.name for user in self.plan.stopped)
+            raise EngineError(
+                f"{names} may sleep for {allowed:g} s at most (limits.max_downtime), and {self.plan.place.words} was "
+                "not exchanged and compared by then. The old content is at its place, and everybody is started again.",
+                reason=Reason.DOWNTIME,
+            )
+
+    def _refuse_missing_parents(self, tool: str) -> None:
+        """With a path, all that is above it must be directories, and none a link that leads elsewhere."""
+        names = self.plan.place.name.split("/")
+        for depth in range(1, len(names)):
+            above = "/".join(names[:depth])
+            if not self._is_directory(tool, above):
+                raise Conflict(
+                    f"“{'/'.join(names[1:depth]) or ROOT}” is not a directory in {self.plan.place.source.words}, so "
+                    f"{self.plan.place.words} has no place there. Nothing was changed. Make the directory first, or "
+                    "restore all of the backup."
+                )
+
+    def _is_directory(self, tool: str, path: str) -> bool:
+        try:
+            with self.engine.inventory(tool, f"/volume/{path}") as items:
+                return any(item.path == ROOT and item.kind == "directory" for item in items)
+        except NotFound:
+            return False
+
+    def result(self, filler: Filler) -> Replaced:
+        """What came of it, once it was carried out."""
+        if self.safety is None:
+            raise EngineError("Nothing was replaced.")
+        return Replaced(
+            place=self.plan.place,
+            backup=self.plan.backup,
+            safety=self.safety,
+            entries=filler.entries,
+            raw_bytes=filler.raw_bytes,
+            downtime_seconds=self.downtime.seconds if self.plan.stopped else 0.0,
+            losses=filler.losses,
+            unhealthy=self.downtime.notes,
+            notes=tuple(self.notes),
+            differing=self.plan.differing,
+        )

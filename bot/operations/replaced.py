@@ -1,0 +1,103 @@
+"""What came of a replacement, and how it is told: by the run that made it, and after a crash by the next process.
+
+Must not know how it was carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.model import Button, Reply, Status, Value
+from bot.operations.place import Place
+from bot.operations.replaceplan import UNDO_DAYS
+from bot.reasons import Reason
+from bot.stores.archive import SAFETY, Archive, Backup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """What came of a replacement. `notes` say what is not as it should be although the content is.
+
+    `losses` could not be put back, `differing` is what the volume has otherwise than the backup, `unhealthy` says who
+    is not well since.
+    """
+
+    place: Place
+    backup: Backup
+    safety: Backup
+    entries: int
+    raw_bytes: int
+    downtime_seconds: float
+    losses: tuple[str, ...] = ()
+    unhealthy: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
+
+
+def reply_of(done: Replaced, run_id: str, host: str) -> Reply:
+    """The result in words and facts, with the button that takes it back."""
+    text = (
+        f"{_capital(done.place.words)} now holds what backup {done.backup.manifest.run_id} holds: it was made beside "
+        "the old content, read back and compared entry by entry, and then exchanged with it. "
+        f"{_way_back(run_id, done.safety)}"
+    )
+    if done.differing:
+        text += f" These stay as the volume has them, for nobody can change them in place: {', '.join(done.differing)}."
+    if done.losses:
+        text += f" Not put back: {'; '.join(done.losses)}."
+    if done.unhealthy:
+        text += f" The content is restored and proven, but: {' '.join(done.unhealthy)}"
+    text = " ".join([text, *done.notes])
+    facts: dict[str, Value] = {
+        **_facts(done.place.source.name, done.place.path, done.safety),
+        "host": host,
+        "backup": done.backup.id,
+        "entries": done.entries,
+        "raw_bytes": done.raw_bytes,
+        "downtime_seconds": done.downtime_seconds,
+        "losses": "; ".join(done.losses),
+    }
+    if done.unhealthy:
+        facts["reason"] = Reason.UNHEALTHY.value
+    status = Status.PARTIAL if done.unhealthy or done.notes else Status.SUCCEEDED
+    return Reply(text=text, facts=facts, buttons=(_undo(run_id),), status=status)
+
+
+def reply_after_crash(archive: Archive, run_id: str, host: str, path: str) -> Reply | None:
+    """The result as far as it is known after the bot died behind the exchange; None without a safety backup."""
+    safety = safety_of(archive, run_id)
+    if safety is None:
+        return None
+    return Reply(
+        text=f"{safety.volume} holds the backup’s content: it was made beside the old one, proven and exchanged with "
+        "it. The bot was stopped just after that; by now everything else of the run is taken back, and who ran "
+        f"before was started. {_way_back(run_id, safety)}",
+        facts={**_facts(safety.volume, path, safety), "host": host},
+        buttons=(_undo(run_id),),
+    )
+
+
+def safety_of(archive: Archive, run_id: str) -> Backup | None:
+    """The backup of what the run replaced, if there is one that is whole."""
+    made = (backup for backup in archive.backups() if backup.manifest.run_id == run_id)
+    return next((backup for backup in made if backup.manifest.purpose == SAFETY and backup.is_ok), None)
+
+
+def _facts(name: str, path: str, safety: Backup) -> Mapping[str, Value]:
+    return {"volume": name, "path": path, "safety": safety.id}
+
+
+def _way_back(run_id: str, safety: Backup) -> str:
+    return (
+        f"What it held before is backup {safety.manifest.run_id}, held for {UNDO_DAYS} days; `undo {run_id}` brings "
+        "it back."
+    )
+
+
+def _undo(run_id: str) -> Button:
+    return Button(label="Undo", line=f"undo {run_id}", danger=True)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]

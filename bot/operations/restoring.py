@@ -1,0 +1,42 @@
+"""What somebody wants restored, and what that comes to: a new volume, or something in the place of what is there.
+
+Looks at the engine and changes nothing; it must not know how either is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.engine import Engine
+from bot.operations.place import inside, source_of, target_of
+from bot.operations.replaceplan import ReplacePlan, is_missing, plan_replace
+from bot.operations.restore import RestorePlan, default_name
+from bot.stores.archive import Backup
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreWish:
+    """What was asked for: without `into`, a volume named after the backup, or with `replace` what it was taken of."""
+
+    backup: Backup
+    into: str = ""
+    replace: bool = False
+    path: str = ""
+    may_stop: bool = True
+
+    @property
+    def place(self) -> str:
+        """What will hold the content, as command lines name it."""
+        return self.into or (source_of(self.backup) if self.replace else default_name(self.backup))
+
+    def targets(self, engine: Callable[[], Engine]) -> tuple[str, ...]:
+        """What roles must allow: what the backup is of, and what will really hold the content; raises NotFound."""
+        return tuple(dict.fromkeys((f"volume:{self.backup.volume}", target_of(engine, self.place))))
+
+    def plan(self, engine: Engine) -> RestorePlan | ReplacePlan:
+        """What it comes to: a volume that is not there is simply made. Raises as `plan_replace`, and UsageError."""
+        path = inside(self.path)
+        if not self.replace or is_missing(engine, self.place):
+            return RestorePlan(backup=self.backup, into=self.place, path=path)
+        return plan_replace(engine, self.backup, self.place, path, may_stop=self.may_stop)

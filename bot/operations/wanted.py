@@ -1,0 +1,107 @@
+"""What is to be restored of a backup: all of it or what is at one path, with what the tar alone does not carry.
+
+Must not know where it is put.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from bot import taredit
+from bot.entry import ROOT, Entry, Item, printable
+from bot.operations.comparison import refuse_differences
+from bot.operations.extras import Extras
+from bot.operations.selection import Selection, select
+from bot.operations.walkdiff import Loss
+from bot.stores.archive import Archive, Backup
+
+_SHOWN = 5
+_HEADERS_BYTES = 1024
+
+
+class Wanted:
+    """One backup or a part of it; made by `wanted`."""
+
+    def __init__(
+        self, archive: Archive, backup: Backup, selection: Selection | None, extras: Extras | None
+    ) -> None:
+        self._archive = archive
+        self._backup = backup
+        self._selection = selection
+        self._extras = extras
+        self.root = backup.manifest.source.root
+        first = next(archive.entries(backup), None)
+        self.is_directory = first is not None and first.path == ROOT and first.kind == "directory"
+
+    @property
+    def path(self) -> str:
+        """What of the backup is wanted, relative to its root; empty for all of it."""
+        return self._selection.path if self._selection else ""
+
+    @property
+    def has_inventory(self) -> bool:
+        """Whether more is known than the tar says."""
+        return self._extras is not None
+
+    @property
+    def count(self) -> int:
+        """How many things a place is filled with."""
+        return self._selection.count if self._selection else self._backup.manifest.entries.count
+
+    @property
+    def raw_bytes(self) -> int:
+        """What they take in a tar, about."""
+        if self._selection is None:
+            return self._backup.manifest.raw.bytes
+        return self._selection.total_bytes + self._selection.count * _HEADERS_BYTES
+
+    def tar(self) -> Iterator[bytes]:
+        """The tar to unpack; raises ArchiveError, at the end, when the stored one is damaged."""
+        chunks = self._archive.open(self._backup)
+        decides: list[taredit.Decide] = []
+        if self._selection is not None:
+            decides.append(self._selection.decide)
+        if self._extras is not None:
+            decides.append(self._extras.decide)
+        if not decides:
+            return chunks
+        return taredit.edit(chunks, taredit.in_turn(decides, self.root), self.root)
+
+    def refuse_differences(self, found: Iterable[Entry]) -> None:
+        """Raises EngineError (reason `differs`) unless a tar read back holds exactly what is wanted."""
+        expected = self._archive.entries(self._backup)
+        if self._selection is not None:
+            expected = self._selection.entries(expected)
+        refuse_differences(expected, found, self._backup.volume)
+
+    def refuse_other_items(self, walk: Iterable[Item]) -> tuple[str, ...]:
+        """Raises EngineError (reason `differs`) unless a walk that began at `path` found what is wanted.
+
+        Returns what no restore can put back, a text each.
+        """
+        if self._extras is None:
+            return ()
+        compared = self._extras.compare(walk, self.path)
+        compared.refuse(self._backup.volume)
+        return tuple(_in_words(loss) for loss in compared.losses)
+
+
+@contextmanager
+def wanted(archive: Archive, backup: Backup, path: str) -> Iterator[Wanted]:
+    """All of a backup that was proven before, or what is at `path` in it; raises NotFound when nothing is there."""
+    with ExitStack() as held:
+        root = backup.manifest.source.root
+        selection = select(lambda: archive.entries(backup), path, root) if path else None
+        extras = None
+        if backup.manifest.inventory is not None:
+            extras = held.enter_context(Extras(archive.items(backup)))
+            if not backup.is_ok:
+                extras.excuse(archive.entries(backup))
+        yield Wanted(archive, backup, selection, extras)
+
+
+def _in_words(loss: Loss) -> str:
+    named = ", ".join(f"“{printable(path)}”" for path in loss.paths[:_SHOWN])
+    more = f" and {loss.count - _SHOWN} more" if loss.count > _SHOWN else ""
+    return f"{loss.text} ({named}{more})"

@@ -1,0 +1,65 @@
+"""Why a run failed or a file is not in a backup as it should be: one code a reason, in one table.
+
+Codes are for programs and for looking up; people get sentences beside them. Words only.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A code, stable once released; `TABLE` says what each one means."""
+
+    ENGINE = "engine"
+    STREAM_CUT = "stream-cut"
+    STALLED = "stalled"
+    NOT_A_TAR = "not-a-tar"
+    DISK_FULL = "disk-full"
+    ARCHIVE = "archive"
+    DAMAGED = "damaged"
+    DIFFERS = "differs"
+    DOWNTIME = "downtime"
+    HOOK = "hook"
+    DUMP = "dump"
+    UNHEALTHY = "unhealthy"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    BUSY = "busy"
+    CONFLICT = "conflict"
+    NOT_FOUND = "not-found"
+    STORE = "store"
+
+    VANISHED = "vanished"
+    APPEARED = "appeared"
+    CHANGED = "changed"
+    MISSING = "missing"
+    UNEXPECTED = "unexpected"
+
+
+TABLE: dict[Reason, str] = {
+    Reason.ENGINE: "Docker refused, failed or could not be reached",
+    Reason.STREAM_CUT: "a stream from Docker ended before what it carries was complete",
+    Reason.STALLED: "nothing moved for longer than `limits.stall`",
+    Reason.NOT_A_TAR: "what Docker sent is not a tar of what was asked for",
+    Reason.DISK_FULL: "there is not enough room",
+    Reason.ARCHIVE: "the archive's disk failed, or may not be used",
+    Reason.DAMAGED: "a stored backup is not what was written",
+    Reason.DIFFERS: "what was restored is not what the backup holds",
+    Reason.DOWNTIME: "the workload had to be woken before the work was done (`limits.max_downtime`)",
+    Reason.HOOK: "a hook of the container failed or took too long",
+    Reason.DUMP: "a database's dump failed, is empty or has no end",
+    Reason.UNHEALTHY: "a container did not become healthy again",
+    Reason.CANCELLED: "somebody cancelled it",
+    Reason.INTERRUPTED: "the bot was stopped",
+    Reason.BUSY: "another run holds what is needed",
+    Reason.CONFLICT: "something is not in the state that is needed",
+    Reason.NOT_FOUND: "what was named does not exist",
+    Reason.STORE: "the database cannot be read or written",
+    Reason.VANISHED: "the file was there before the copy and is gone after it",
+    Reason.APPEARED: "the file was not there before the copy and is there after it",
+    Reason.CHANGED: "the file was written, replaced or altered while it was copied",
+    Reason.MISSING: "the file was there all the time, and Docker left it out",
+    Reason.UNEXPECTED: "Docker sent a file that was there neither before nor after the copy",
+}
+"""Those up to `store` end a run; the others say of one file why a backup is partial."""

@@ -1,0 +1,132 @@
+"""The sections of the settings file: every key with its type, its default and what it means.
+
+Words only: where they are read from, and who uses them, is not known here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Section(BaseModel):
+    """What all sections have: unknown keys are refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SlackSection(Section):
+    """How the bot appears in Slack."""
+
+    command_prefix: str = Field(
+        "", pattern=r"^[a-z0-9_-]{0,16}$", description="put before every slash command"
+    )
+    listen: str = Field(
+        "127.0.0.1:3000",
+        description="where to listen: health, metrics, and Slack when Socket Mode is off",
+    )
+
+    @field_validator("listen")
+    @classmethod
+    def _address_and_port(cls, listen: str) -> str:
+        address, _, port = listen.rpartition(":")
+        if not (address and port.isascii() and port.isdecimal() and int(port) < 1 << 16):
+            raise ValueError("give an address and a port up to 65535, such as 127.0.0.1:3000")
+        return listen
+
+
+class ArchiveSection(Section):
+    """Where backups live."""
+
+    path: Path | None = Field(None, description="the archive; SHIPKEEPER_ARCHIVE wins")
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, path: object) -> object:
+        return None if path == "" else path
+
+
+class HostSection(Section):
+    """One Docker host."""
+
+    address: str = Field(description="unix:///path/to/docker.sock or tcp://address:port")
+
+
+class RoleSection(Section):
+    """Who may do what, where. Give either `right` or `commands`."""
+
+    members: tuple[str, ...] = Field(description="Slack user ids, such as U012ABCDEF; names decide nothing")
+    right: Literal["view", "operate", "admin"] | None = Field(
+        None, description="all commands that need no more than this"
+    )
+    commands: tuple[str, ...] = Field((), description="or: the names of the commands, or *")
+    targets: tuple[str, ...] = Field(("*",), description="patterns such as volume:shop-*")
+    channels: tuple[str, ...] = Field(("*",), description="Slack channel ids, or *")
+
+    @field_validator("members")
+    @classmethod
+    def _ids_only(cls, members: tuple[str, ...]) -> tuple[str, ...]:
+        for member in members:
+            if not (member[:1] in "UW" and member.isalnum() and member.isupper()):
+                raise ValueError(f"{member!r} is not a Slack user id (they look like U012ABCDEF)")
+        return members
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> RoleSection:
+        if bool(self.right) == bool(self.commands):
+            raise ValueError("give either `right` or `commands`, not both and not neither")
+        return self
+
+
+class LimitsSection(Section):
+    """What keeps one run from starving the others."""
+
+    workers: int = Field(4, ge=1, le=64, description="runs that change something at the same time")
+    stall: int = Field(60, ge=1, le=3600, description="seconds without a byte from Docker that end a run")
+    grace: int = Field(
+        20, ge=0, le=3600, description="seconds that running work gets when the bot is stopped"
+    )
+    max_downtime: int = Field(
+        3600, ge=1, le=86_400, description="seconds after which containers are woken, done or not"
+    )
+
+
+class QuiesceSection(Section):
+    """What happens to the running users of a volume while it is copied, where their labels say nothing."""
+
+    default: Literal["none", "pause", "stop"] = Field("none", description="none, pause or stop")
+    stop_grace: int = Field(10, ge=0, le=600, description="seconds that a stopped container gets to end")
+    health: int = Field(120, ge=1, le=3600, description="seconds that a started container gets to be healthy")
+    hook: int = Field(300, ge=1, le=86_400, description="seconds that a hook or a database’s dump may take")
+
+
+class RetentionSection(Section):
+    """Which backups `prune` keeps, of each volume. With nothing set, all of them."""
+
+    last: int = Field(0, ge=0, description="so many of the newest")
+    hourly: int = Field(0, ge=0, description="the newest of each of so many hours that have one")
+    daily: int = Field(0, ge=0, description="the same for days")
+    weekly: int = Field(0, ge=0, description="the same for weeks, which begin on Monday")
+    monthly: int = Field(0, ge=0, description="the same for months")
+    yearly: int = Field(0, ge=0, description="the same for years")
+    floor: int = Field(3, ge=1, description="never leave fewer verified backups than this")
+    timezone: str = Field("UTC", description="whose days and weeks, such as Asia/Seoul")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, timezone: str) -> str:
+        if timezone not in available_timezones():
+            raise ValueError("is no time zone of the IANA database, such as Asia/Seoul")
+        return timezone
+
+
+class DrillSection(Section):
+    """A check that a drill runs on the restored copy, which it sees at /volume."""
+
+    volumes: tuple[str, ...] = Field(description="patterns of the volumes it is for")
+    image: str = Field(description="an image that the host has")
+    command: tuple[str, ...] = Field((), description="what to run; exit code 0 is a passed check")
+    seconds: int = Field(300, ge=1, le=86_400, description="how long it may take")

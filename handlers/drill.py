@@ -1,0 +1,80 @@
+"""`drill VOLUME`: prove that a backup can be restored, by restoring it into a volume that is thrown away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.command import Command, arg
+from bot.context import RunContext
+from bot.kinds import BackupReference, HostName, SourceName
+from bot.model import Button, Plan, Reply, Right
+from bot.operations.drill import drill, newest, plan, refuse_partial
+from bot.operations.holds import filed_as, target_of
+from bot.services import Services
+from bot.stores.archive import Backup
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `drill` takes."""
+
+    source: SourceName = arg("the volume or path whose backup is tried")
+    backup: BackupReference | None = arg("which of its backups; the newest, if left out", default=None)
+    host: HostName | None = arg("where to try; the host that it was taken on, if left out", default=None)
+    wait: bool = arg("queue behind whoever holds the volume", default=False)
+
+
+def _backup(arguments: Arguments, services: Services) -> Backup:
+    name = filed_as(arguments.source)
+    if arguments.backup:
+        return services.archive.find(arguments.backup, volume=name)
+    return newest(services.archive, name, (arguments.host or services.default_host, None))
+
+
+def _host(arguments: Arguments, services: Services) -> str:
+    host = arguments.host or _backup(arguments, services).host
+    return host if arguments.host or host in services.engines else services.default_host
+
+
+def _plan(arguments: Arguments, services: Services) -> Plan:
+    backup = _backup(arguments, services)
+    refuse_partial(backup)
+    return Plan(
+        text=f"Restore backup {backup.manifest.run_id} of {backup.volume} into a throw-away volume on host "
+        f"{_host(arguments, services)}, compare it, check it, and remove it again.",
+        targets=(target_of(backup),),
+        steps=("verify", "fill", "compare", "check", "remove"),
+    )
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    made = plan(_backup(arguments, services), run.run_id, services.drills)
+    done = drill(services.engine(run.host), services.archive, run, made, services.clock)
+    backup = done.backup
+    checks = f" Checks that passed: {', '.join(done.checks)}." if done.checks else " No check is set for it."
+    losses = f" What a restore does not put back: {'; '.join(done.losses)}." if done.losses else ""
+    return Reply(
+        text=f"Backup {backup.manifest.run_id} of {backup.volume} can be restored: it was unpacked into a throw-away "
+        f"volume and is the same, entry by entry.{checks}{losses} The throw-away volume was removed again.",
+        facts={
+            "backup": backup.id,
+            "volume": backup.volume,
+            "host": run.host,
+            "entries": done.entries,
+            "raw_bytes": done.raw_bytes,
+        },
+        buttons=(Button(label="Restore a copy", line=f"restore {backup.manifest.run_id}"),),
+    )
+
+
+COMMAND = Command(
+    name="drill",
+    summary="Restore a backup for a trial, and prove that it can be",
+    right=Right.OPERATE,
+    arguments=Arguments,
+    targets=lambda arguments, services: (target_of(_backup(arguments, services)),),
+    host=_host,
+    plan=_plan,
+    run=_run,
+    examples=("drill pgdata", "drill pgdata --backup 7f3a2c1b"),
+)

@@ -1,0 +1,92 @@
+"""`hold BACKUP`: keep a backup, whatever retention says, until a day or until it is released."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from bot.command import Command, arg
+from bot.context import RunContext
+from bot.errors import UsageError
+from bot.kinds import BackupReference, Kind, Text
+from bot.model import Button, Plan, Reply, Right
+from bot.operations.holds import held, target_of
+from bot.services import Services
+from bot.stores.archive import Hold
+
+
+class Day(Kind):
+    """A day, as in ISO 8601."""
+
+    noun = "YYYY-MM-DD"
+    shape = re.compile(r"\d{4}-\d{2}-\d{2}")
+    hint = "a day, written like 2027-01-31"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `hold` takes."""
+
+    backup: BackupReference = arg("the backup to keep")
+    note: Text = arg("why", default=Text(""))
+    until: Day | None = arg("the last day of it; without, until it is released", default=None)
+    wait: bool = arg("queue behind whoever holds the volume", default=False)
+
+
+def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
+    return (target_of(services.archive.find(arguments.backup)),)
+
+
+def _plan(arguments: Arguments, services: Services) -> Plan:
+    backup = services.archive.find(arguments.backup)
+    _end_of(arguments.until, services)
+    return Plan(
+        text=f"Keep backup {backup.manifest.run_id} of {backup.volume} from being pruned"
+        + (f" until {arguments.until} is over." if arguments.until else " until it is released."),
+        targets=(target_of(backup),),
+    )
+
+
+def _end_of(day: Day | None, services: Services) -> datetime | None:
+    """The moment at which that day is over where retention counts its days; raises UsageError."""
+    if day is None:
+        return None
+    try:
+        after = date.fromisoformat(day) + timedelta(days=1)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"“{day}” is no day of the calendar. Nothing was changed.") from error
+    end = datetime.combine(after, time(), ZoneInfo(services.retention.timezone))
+    if end <= services.clock():
+        raise UsageError(f"{day} is over already. Nothing was changed. Name a day to come.")
+    return end
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    backup = services.archive.find(arguments.backup)
+    until = _end_of(arguments.until, services)
+    hold = Hold(by=run.actor.name, at=services.clock(), note=arguments.note, until=until)
+    before = services.archive.marks(backup).hold
+    services.archive.mark(backup, lambda marks: held(marks, hold))
+    instead = f" It takes the place of the hold of {before.by}." if before else ""
+    return Reply(
+        text=f"Backup {backup.manifest.run_id} of {backup.volume} is held: `prune` does not remove it "
+        + (f"until {arguments.until} is over ({until:%Z})." if until else "until it is released.")
+        + instead,
+        facts={"backup": backup.id, "held_by": hold.by, "note": hold.note},
+        buttons=(Button(label="Release", line=f"release {backup.manifest.run_id}"),),
+    )
+
+
+COMMAND = Command(
+    name="hold",
+    summary="Keep a backup from being pruned",
+    right=Right.OPERATE,
+    arguments=Arguments,
+    targets=_targets,
+    host=lambda arguments, services: services.archive.find(arguments.backup).host,
+    plan=_plan,
+    run=_run,
+    examples=("hold 7f3a2c1b", 'hold 7f3a2c1b --note "before the audit" --until 2027-01-31'),
+)

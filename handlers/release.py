@@ -1,0 +1,70 @@
+"""`release BACKUP`: let retention decide about a held backup again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.command import Command, arg
+from bot.context import RunContext
+from bot.errors import Conflict
+from bot.kinds import BackupReference
+from bot.model import Button, Plan, Reply, Right
+from bot.operations.holds import released, target_of
+from bot.services import Services
+from bot.stores.archive import SAFETY
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `release` takes."""
+
+    backup: BackupReference = arg("the backup to release")
+    wait: bool = arg("queue behind whoever holds the volume", default=False)
+
+
+def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
+    return (target_of(services.archive.find(arguments.backup)),)
+
+
+def _plan(arguments: Arguments, services: Services) -> Plan:
+    backup = services.archive.find(arguments.backup)
+    return Plan(
+        text=f"Release backup {backup.manifest.run_id} of {backup.volume}.", targets=(target_of(backup),)
+    )
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  # noqa: ARG001
+    backup = services.archive.find(arguments.backup)
+    made_by = backup.manifest.run_id
+    hold = services.archive.marks(backup).hold
+    if hold is None:
+        raise Conflict(f"Backup {made_by} of {backup.volume} is not held. Nothing was changed.")
+    services.archive.mark(backup, released)
+    safety = (
+        f" It is the safety backup that restore {made_by} made of what it replaced: once `prune` has removed it, "
+        "that restore cannot be undone from it any more."
+    )
+    return Reply(
+        text=f"Backup {made_by} of {backup.volume} is not held any more; the next `prune` decides about it."
+        + (safety if backup.manifest.purpose == SAFETY else ""),
+        facts={
+            "backup": backup.id,
+            "was_held_by": hold.by,
+            "held_at": hold.at.isoformat(),
+            "note": hold.note,
+        },
+        buttons=(Button(label="Hold again", line=f"hold {made_by}"),),
+    )
+
+
+COMMAND = Command(
+    name="release",
+    summary="Let a held backup be pruned again",
+    right=Right.OPERATE,
+    arguments=Arguments,
+    targets=_targets,
+    host=lambda arguments, services: services.archive.find(arguments.backup).host,
+    plan=_plan,
+    run=_run,
+    examples=("release 7f3a2c1b",),
+)

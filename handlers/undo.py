@@ -1,0 +1,105 @@
+"""`undo RUN`: bring back what a `restore --replace` replaced, by the same chain, so that this can be undone, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.command import Command, arg, parse
+from bot.commandline import split
+from bot.context import RunContext
+from bot.errors import Conflict
+from bot.kinds import RunId
+from bot.model import Plan, Reply, Right
+from bot.operations.backup import Still, back_up_still
+from bot.operations.context import EXCHANGE_BACK
+from bot.operations.replace import Means, replace
+from bot.operations.replaced import reply_after_crash, reply_of, safety_of
+from bot.operations.replaceplan import UNDO_DAYS
+from bot.operations.restore import RestorePlan, reply_of_new, reply_of_new_after_crash, restore_part
+from bot.operations.restoring import RestoreWish
+from bot.services import Services
+from bot.stores.archive import Backup
+from bot.stores.runs import Run
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `undo` takes."""
+
+    run: RunId = arg("the run of a `restore --replace`, or of an `undo`")
+    wait: bool = arg("queue behind whoever holds the volume", default=False)
+
+
+def _safety(arguments: Arguments, services: Services) -> tuple[Run, Backup]:
+    """The run and what it replaced; raises NotFound or Conflict, which say what can be undone."""
+    wanted = services.runs.get(arguments.run)
+    facts = wanted.reply.facts if wanted.reply else {}
+    backup = safety_of(services.archive, wanted.id) if facts.get("safety") else None
+    if backup is None:
+        raise Conflict(
+            f"Run {wanted.id} (`{wanted.invocation.line}`, {wanted.status.value}) has replaced nothing that could be "
+            "brought back. Nothing was changed. What can be undone is a `restore --replace` that was done, and an "
+            "`undo` of one."
+        )
+    if services.clock() > backup.manifest.ended_at + timedelta(days=UNDO_DAYS):
+        raise Conflict(
+            f"Run {wanted.id} is more than {UNDO_DAYS} days old, so it is not undone by this short word. Nothing was "
+            f"changed. If that is what you want, type `restore {backup.id} --replace`."
+        )
+    return wanted, backup
+
+
+def _wish(arguments: Arguments, services: Services) -> RestoreWish:
+    run, backup = _safety(arguments, services)
+    path = run.reply.facts.get("path") if run.reply else ""
+    return RestoreWish(backup=backup, replace=True, path=str(path or ""))
+
+
+def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
+    return _wish(arguments, services).targets(lambda: services.engine(_host(arguments, services)))
+
+
+def _host(arguments: Arguments, services: Services) -> str:
+    return services.runs.get(arguments.run).host
+
+
+def _plan(arguments: Arguments, services: Services) -> Plan:
+    made = _wish(arguments, services).plan(services.engine(_host(arguments, services)))
+    return Plan(text=f"Undo run {arguments.run}. {made.text}", targets=made.targets, steps=made.steps)
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    engine, archive = services.engine(run.host), services.archive
+    made = _wish(arguments, services).plan(engine)
+    if isinstance(made, RestorePlan):
+        return reply_of_new(restore_part(engine, archive, run, made), run.host)
+    held, source = services.runs.get(run.run_id).plan, made.place.source
+    made.refuse_users(held.targets if held else ())
+    means = Means(
+        policy=services.quiesce,
+        safety=lambda quiet: back_up_still(engine, archive, run, Still(source=source, downtime=quiet)),
+    )
+    return reply_of(replace(engine, archive, run, made, means), run.run_id, run.host)
+
+
+def _done(run_id: str, services: Services) -> Reply | None:
+    run = services.runs.get(run_id)
+    if not services.was_kept(run_id, EXCHANGE_BACK):
+        return reply_of_new_after_crash(services.engine(run.host), run_id)
+    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    return reply_after_crash(services.archive, run_id, run.host, _wish(asked, services).path)
+
+
+COMMAND = Command(
+    name="undo",
+    summary="Bring back what a `restore --replace` replaced",
+    right=Right.OPERATE,
+    arguments=Arguments,
+    targets=_targets,
+    host=_host,
+    plan=_plan,
+    run=_run,
+    done=_done,
+    examples=("undo 7f3a2c1b",),
+)
