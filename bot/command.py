@@ -34,8 +34,8 @@ class Command:
     that changes something, so it is planned, held and recorded before it begins. Without it the command only
     looks, and answers privately. `host(arguments, services)` says on which host that is, where it is not simply
     the one that `--host` names. `plan(arguments, services)` says what would be done, `run(arguments,
-    services, run)` does it. `done(run_id, services)` finds out, after a crash and when nothing is left to take
-    back, whether it had been done.
+    services, run)` does it. `done(run_id, services)` finds out, after a crash and after what could be taken
+    back was, whether it had been done.
     """
 
     name: str

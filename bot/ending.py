@@ -83,7 +83,7 @@ class Endings:
     def interrupted(self, claim: Claim) -> None:
         """The holder died: take back what it left, and say what is true of the run now."""
         problems = self._ledger.undoer.play_back(claim.run.id)
-        done = None if problems else self._found_done(claim.run)
+        done = self._found_done(claim.run)
         reply = done or Reply(
             text="The bot was stopped in the middle of this run. What had begun was taken back; nothing that "
             "was not proven is kept. Type the command again.",

@@ -96,3 +96,11 @@ class Count(Kind):
     noun = "N"
     shape = re.compile(r"[1-9][0-9]{0,2}")
     hint = "a number from 1 to 999"
+
+
+class Day(Kind):
+    """A day, as in ISO 8601."""
+
+    noun = "YYYY-MM-DD"
+    shape = re.compile(r"\d{4}-\d{2}-\d{2}")
+    hint = "a day, written like 2027-01-31"

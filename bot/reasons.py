@@ -22,6 +22,7 @@ class Reason(StrEnum):
     DOWNTIME = "downtime"
     HOOK = "hook"
     DUMP = "dump"
+    CHECK = "check"
     UNHEALTHY = "unhealthy"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
@@ -49,6 +50,7 @@ TABLE: dict[Reason, str] = {
     Reason.DOWNTIME: "the workload had to be woken before the work was done (`limits.max_downtime`)",
     Reason.HOOK: "a hook of the container failed or took too long",
     Reason.DUMP: "a database's dump failed, is empty or has no end",
+    Reason.CHECK: "a drill’s check of what was restored failed",
     Reason.UNHEALTHY: "a container did not become healthy again",
     Reason.CANCELLED: "somebody cancelled it",
     Reason.INTERRUPTED: "the bot was stopped",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -10,19 +9,11 @@ from zoneinfo import ZoneInfo
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import UsageError
-from bot.kinds import BackupReference, Kind, Text
+from bot.kinds import BackupReference, Day, Text
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.holds import held, target_of
 from bot.services import Services
 from bot.stores.archive import Hold
-
-
-class Day(Kind):
-    """A day, as in ISO 8601."""
-
-    noun = "YYYY-MM-DD"
-    shape = re.compile(r"\d{4}-\d{2}-\d{2}")
-    hint = "a day, written like 2027-01-31"
 
 
 @dataclass(frozen=True)

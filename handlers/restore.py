@@ -10,7 +10,7 @@ from bot.context import RunContext
 from bot.kinds import BackupReference, HostName, Text, VolumeName
 from bot.model import Plan, Reply, Right
 from bot.operations.backup import Still, back_up_still
-from bot.operations.context import EXCHANGE_BACK
+from bot.operations.context import EXCHANGE_BACK, REMOVE_VOLUME
 from bot.operations.replace import Means, replace
 from bot.operations.replaced import reply_after_crash, reply_of
 from bot.operations.restore import RestorePlan, reply_of_new, reply_of_new_after_crash, restore_part
@@ -26,9 +26,7 @@ class Arguments:
     into: VolumeName | None = arg("the volume’s name: a new one, or with --replace any", default=None)
     replace: bool = arg("put it in the place of what is there now", default=False)
     path: Text = arg("only this file or directory of the backup", default=Text(""))
-    quiesce: str = arg(
-        "with --replace: stop its running containers, or refuse", default="stop", choices=("stop", "none")
-    )
+    quiesce: str = arg("with --replace: stop its users, or refuse", default="stop", choices=("stop", "none"))
     dry_run: bool = arg("only say what would be done", default=False)
     host: HostName | None = arg("the Docker host; the one that it was taken on, if left out", default=None)
     wait: bool = arg("queue behind whoever holds the volume", default=False)
@@ -56,18 +54,18 @@ def _host(arguments: Arguments, services: Services) -> str:
 def _plan(arguments: Arguments, services: Services) -> Plan:
     host = _host(arguments, services)
     made = _wish(arguments, services).plan(services.engine(host))
+    text = f"{made.text} This is on host {host}."
     if arguments.dry_run:
-        return Plan(text=f"Look what it would take, and change nothing: {made.text} This is on host {host}.")
-    return Plan(text=f"{made.text} This is on host {host}.", targets=made.targets, steps=made.steps)
+        return Plan(text=f"Look what it would take, and change nothing: {text}")
+    return Plan(text=text, targets=made.targets, steps=made.steps)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, archive = services.engine(run.host), services.archive
     made = _wish(arguments, services).plan(engine)
     if arguments.dry_run:
-        return Reply(
-            text=f"{made.explained(engine)} Nothing was changed.", facts={"host": run.host, **made.facts}
-        )
+        told = f"{made.explained(engine)} Nothing was changed."
+        return Reply(text=told, facts={"host": run.host, **made.facts})
     if isinstance(made, RestorePlan):
         return reply_of_new(restore_part(engine, archive, run, made), run.host)
     held, source = services.runs.get(run.run_id).plan, made.place.source
@@ -80,12 +78,13 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
-    """An exchange that was kept stays; a volume of the run’s that is left, after the taking back, was proven."""
+    """A volume or an exchange that was kept was proven, and stays."""
     run = services.runs.get(run_id)
-    if not services.was_kept(run_id, EXCHANGE_BACK):
-        return reply_of_new_after_crash(services.engine(run.host), run_id)
-    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
-    return reply_after_crash(services.archive, run_id, run.host, asked.path)
+    if services.was_kept(run_id, EXCHANGE_BACK):
+        path = str(parse(COMMAND, split(run.invocation.line)[1:]).path)
+        return reply_after_crash(services.archive, run_id, run.host, path)
+    is_new = services.was_kept(run_id, REMOVE_VOLUME)
+    return reply_of_new_after_crash(services.engine(run.host), run_id) if is_new else None
 
 
 COMMAND = Command(

@@ -5,14 +5,14 @@ Both it and the real engine pass `tests/contracts/engine_contract.py`. It must n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bot.engine import HELPER_LABEL, RUN_LABEL, ByteStream, Container, EngineInfo, HostPath, Storage, Volume
 from bot.engine.names import did_you_mean
 from bot.errors import Conflict, EngineError, NotFound
 from tests.support.fake_host import Box, FakeHost, is_helper, volume_directory
-from tests.support.fake_streams import FakeStream, unpack
+from tests.support.fake_streams import FakeStream, Taking, unpack
 from tests.support.fake_tools import ToolVerbs
 
 __all__ = ["FakeEngine"]
@@ -137,7 +137,14 @@ class FakeEngine(ToolVerbs, FakeHost):
                 raise NotFound(f"There is no “{path}” in the container “{holder}”.")
         yield FakeStream(tree, path, self.faults, self.stall, self._happen)
 
-    def write_volume(self, helper: str, tar: Iterator[bytes], path: str = "/") -> None:
+    def write_volume(
+        self,
+        helper: str,
+        tar: Iterator[bytes],
+        path: str = "/",
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Unpack a tar into the helper's view, entry by entry."""
         self._enter("write_volume")
         with self.lock:
@@ -150,7 +157,7 @@ class FakeEngine(ToolVerbs, FakeHost):
             raise EngineError("The mounted volume is read-only; nothing was written.")
         if into.kind != "directory":
             raise EngineError(f"“{path}” in the container “{helper}” is no directory; nothing was written.")
-        unpack(tar, tree, path, self.faults, self.stall)
+        unpack(tar, tree, path, Taking(faults=self.faults, stall=self.stall, check=check))
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -181,10 +188,13 @@ class FakeEngine(ToolVerbs, FakeHost):
 
 
 def _uses(box: Box, storage: Storage) -> bool:
+    places = [
+        other.path if isinstance(other, HostPath) else volume_directory(other) + "/_data"
+        for other in box.mounted.values()
+    ]
     if isinstance(storage, HostPath):
-        bound = [other.path for other in box.mounted.values() if isinstance(other, HostPath)]
-        return any(_is_within(path, storage.path) or _is_within(storage.path, path) for path in bound)
-    return storage in box.mounted.values()
+        return any(_is_within(path, storage.path) or _is_within(storage.path, path) for path in places)
+    return any(_is_within(path, volume_directory(storage) + "/_data") for path in places)
 
 
 def _is_within(path: str, other: str) -> bool:

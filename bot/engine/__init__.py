@@ -5,7 +5,7 @@ This file holds the contract that every engine keeps; it must not know the SDK. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -192,10 +192,18 @@ class Engine(Protocol):
         200 and an end prove nothing (engine fact 1): parse it.
         """
 
-    def write_volume(self, helper: str, tar: Iterator[bytes], path: str = "/") -> None:
+    def write_volume(
+        self,
+        helper: str,
+        tar: Iterator[bytes],
+        path: str = "/",
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Unpack a tar at `path` of the helper; entries `volume/…` at `/` fill what is mounted at `/volume`.
 
-        Raises what `tar` raises, unchanged. Ends soon after `tar` raised.
+        `check` is asked several times a second while the engine takes nothing. Raises what `tar` or `check` raise,
+        unchanged, and at once.
         """
 
     def create_tool(self, name: str, storage: Storage, *, run_id: str, read_only: bool) -> None:
@@ -220,11 +228,16 @@ class Engine(Protocol):
     def exchange(self, tool: str, exchange: Exchange) -> None:
         """Put `new` at `place` by renaming; what was at `place`, if anything was, is at `aside` then.
 
-        Raises NotFound without `new`, Conflict when `aside` exists, EngineError.
+        Raises NotFound without `new`, Conflict when `aside` exists, EngineError. Keep `aside` in a directory that
+        will be removed.
         """
 
     def exchange_back(self, tool: str, exchange: Exchange) -> None:
-        """Take an exchange back wherever it stopped, or do nothing if it never began. May be called twice."""
+        """Take an exchange back wherever it stopped, or do nothing if it never began. May be called twice.
+
+        Moves nothing, and raises EngineError, when `place`, `new` and `aside` are all there: somebody made the place
+        anew. An engine may leave a note beside `aside`, which goes with the directory that `aside` lies in.
+        """
 
     def remove_tree(self, tool: str, path: str) -> None:
         """Remove `path`, relative to the tool's mount, and all below it, if it is there. May be called twice."""
@@ -234,7 +247,8 @@ class Engine(Protocol):
     ) -> AbstractContextManager[Execution]:
         """Run a program in a running container of the company's; raises Conflict when it does not run in this life.
 
-        When `limit` has passed, reads raise EngineError (reason `stalled`). On leaving, what still runs is killed.
+        It is started through the container's /bin/sh; EngineError without one. When `limit` has passed, reads raise
+        EngineError (reason `stalled`). On leaving, what still runs is killed.
         """
 
     def run_check(self, name: str, check: Check, volume: str, *, run_id: str) -> Checked:

@@ -12,7 +12,7 @@ from typing import Any
 
 import docker
 
-from bot.engine import HELPER_LABEL, Container, Storage
+from bot.engine import HELPER_LABEL, Container, HostPath, Storage
 from bot.engine.connection import Verbs
 from bot.engine.mounts import mounts_of, touches
 from bot.engine.names import did_you_mean
@@ -46,16 +46,17 @@ class ContainerVerbs(Verbs):
     def users_of(self, storage: Storage) -> tuple[Container, ...]:
         """Containers in any state that mount it, without our helpers, by name; raises EngineError.
 
-        Of a path, those that bind it, something above it or something below it, as their mounts spell it. Docker's
-        own filter also matches paths inside containers, so their mounts are read.
+        Of a path, those that bind it, something above it or something below it, as their mounts spell it, or mount
+        a volume whose files lie there; of a volume, those too that bind its files. Docker's own filter also matches
+        paths inside containers, so their mounts are read.
         """
         with self._connection.call("list its containers") as api:
             listed = api.containers(all=True)
+        place = "" if isinstance(storage, HostPath) else self._files_of(storage)
         users = [
             raw["Id"]
             for raw in listed
-            if HELPER_LABEL not in (raw.get("Labels") or {})
-            and any(touches(mount, storage) for mount in mounts_of(raw))
+            if HELPER_LABEL not in (raw.get("Labels") or {}) and touches(raw, storage, place)
         ]
         inspected = [self._inspect(identifier) for identifier in users]
         present = [_container(raw) for raw in inspected if raw is not None]
@@ -98,6 +99,15 @@ class ContainerVerbs(Verbs):
             )
         with self._connection.call(f"stop the container “{container.name}”", changes=True) as api:
             api.stop(container.id, timeout=grace_seconds)
+
+    def _files_of(self, volume: str) -> str:
+        if not is_name(volume):
+            return ""
+        with self._connection.call(f"look for the volume “{volume}”") as api:
+            try:
+                return str(api.inspect_volume(volume).get("Mountpoint") or "")
+            except docker.errors.NotFound:
+                return ""
 
     def _outlast_stop(self, container: Container) -> None:
         pause, deadline = threading.Event(), time.monotonic() + STOP_MAY_LAST_SECONDS

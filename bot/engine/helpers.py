@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from bot.engine import HELPER_LABEL, RUN_LABEL, ByteStream, Container, HostPath,
 from bot.engine.connection import Connection
 from bot.engine.containers import NEVER_STARTED, listed_name
 from bot.engine.mounts import docker_mount, missing_path_is_not_found, mounts_of, refuse_odd_place
+from bot.engine.sending import send
 from bot.engine.streams import Reader, Source, Wire
 from bot.engine.translate import our_errors, scrub
 from bot.engine.volumes import VolumeVerbs
@@ -110,12 +111,23 @@ class HelperVerbs(VolumeVerbs):
             with closing(Wire(response)) as wire:  # what our caller raises in here is not ours to translate
                 yield Reader(wire, self._connection, what)
 
-    def write_volume(self, helper: str, tar: Iterator[bytes], path: str = "/") -> None:
+    def write_volume(
+        self,
+        helper: str,
+        tar: Iterator[bytes],
+        path: str = "/",
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Unpack a tar (engine fact 9); it merges, and an error keeps what came before.
 
-        However long it takes: only silence ends it. Raises what `tar` raises, unchanged; else NotFound, or EngineError.
+        However long it takes: only silence ends it, or what `check` raises, which is asked while nothing moves.
+        Raises what `tar` or `check` raise, unchanged; else NotFound, or EngineError.
         """
-        source = Source(tar)
+        send(lambda pieces: self._put(helper, pieces, path), tar, check)
+
+    def _put(self, helper: str, pieces: Iterator[bytes], path: str) -> None:
+        source = Source(pieces)
         attempt = self._connection.attempt(f"write “{scrub(path)}” through “{helper}”", changes=True)
         silence = self._connection.limits.stall.total_seconds()
         answer = max(silence, ANSWER_LIMIT.total_seconds())

@@ -70,11 +70,25 @@ def mounts_of(raw: Mapping[str, Any]) -> tuple[Mount, ...]:
     return tuple(sorted(found, key=lambda mount: mount.destination))
 
 
-def touches(mount: Mount, storage: Storage) -> bool:
-    """Does a container with this mount use the storage?"""
+def touches(raw: Mapping[str, Any], storage: Storage, place: str) -> bool:
+    """Does a listed container use the storage? `place` is where a volume's files lie, empty if nobody knows.
+
+    A volume is also used by whoever binds its files by their path, and a path by whoever mounts the volume it is in.
+    """
+    return any(_touches(mount, storage, place) for mount in raw.get("Mounts") or ())
+
+
+def _touches(mount: Mapping[str, Any], storage: Storage, place: str) -> bool:
+    kind, source = mount.get("Type"), str(mount.get("Source") or "")
+    its = PurePosixPath(source)
     if not isinstance(storage, HostPath):
-        return mount.kind == "volume" and mount.source == storage
-    if mount.kind != "bind":
-        return False
-    mine, its = PurePosixPath(storage.path), PurePosixPath(mount.source)
-    return mine == its or mine in its.parents or its in mine.parents
+        if kind == "volume":
+            return mount.get("Name") == storage
+        mine = PurePosixPath(place)
+        return kind == "bind" and bool(place) and (mine == its or mine in its.parents)
+    mine = PurePosixPath(storage.path)
+    return (
+        kind in ("bind", "volume")
+        and bool(source)
+        and (mine == its or mine in its.parents or its in mine.parents)
+    )

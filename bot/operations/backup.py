@@ -172,8 +172,8 @@ def _refuse_other_users(attempt: _Attempt) -> None:
 def _refuse_awake(attempt: _Attempt) -> None:
     engine, plan = attempt.engine, attempt.plan
     if plan.source.storage is not None:
-        refuse_awake(engine, plan.source.storage, plan.sleepers, plan.asked, plan.policy)
-    elif plan.sleepers and sleepers(users_of(engine, plan.source), plan.asked, plan.policy):
+        refuse_awake(engine, plan.source.storage, plan.asked, plan.policy)
+    elif sleepers(users_of(engine, plan.source), plan.asked, plan.policy):
         raise Conflict(
             f"While {plan.source.words} was read, somebody woke or started its container, so what was read may not "
             "fit together. Nothing was saved. Send the command again."

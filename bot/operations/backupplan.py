@@ -66,7 +66,11 @@ class BackupPlan:
         drowsy = {one.container.id for one in sleepers(would_run, self.asked, self.policy)}
         held = [user for user in self.users if user.id in drowsy or _has_hooks(user)]
         held += [self.dump.container] if self.dump is not None else []
-        return tuple(dict.fromkeys((self.source.target, *(f"container:{user.name}" for user in held))))
+        own = (
+            self.source.target,
+            f"volume:{self.source.name}",
+        )  # the second is what whoever uses its backups holds
+        return tuple(dict.fromkeys((*own, *(f"container:{user.name}" for user in held))))
 
     @property
     def steps(self) -> tuple[str, ...]:

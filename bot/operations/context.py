@@ -16,7 +16,7 @@ REMOVE_HELPER = "remove_helper"
 UNPAUSE = "unpause"
 """Undo verb with `container` (id), `started_at`, `name`."""
 START = "start"
-"""Undo verb with `container` (id), `started_at`, `name`."""
+"""Undo verb with `container` (id), `started_at`, `name`, and `grace`, the seconds that a stop may last."""
 DISCARD_DRAFT = "discard_draft"
 """Undo verb with `host`, `volume`, `backup` (id)."""
 REMOVE_VOLUME = "remove_volume"
@@ -24,9 +24,10 @@ REMOVE_VOLUME = "remove_volume"
 RUN_HOOK = "run_hook"
 """Undo verb with `container` (id), `started_at`, `name`, `command`, `user`, `seconds`."""
 CLEAR_STAGE = "clear_stage"
-"""Undo verb with `directory` (on the engine's machine), `stage` (a name in it), `run`."""
+"""Undo verb with `directory` (on the engine's machine), `stage` (a name in it), `run`, `name` (for people)."""
 EXCHANGE_BACK = "exchange_back"
-"""Undo verb with `directory`, `place`, `new`, `aside` (relative to it), `run`."""
+"""Undo verb with `directory`, `place`, `new`, `aside` (relative to it), `run`, `storage`, `users` (ids of those who
+were stopped for it, with blanks between), `name` (for people)."""
 
 
 class Step(Protocol):

@@ -21,7 +21,7 @@ from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup, Marks
 
 _TAIL_CHARACTERS = 1_000
-_BACKUPS_FAULT = (Reason.DAMAGED, Reason.DIFFERS)
+_BACKUPS_FAULT = (Reason.DAMAGED, Reason.DIFFERS, Reason.CHECK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ def _check(engine: Engine, run: RunContext, plan: DrillPlan, name: str, check: C
             f"Backup {plan.backup.manifest.run_id} of {plan.backup.volume} was restored and is the same, but the check "
             f"{name} did not pass: exit code {done.exit_code}. What was restored for it was removed again, and nothing "
             f"else was changed. The end of what it said: {done.output[-_TAIL_CHARACTERS:].strip() or '(nothing)'}",
-            reason=Reason.DIFFERS,
+            reason=Reason.CHECK,
         )
 
 

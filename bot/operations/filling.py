@@ -113,14 +113,15 @@ class Filler:
         names = [stage, below, *([f"{below}/{self.root}"] if self.is_directory else [])]
         helper = writer(self._run.run_id)
         with self._helper(helper, HostPath(directory), read_only=False, at="volume"):
-            self._engine.write_volume(helper, iter([_tar_of_directories(names)]), _MOUNTED)
+            tar = iter([_tar_of_directories(names)])
+            self._engine.write_volume(helper, tar, _MOUNTED, check=self._run.check)
         return Spot.staged(directory, below, self.root, is_directory=self.is_directory)
 
     def fill(self, spot: Spot) -> None:
         """Unpack the backup there; it would be merged with what is there before, so nothing should be."""
         helper = writer(self._run.run_id)
         with self._helper(helper, spot.storage, read_only=False, at=spot.at):
-            self._engine.write_volume(helper, self._chunks(), spot.unpack)
+            self._engine.write_volume(helper, self._chunks(), spot.unpack, check=self._run.check)
 
     def compare(self, spot: Spot, tool: str | None) -> None:
         """Read back what is there and compare it, entry by entry; with a tool, also what only a walk can see.

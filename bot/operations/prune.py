@@ -14,7 +14,7 @@ from bot.errors import BotError, Cancelled, Interrupted
 from bot.operations.context import RunContext
 from bot.operations.holds import is_verified
 from bot.operations.retention import Candidate, Retention, decide
-from bot.stores.archive import Archive, Backup
+from bot.stores.archive import SAFETY, Archive, Backup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,8 @@ def _candidate(archive: Archive, backup: Backup, rules: Rules, now: datetime) ->
     return Candidate(
         id=backup.id,
         started_at=backup.manifest.started_at,
-        is_verified=is_verified(backup, marks),
+        # What a restore put aside is no night's backup: it must not take the place of one.
+        is_verified=is_verified(backup, marks) and backup.manifest.purpose != SAFETY,
         is_partial=not backup.is_ok,
         is_held=marks.is_held(now),
         # A loss of size that a person has looked at is none any more: then all are alike.

@@ -110,7 +110,6 @@ def refuse_other_users(
 def refuse_awake(
     engine: Engine,
     storage: Storage,
-    sleepers: Sequence[Sleeper],
     asked: Quiesce | None,
     policy: QuiescePolicy,
 ) -> None:
@@ -118,8 +117,6 @@ def refuse_awake(
 
     Ask `Downtime.check` first: the watchdog wakes everybody too.
     """
-    if not sleepers:
-        return
     awake = [sleeper.container.name for sleeper in _sleepers_now(engine, storage, asked, policy)]
     if awake:
         raise Conflict(
@@ -140,6 +137,11 @@ class _Room:
         self._everybody = [sleeper.container for sleeper in sleepers]
         self._asleep: list[Sleeper] = []
         self._looked_at: set[str] = set()
+
+    @property
+    def stop_grace_seconds(self) -> int:
+        """How long whoever is stopped gets to end."""
+        return self._policy.stop_grace_seconds
 
     def put_to_sleep(self, sleeper: Sleeper) -> None:
         """Pause or stop it; raises Conflict or EngineError."""
@@ -217,6 +219,8 @@ def _lay_down(run: RunContext, waking: ExitStack, room: _Room, sleeper: Sleeper)
     waking.push(_unless_lost(lambda _: room.wait_for_dependents(sleeper)))
     verb = UNPAUSE if sleeper.mode is Quiesce.PAUSE else START
     life = {"container": container.id, "started_at": container.started_at, "name": container.name}
+    if verb == START:  # the engine carries a stop out whatever becomes of us, as late as its grace allows
+        life["grace"] = str(room.stop_grace_seconds)
     step = waking.enter_context(run.undoable(verb, **life))
     try:
         room.put_to_sleep(sleeper)

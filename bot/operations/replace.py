@@ -80,7 +80,7 @@ class _Replacement:
             self.run.undoable(REMOVE_HELPER, name=tool),
         ):
             self.engine.create_tool(tool, HostPath(place.directory), run_id=run_id, read_only=False)
-            self._refuse_missing_parents(tool)
+            self._refuse_odd_place(tool, filler)
             filler.refuse_full(tool, f"beside {place.words}")
             spot = filler.stage(place.directory, stage, new_in(stage))
             filler.fill(spot)
@@ -92,6 +92,7 @@ class _Replacement:
             self._back_up()
             self.run.check()
             lives = self._lives_at_rest()
+            self._refuse_odd_place(tool, filler)  # until now its users could put a link there
             # From here on the watchdog wakes nobody: they would run on content that may be taken from under them.
             self.downtime.settle()
             self._exchange(tool, filler, lives)
@@ -182,24 +183,40 @@ class _Replacement:
                 reason=Reason.DOWNTIME,
             )
 
+    def _refuse_odd_place(self, tool: str, filler: Filler) -> None:
+        """Raises Conflict where an exchange would put something else than what people mean."""
+        place = self.plan.place
+        if place.source.is_volume and not place.path and not filler.is_directory:
+            raise Conflict(
+                f"Backup {self.plan.backup.manifest.run_id} is of a single file, which cannot take the place of all of "
+                f"{place.words}. Nothing was changed. Restore it into a new volume instead: leave out --replace."
+            )
+        if "/" not in place.name and self._kind(tool, place.name) == "symlink":
+            raise Conflict(
+                f"{place.words} is a link on the host ({place.directory}/{place.name}), and only the link would be "
+                "exchanged, not what it leads to. Nothing was changed. Restore into a new volume instead: leave out "
+                "--replace."
+            )
+        self._refuse_missing_parents(tool)
+
     def _refuse_missing_parents(self, tool: str) -> None:
         """With a path, all that is above it must be directories, and none a link that leads elsewhere."""
         names = self.plan.place.name.split("/")
         for depth in range(1, len(names)):
             above = "/".join(names[:depth])
-            if not self._is_directory(tool, above):
+            if self._kind(tool, above) != "directory":
                 raise Conflict(
                     f"“{'/'.join(names[1:depth]) or ROOT}” is not a directory in {self.plan.place.source.words}, so "
                     f"{self.plan.place.words} has no place there. Nothing was changed. Make the directory first, or "
                     "restore all of the backup."
                 )
 
-    def _is_directory(self, tool: str, path: str) -> bool:
+    def _kind(self, tool: str, path: str) -> str:
         try:
             with self.engine.inventory(tool, f"/volume/{path}") as items:
-                return any(item.path == ROOT and item.kind == "directory" for item in items)
+                return next((item.kind for item in items if item.path == ROOT), "")
         except NotFound:
-            return False
+            return ""
 
     def result(self, filler: Filler) -> Replaced:
         """What came of it, once it was carried out."""

@@ -128,7 +128,7 @@ def default_name(backup: Backup) -> str:
 
 
 def restored_by(engine: Engine, run_id: str) -> str | None:
-    """The volume that the run made and kept, to be asked once nothing of it is left to take back.
+    """The volume that a run made, which is known to have kept one.
 
     Only of the local driver, whose new volumes are empty: another one's may have been kept because it was not
     ours to remove (see `_storage_in_use`). Raises EngineError.

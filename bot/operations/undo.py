@@ -5,6 +5,8 @@ The names are stored in the database, so a verb, once released, keeps its name a
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -21,11 +23,15 @@ from bot.operations.context import (
     START,
     UNPAUSE,
 )
+from bot.operations.replaceplan import is_at_rest
 from bot.operations.stage import helpers_of, undo_tool
 from bot.stores.archive import Archive
 
 Arguments = Mapping[str, str]
-_AT_REST = ("created", "exited", "dead", "removing")
+_QUICK_STOP_SECONDS = 10
+"""A stop that was given no longer than this has come to its end once the engine has tried to start it."""
+_AFTER_STOP_SECONDS = 5
+_LOOK_AGAIN_SECONDS = 0.2
 
 
 def registry(
@@ -39,7 +45,7 @@ def registry(
 
     def start(host: str, arguments: Arguments) -> None:
         exchanges.refuse_start(arguments)
-        engine(host).start(_container(arguments))
+        _start(engine(host), _container(arguments), int(arguments.get("grace", "0")))
 
     def remove_helper(host: str, arguments: Arguments) -> None:
         engine(host).remove_helper(arguments["name"])
@@ -157,12 +163,32 @@ def _is_there(docker: Engine, tool: str, path: str) -> bool:
 def _refuse_running(docker: Engine, storage: str) -> None:
     """Whoever runs now was started by somebody else, on content that must not be taken from under it."""
     mounted: Storage = HostPath(storage) if storage.startswith("/") else storage
-    running = [user.name for user in docker.users_of(mounted) if user.state not in _AT_REST]
+    running = [user.name for user in docker.users_of(mounted) if not is_at_rest(user)]
     if running:
         raise Conflict(
             f"{', '.join(running)} was started by somebody else while the content was being exchanged, and runs on "
             f"content that was not proven to the end. Stop {', '.join(running)}; then the old content is put back."
         )
+
+
+def _start(docker: Engine, container: Container, grace_seconds: int) -> None:
+    """The engine finishes a stop whose client died, as late as its grace allows: until then nothing can be started."""
+    pause, deadline = threading.Event(), time.monotonic() + grace_seconds + _AFTER_STOP_SECONDS
+    while (
+        not docker.start(container) and grace_seconds > _QUICK_STOP_SECONDS and _still_runs(docker, container)
+    ):
+        if time.monotonic() >= deadline:
+            return
+        pause.wait(_LOOK_AGAIN_SECONDS)
+
+
+def _still_runs(docker: Engine, container: Container) -> bool:
+    try:
+        now = docker.container(container.id)
+    except NotFound:
+        return False
+    # It may have ended just now, so that it can be started after all.
+    return now.state in ("running", "exited") and now.started_at == container.started_at
 
 
 def _container(arguments: Arguments) -> Container:

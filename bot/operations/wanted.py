@@ -73,7 +73,7 @@ class Wanted:
         expected = self._archive.entries(self._backup)
         if self._selection is not None:
             expected = self._selection.entries(expected)
-        refuse_differences(expected, found, self._backup.volume)
+        refuse_differences(expected, found, self._backup.volume, self._backup.files.directory)
 
     def refuse_other_items(self, walk: Iterable[Item]) -> tuple[str, ...]:
         """Raises EngineError (reason `differs`) unless a walk that began at `path` found what is wanted.
@@ -95,7 +95,7 @@ def wanted(archive: Archive, backup: Backup, path: str) -> Iterator[Wanted]:
         selection = select(lambda: archive.entries(backup), path, root) if path else None
         extras = None
         if backup.manifest.inventory is not None:
-            extras = held.enter_context(Extras(archive.items(backup)))
+            extras = held.enter_context(Extras(archive.items(backup), backup.files.directory))
             if not backup.is_ok:
                 extras.excuse(archive.entries(backup))
         yield Wanted(archive, backup, selection, extras)

@@ -349,12 +349,21 @@ class File:
         return {name: value for name, value in carried.items() if not (name in _ACLS and value == _NO_ACL)}
 
 
-def unpack(tar: Iterator[bytes], tree: Tree, path: str, faults: Faults, stall: timedelta) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Taking:
+    """How an engine takes a tar: its faults, how long it may be silent, and what is asked meanwhile."""
+
+    faults: Faults
+    stall: timedelta
+    check: Callable[[], None]
+
+
+def unpack(tar: Iterator[bytes], tree: Tree, path: str, taking: Taking) -> None:
     """Unpack into `path` of the tree, entry by entry, as the engine does (engine facts 11, 12).
 
     Raises EngineError for a bad tar, and what `tar` raises, unchanged; what came before stays.
     """
-    source = _Pipe(tar, faults, stall)
+    source = _Pipe(tar, taking)
     directories: list[tuple[Node, int]] = []
     try:
         with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|", errorlevel=2) as unpacked:
@@ -412,12 +421,21 @@ def _inside(base: str, name: str) -> str:
 class _Pipe:
     """A file made of an iterator, for tarfile; what the iterator raises passes through."""
 
-    def __init__(self, source: Iterator[bytes], faults: Faults, stall: timedelta) -> None:
+    def __init__(self, source: Iterator[bytes], taking: Taking) -> None:
         self._source = source
-        self._faults = faults
-        self._stall = stall
+        self._faults = taking.faults
+        self._taking = taking
         self._held = memoryview(b"")
         self.count = 0
+
+    def _wait(self) -> None:
+        """Take nothing, as long as the fault lasts or the engine may be silent."""
+        self._faults.stalled.set()
+        deadline = time.monotonic() + self._taking.stall.total_seconds()
+        while not self._faults.go_on.wait(0.05):
+            self._taking.check()
+            if time.monotonic() > deadline:
+                raise EngineError("The engine took nothing for too long.", reason=Reason.STALLED)
 
     def read(self, size: int) -> bytes:
         limit = self._faults.write_fails_at_byte
@@ -425,7 +443,7 @@ class _Pipe:
             raise EngineError(f"The engine failed after {self.count} bytes; what came before stays.")
         stall = self._faults.stall_write_at_byte
         if stall is not None and self.count >= stall and not self._faults.go_on.is_set():
-            _stall(self._faults, self._stall, "took", Gate())
+            self._wait()
         wanted = size if limit is None else min(size, limit - self.count)
         taken = bytearray()
         while len(taken) < wanted:

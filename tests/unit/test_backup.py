@@ -687,7 +687,7 @@ def test_a_layer_is_read_while_its_container_sleeps(engine: Recorder, archive: A
     """The container itself is the only user; who wakes it meanwhile spoils the backup."""
     web = engine.add_container("web", files={"/etc/a": b"a"})
     agreed = planned(engine, Quiesce.PAUSE, "web:/etc")
-    assert agreed.targets == ("container:web",)
+    assert agreed.targets == ("container:web", "volume:web:/etc")
     assert back_up(engine, archive, run, agreed).backup.manifest.quiesce.containers == ("web",)
     engine.faults.before = {"read_volume": [lambda host: FakeEngine.unpause(host, web)]}
     with pytest.raises(Conflict, match="woke or started its container"):

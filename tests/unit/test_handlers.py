@@ -203,9 +203,9 @@ def test_backup_of_a_path(house: House, fake_engine: FakeEngine) -> None:
     )
     fake_engine.add_directory("/host/site", {"index": b"<html>"})
     for line, volume, targets in (
-        ("backup web:/srv/", "web:/srv", ("path:/host/site",)),
-        ("backup web:/etc", "web:/etc", ("container:web",)),
-        ("backup web:/data/base", "web:/data/base", ("volume:pgdata",)),
+        ("backup web:/srv/", "web:/srv", ("path:/host/site", "volume:web:/srv")),
+        ("backup web:/etc", "web:/etc", ("container:web", "volume:web:/etc")),
+        ("backup web:/data/base", "web:/data/base", ("volume:pgdata", "volume:web:/data/base")),
         ("backup web:/data", "pgdata", ("volume:pgdata",)),
     ):
         outcome = house.say(line)

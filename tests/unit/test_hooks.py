@@ -153,10 +153,10 @@ def test_a_failing_post_spoils_good_work(engine: Recorder, run: FakeRun) -> None
 def test_a_hook_that_takes_too_long_fails(engine: Recorder, run: FakeRun) -> None:
     """It is ended at its limit, which the error states; its post runs."""
     add(engine, "db", lambda line: (b"so far", "", None) if line == "freeze" else well(line))
-    policy = replace(POLICY, hook=timedelta(seconds=0.05))
+    policy = replace(POLICY, hook=timedelta(seconds=0.5))
     with (
         pytest.raises(
-            EngineError, match=r"did not end by itself: so far It took longer than 0\.05 s"
+            EngineError, match=r"did not end by itself: so far It took longer than 0\.5 s"
         ) as raised,
         hold(engine, run, "db", policy=policy),
     ):

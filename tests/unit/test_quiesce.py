@@ -419,15 +419,15 @@ def test_a_user_that_is_awake_after_the_read_is_refused(engine: Recorder, run: F
     policy = replace(POLICY, default=Quiesce.PAUSE)
     agreed = planned(engine, None, policy)
     with asleep(engine, run, agreed, policy):
-        refuse_awake(engine, "data", agreed, None, policy)
+        refuse_awake(engine, "data", None, policy)
         engine.add_container("late", ["data"])
         with pytest.raises(Conflict, match=r"somebody woke or started late.*Nothing was saved"):
-            refuse_awake(engine, "data", agreed, None, policy)
+            refuse_awake(engine, "data", None, policy)
         engine.remove_container("late")
         FakeEngine.unpause(engine, engine.container("db"))
         with pytest.raises(Conflict, match="started db,"):
-            refuse_awake(engine, "data", agreed, None, policy)
-    refuse_awake(engine, "data", (), None, policy)
+            refuse_awake(engine, "data", None, policy)
+    refuse_awake(engine, "data", Quiesce.NONE, policy)
 
 
 def until(what: Callable[[], bool]) -> None:

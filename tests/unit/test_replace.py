@@ -557,6 +557,44 @@ def test_a_single_file_in_a_bind_mount_is_exchanged(world: World) -> None:
     assert world.engine.ground.names("/srv") == ["app"]
 
 
+def test_a_single_file_takes_the_place_of_no_volume(world: World) -> None:
+    """A volume that is a file could be mounted by nobody."""
+    world.engine.add_directory("/srv/app", {"app.conf": b"saved"})
+    world.engine.add_container("web2", binds={"/srv/app": "/etc/app"})
+    backup = world.back_up("web2:/etc/app/app.conf", "0d0d0d0d")
+    refused(world, Conflict, "is of a single file", world.plan("pgdata", backup=backup))
+    assert "stop" not in world.mortal.calls
+
+
+def test_a_bind_mount_that_is_a_link_on_the_host_is_not_exchanged(world: World) -> None:
+    """The link would go, and what it leads to would stay where nobody looks."""
+    world.engine.add_directory("/big/app", {"app.conf": b"saved"})
+    world.engine.ground.directory("/srv")
+    world.engine.ground.symlink("/srv/app", "/big/app")
+    world.engine.add_container("web2", binds={"/srv/app": "/etc/app"})
+    backup = world.back_up("web2:/etc/app", "0d0d0d0d")
+    refused(world, Conflict, "is a link on the host", world.plan("web2:/etc/app", backup=backup))
+    assert "stop" not in world.mortal.calls
+    assert world.engine.ground.names("/srv") == ["app"]
+
+
+def test_a_link_put_above_a_path_while_the_users_run_is_not_followed(world: World) -> None:
+    """The directories above are looked at once more when nobody can change them any more."""
+    world.engine.add_directory("/srv/app/conf", {"b": b"saved"})
+    world.engine.add_directory("/srv/other", {"b": b"precious"})
+    world.engine.add_container("web2", binds={"/srv/app": "/etc/app"})
+    backup = world.back_up("web2:/etc/app", "0d0d0d0d")
+
+    def swap(engine: FakeEngine) -> None:
+        engine.ground.remove("/srv/app/conf")
+        engine.ground.symlink("/srv/app/conf", "../other")
+
+    plan = world.plan("web2:/etc/app", "conf/b", backup)
+    world.engine.faults.before["info"] = [swap]
+    refused(world, Conflict, "“conf” is not a directory", plan)
+    assert world.engine.files(HostPath("/srv/other")) == {"b": b"precious"}
+
+
 def test_labels_that_nobody_can_change_are_named(world: World) -> None:
     """A volume made anew with other labels keeps them; the result says which those are."""
     world.engine.remove_container("db")

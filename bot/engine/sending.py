@@ -1,0 +1,103 @@
+"""Sends a tar on a thread of its own, so that whoever makes it can give up even while the daemon takes nothing.
+
+It must not know how the bytes travel, nor what they are.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+from bot.errors import StreamCut
+
+_HELD_PIECES = 8
+_LOOK_SECONDS = 0.2
+
+# What was given up gets so long to let go of its connection; then it is left to its own time limit.
+_LAST_SECONDS = 2.0
+
+
+class _Feed:
+    """What goes from the one thread to the other: pieces, then an end or an error."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.Queue[bytes | None] = queue.Queue(_HELD_PIECES)
+        self._given_up = threading.Event()
+
+    def offer(self, piece: bytes | None) -> bool:
+        """Hand over a piece, or None for the end; False when there was no room for a moment."""
+        try:
+            self._pieces.put(piece, timeout=_LOOK_SECONDS)
+        except queue.Full:
+            return False
+        return True
+
+    def give_up(self) -> None:
+        """Let the other thread find an error where the next piece should be."""
+        self._given_up.set()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            try:
+                piece = self._pieces.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                piece = b""
+            if self._given_up.is_set():
+                raise StreamCut("The tar was given up before its end.")
+            if piece is None:
+                return
+            if piece:
+                yield piece
+
+
+class _Sending(threading.Thread):
+    """The thread that sends; `error` is what it came to, if it failed."""
+
+    def __init__(self, put: Callable[[Iterator[bytes]], None], feed: _Feed) -> None:
+        super().__init__(name="sending", daemon=True)
+        self._put, self._feed = put, feed
+        self.error: BaseException | None = None
+        self.is_over = threading.Event()
+
+    def run(self) -> None:
+        """Send everything that is fed."""
+        with self:
+            self._put(iter(self._feed))
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        self.error = error
+        self.is_over.set()
+        return True
+
+
+def send(put: Callable[[Iterator[bytes]], None], tar: Iterator[bytes], check: Callable[[], None]) -> None:
+    """Let `put` send the tar, and ask `check` several times a second while nothing moves.
+
+    Raises what `tar` or `check` raise, unchanged, and at once; else what `put` raises.
+    """
+    feed = _Feed()
+    sending = _Sending(put, feed)
+    sending.start()
+    try:
+        for piece in tar:
+            _hand_over(piece, feed, sending, check)
+            if sending.is_over.is_set():
+                break
+        _hand_over(None, feed, sending, check)
+        while not sending.is_over.wait(_LOOK_SECONDS):
+            check()
+    finally:
+        if not sending.is_over.is_set():
+            feed.give_up()
+            sending.join(_LAST_SECONDS)
+    if sending.error is not None:
+        raise sending.error
+
+
+def _hand_over(piece: bytes | None, feed: _Feed, sending: _Sending, check: Callable[[], None]) -> None:
+    while not sending.is_over.is_set() and not feed.offer(piece):
+        check()
