@@ -35,7 +35,8 @@ bench: setup-tests     ## speed and load; slow, and never part of `make test`
 	@$(ENGINE) bench $(PY) -m pytest -m bench -s
 
 campaign: setup-tests  ## the long versions of the fault tests
-	@SHIPKEEPER_KILLS=300 $(ENGINE) campaign $(PY) -m pytest -m faults -s
+	@SHIPKEEPER_KILLS=300 SHIPKEEPER_POINTS=0 SHIPKEEPER_ROUNDS=1000 SHIPKEEPER_FAULT_RUNS=300 \
+	 SHIPKEEPER_QUIET_RUNS=100 SHIPKEEPER_FLIPS=500 $(ENGINE) campaign $(PY) -m pytest -m faults -s
 
 format: setup
 	@$(PY) -m ruff format .

@@ -2,7 +2,7 @@
 # Makes .venv with exactly what requirements.lock names, and installs what tests need from Debian.
 #
 #   setup.sh          Python, and getfattr for looking into volumes: enough for the bot, the demo and `make check`
-#   setup.sh tests    and zstd, acl, Chromium and PostgreSQL, so that no test has to be skipped
+#   setup.sh tests    and zstd, acl, Chromium and the databases, so that no test has to be skipped
 #
 # Safe to call again: what is there is left alone. Exit: 0 done, 1 failed.
 set -eu
@@ -36,6 +36,9 @@ install_for_tests() {
     command -v chromium >/dev/null || missing="$missing chromium"
     /sbin/ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"   # for Playwright's driver
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+    command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
+    command -v redis-server >/dev/null || missing="$missing redis-server"
+    command -v sqlite3 >/dev/null || missing="$missing sqlite3"
     # shellcheck disable=SC2086  # a list of names, without blanks in them
     [ -z "$missing" ] || deploy/packages.sh $missing || say "tests that need them will say so"
 }

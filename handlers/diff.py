@@ -70,7 +70,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 def _counts(found: Difference) -> str:
     if not found.total:
         return "nothing changed"
-    return f"{found.added} were added, {found.removed} removed and {found.changed} changed"
+    return f"{found.added} added, {found.removed} removed and {found.changed} changed"
 
 
 def _table(changes: tuple[Change, ...]) -> Table:

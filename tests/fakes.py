@@ -137,6 +137,21 @@ class FakeEngine(ToolVerbs, FakeHost):
                 raise NotFound(f"There is no “{path}” in the container “{holder}”.")
         yield FakeStream(tree, path, self.faults, self.stall, self._happen)
 
+    def link_at(self, holder: str, path: str) -> str | None:
+        """Where the link there leads, or None."""
+        self._enter("link_at")
+        with self.lock:
+            tree = self.view(self.present(holder))
+            found = tree.find(path)
+            if found is None or found.kind != "symlink":
+                return None
+            try:
+                return tree.end_of(path)
+            except OSError as error:
+                raise EngineError(
+                    f"“{path}” in “{holder}” leads round in a circle; nothing was changed."
+                ) from error
+
     def write_volume(
         self,
         helper: str,

@@ -91,6 +91,8 @@ class Container:
     image: str = ""
     mounts: tuple[Mount, ...] = ()
     health: str = field(default="", compare=False)
+    removes_itself: bool = field(default=False, compare=False)
+    """Made with `--rm`: whoever stops it loses it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +159,8 @@ class Engine(Protocol):
     def users_of(self, storage: Storage) -> tuple[Container, ...]:
         """Containers in any state that mount it, without our helpers, sorted by name.
 
-        Of a path, those that bind it, something above it, or something below it.
+        Of a path, those that bind it, something above it, or something below it, or mount a volume whose files lie
+        there; of a volume also those that bind its files.
         """
 
     def pause(self, container: Container) -> None:
@@ -190,6 +193,13 @@ class Engine(Protocol):
         """The archive API's tar of `path` in a helper or in any container; its entries begin with the last name.
 
         200 and an end prove nothing (engine fact 1): parse it.
+        """
+
+    def link_at(self, holder: str, path: str) -> str | None:
+        """Where the symbolic link at that path in the container leads; None when no link, or nothing, is there.
+
+        An absolute path in the container, with every link followed, whether anything is there or not. Links on the
+        way to `path` are followed, too. EngineError for a circle of links.
         """
 
     def write_volume(

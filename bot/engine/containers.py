@@ -191,6 +191,7 @@ def _container(raw: Mapping[str, Any]) -> Container:
         image=str(raw["Config"].get("Image") or ""),
         mounts=mounts_of(raw),
         health=_health(raw["State"]),
+        removes_itself=bool((raw.get("HostConfig") or {}).get("AutoRemove")),
     )
 
 

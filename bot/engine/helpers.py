@@ -5,12 +5,15 @@ It must not know what the tar holds; whoever reads it proves that it is whole.
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import docker
@@ -27,6 +30,8 @@ from bot.errors import Conflict, EngineError
 
 _IMAGE = "shipkeeper-scratch"
 _TAG = "1"
+
+_STAT_HEADER = "X-Docker-Container-Path-Stat"
 
 # After the last byte the daemon still writes what it holds, to a disk that may be slow.
 ANSWER_LIMIT = timedelta(minutes=15)
@@ -111,6 +116,23 @@ class HelperVerbs(VolumeVerbs):
             with closing(Wire(response)) as wire:  # what our caller raises in here is not ours to translate
                 yield Reader(wire, self._connection, what)
 
+    def link_at(self, holder: str, path: str) -> str | None:
+        """Where the link at that path leads, all links followed; None when it is none or is not there; EngineError.
+
+        The archive API says it in a header of its answer to HEAD (API 1.41, ContainerArchiveInfo), for plain things
+        as an empty text.
+        """
+        with self._connection.call(f"look at “{scrub(path)}” in “{holder}”") as api:
+            answer = api.head(
+                api._url("/containers/{0}/archive", holder),
+                params={"path": path.encode("utf-8", "surrogateescape")},
+                timeout=self._connection.limits.request.total_seconds(),
+            )
+            if answer.status_code == HTTPStatus.NOT_FOUND:
+                return None
+            api._raise_for_status(answer)
+        return _link_target(answer.headers.get(_STAT_HEADER, ""), path)
+
     def write_volume(
         self,
         helper: str,
@@ -171,6 +193,17 @@ class HelperVerbs(VolumeVerbs):
                 api.inspect_image(f"{_IMAGE}:{_TAG}")
             except docker.errors.NotFound:
                 import_image(api, empty_tar(), repository=_IMAGE, tag=_TAG)
+
+
+def _link_target(header: str, path: str) -> str | None:
+    try:
+        target = json.loads(base64.b64decode(header))["linkTarget"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(
+            f"Docker did not say what “{scrub(path)}” is, so nobody can know where it leads. Nothing was changed; "
+            "look at the host, then send the command again."
+        ) from error
+    return str(target) or None
 
 
 def empty_tar() -> bytes:

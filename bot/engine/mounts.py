@@ -58,7 +58,10 @@ def refuse_odd_place(at: str) -> None:
 
 
 def mounts_of(raw: Mapping[str, Any]) -> tuple[Mount, ...]:
-    """The mounts of a container as listed or inspected, sorted by destination, for the daemon has no order."""
+    """The mounts of a container as listed or inspected, sorted by destination, for the daemon has no order.
+
+    Those made by `--tmpfs` stand elsewhere than the others, and only when inspected.
+    """
     found = [
         Mount(
             kind=str(mount.get("Type") or ""),
@@ -67,6 +70,8 @@ def mounts_of(raw: Mapping[str, Any]) -> tuple[Mount, ...]:
         )
         for mount in raw.get("Mounts") or ()
     ]
+    tmpfs = (raw.get("HostConfig") or {}).get("Tmpfs") or {}
+    found += [Mount(kind="tmpfs", source="", destination=str(PurePosixPath(place))) for place in tmpfs]
     return tuple(sorted(found, key=lambda mount: mount.destination))
 
 

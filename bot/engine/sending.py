@@ -15,7 +15,7 @@ _HELD_PIECES = 8
 _LOOK_SECONDS = 0.2
 
 # What was given up gets so long to let go of its connection; then it is left to its own time limit.
-_LAST_SECONDS = 2.0
+_LAST_SECONDS = 0.5
 
 
 class _Feed:
@@ -24,6 +24,8 @@ class _Feed:
     def __init__(self) -> None:
         self._pieces: queue.Queue[bytes | None] = queue.Queue(_HELD_PIECES)
         self._given_up = threading.Event()
+        self.is_wanted = threading.Event()
+        """Set when the first piece is asked for: the daemon was reached."""
 
     def offer(self, piece: bytes | None) -> bool:
         """Hand over a piece, or None for the end; False when there was no room for a moment."""
@@ -38,6 +40,7 @@ class _Feed:
         self._given_up.set()
 
     def __iter__(self) -> Iterator[bytes]:
+        self.is_wanted.set()
         while True:
             try:
                 piece = self._pieces.get(timeout=_LOOK_SECONDS)
@@ -83,6 +86,8 @@ def send(put: Callable[[Iterator[bytes]], None], tar: Iterator[bytes], check: Ca
     sending = _Sending(put, feed)
     sending.start()
     try:
+        while not (feed.is_wanted.wait(_LOOK_SECONDS) or sending.is_over.is_set()):
+            check()
         for piece in tar:
             _hand_over(piece, feed, sending, check)
             if sending.is_over.is_set():

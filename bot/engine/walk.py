@@ -41,6 +41,7 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 _HIDDEN = "security.selinux"
 _DEVICE_SHIFT = 64
 _GONE = b": No such file or directory"
+_UNKNOWN = b": Operation not supported"  # what listxattr(2) says where a file system has no attributes (FUSE)
 _COMPLAINTS_KEPT = 5
 _LONGEST_LINE_BYTES = 1 << 16
 
@@ -197,10 +198,14 @@ def _plain(text: str) -> str:
 
 
 class Complaints:
-    """What the programs of a walk wrote to their standard error, told apart: what vanished meanwhile, and the rest."""
+    """What the programs of a walk wrote to their standard error, told apart.
+
+    `vanished` and `bare` count what went away meanwhile and what cannot have attributes; `others` is the rest.
+    """
 
     def __init__(self) -> None:
         self.vanished = 0
+        self.bare = 0
         self.others: list[str] = []
         self._rest = b""
 
@@ -214,10 +219,10 @@ class Complaints:
             self._rest = b""
 
     def refuse(self, exit_code: int) -> None:
-        """Raises EngineError unless the walk ended well, but for what vanished under it: that is just not there."""
+        """Raises EngineError unless the walk ended well: what vanished is just not there, what is bare has nothing."""
         self._take(self._rest)
         self._rest = b""
-        wanted = 1 if self.vanished else 0
+        wanted = 1 if self.vanished or self.bare else 0
         if self.others or exit_code not in (0, wanted):
             said = scrub("; ".join(self.others)) or "they said nothing"
             raise EngineError(
@@ -229,5 +234,7 @@ class Complaints:
         is_ours = line.startswith((b"find: '", b"getfattr: ", b"stat: cannot stat"))
         if is_ours and line.endswith(_GONE):
             self.vanished += 1
+        elif line.startswith(b"getfattr: ") and line.endswith(_UNKNOWN):
+            self.bare += 1
         elif line and len(self.others) < _COMPLAINTS_KEPT:
             self.others.append(line.decode("utf-8", "replace"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bot.engine import Container, Engine
+from bot.entry import printable
 from bot.errors import Conflict, UsageError
 from bot.operations.dumps import DumpPlan, recognise
 from bot.operations.hooks import POST_LABEL, PRE_LABEL
@@ -102,6 +103,8 @@ class BackupPlan:
     @property
     def _remarks(self) -> tuple[str, ...]:
         remarks = []
+        if self.source.through:
+            remarks.append(f"Symbolic links lead there from {printable(self.source.through)}.")
         hooks = [user.name for user in self.users if user.state == "running" and _has_hooks(user)]
         if hooks:
             remarks.append(f"Hooks run in {', '.join(hooks)} before and after.")

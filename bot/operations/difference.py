@@ -26,6 +26,10 @@ BY_WHOLE_SECONDS = (
     "This backup is of a version that kept no inventory, so the content of a file counts as changed when its size or "
     "its time in whole seconds is another: what was written without changing either is not seen."
 )
+BY_HELD = (
+    "This backup is partial, so what its tar really holds was compared: the content of a file counts as changed when "
+    "its size or its time in whole seconds is another, and what was written without changing either is not seen."
+)
 BY_CONTENT = "The content of files was compared by SHA-256."
 
 
@@ -51,7 +55,8 @@ def until_now(
 
     A volume, or a path in a mount, is walked through by a tool. A path in a container itself is read whole, while
     the engine holds the container's lock (engine fact 8). Raises NotFound when it is not there any more, Conflict
-    for a dump, ArchiveError when the backup's list is damaged, EngineError.
+    for a dump, ArchiveError when the backup's list is damaged, EngineError. A partial backup's first walk saw things
+    that the backup does not hold, so there the tar's own list counts.
     """
     _refuse_dump(backup)
     source = resolve(engine, source_of(backup))
@@ -59,11 +64,11 @@ def until_now(
     with sides() as both:
         if source.storage is None:
             return _read(archive, reading, backup, both).difference(limit, run.check), BY_CONTENT
-        if backup.manifest.inventory is None:
+        if backup.manifest.inventory is None or not backup.is_ok:
             _walk(reading, source.storage, lambda item: _add_like_tar(both, item))
             entries = archive.entries(backup)
             _add_all(run, both.add_old, (of_entry(entry, hashed=False) for entry in entries))
-            return both.difference(limit, run.check), BY_WHOLE_SECONDS
+            return both.difference(limit, run.check), BY_WHOLE_SECONDS if backup.is_ok else BY_HELD
         _walk(reading, source.storage, lambda item: both.add_new(of_item(item, like_tar=False)))
         items = archive.items(backup)
         _add_all(run, both.add_old, (of_item(item, like_tar=False) for item in items))

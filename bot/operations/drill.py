@@ -83,11 +83,15 @@ def refuse_partial(backup: Backup) -> None:
 
 
 def plan(backup: Backup, run_id: str, rules: Mapping[str, DrillRule]) -> DrillPlan:
-    """A throw-away volume that bears the run's id, and every check that is for the backup's volume."""
+    """A throw-away volume that bears the run's id, and every check that is for the backup's volume.
+
+    A check looks at a volume's files, so there is none for a dump.
+    """
     checks = {
         name: rule.check
         for name, rule in sorted(rules.items())
-        if any(fnmatchcase(backup.volume, pattern) for pattern in rule.volumes)
+        if backup.manifest.source.kind != "dump"
+        and any(fnmatchcase(backup.volume, pattern) for pattern in rule.volumes)
     }
     return DrillPlan(backup=backup, volume=f"shipkeeper-drill-{run_id}", checks=checks)
 

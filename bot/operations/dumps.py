@@ -7,6 +7,7 @@ size and its own mark at the end are demanded.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,9 @@ __all__ = ["DumpPlan", "Preset", "dump", "recognise"]
 
 _CHUNK_BYTES = 1 << 20
 _SAID_CHARACTERS = 500
+_LOOK_LIMIT = timedelta(seconds=30)
+_OWNER = re.compile(rb"\d+:\d+\n")
+_OWNER_BYTES = 100
 
 Write = Callable[[bytes], None]
 
@@ -45,7 +49,7 @@ def dump(engine: Engine, run: RunContext, plan: DumpPlan, write: Write) -> DumpF
     container, preset = plan.container, plan.preset
     seen = _Seen()
     run.check()
-    user = container.labels.get(USER_LABEL, "").strip() or preset.user
+    user = container.labels.get(USER_LABEL, "").strip() or preset.user or _owner(engine, plan)
     with engine.execute(container, preset.words, limit=plan.limit, user=user) as execution:
         try:
             with run.watched(execution.abort):
@@ -62,6 +66,17 @@ def dump(engine: Engine, run: RunContext, plan: DumpPlan, write: Write) -> DumpF
     return DumpFacts(
         preset=preset.name, command=preset.command, bytes=seen.bytes, sha256=seen.hash.hexdigest()
     )
+
+
+def _owner(engine: Engine, plan: DumpPlan) -> str:
+    """`uid:gid` of the preset's file; empty without one, or where nobody can say: then the dump itself will."""
+    if not plan.preset.file:
+        return ""
+    words = ("stat", "-c", "%u:%g", "--", plan.preset.file)
+    with engine.execute(plan.container, words, limit=min(_LOOK_LIMIT, plan.limit)) as execution:
+        told = execution.read(_OWNER_BYTES)
+        is_told = execution.finish() == 0 and _OWNER.fullmatch(told)
+    return told.decode("ascii").strip() if is_told else ""
 
 
 class _Seen:

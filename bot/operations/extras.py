@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +26,7 @@ NO_ACL = b"\x02\x00\x00\x00"
 _PREFIX = "SCHILY.xattr."
 _BILLION = 1_000_000_000
 _AHEAD = 256
+_KIND, _SECONDS = 1, 2  # in what `_look` finds
 _TOLD = ("path", "kind", "size", "mode", "uid", "gid", "seconds", "first")
 _EXCUSE = (
     """INSERT OR IGNORE INTO excused SELECT w.path FROM wanted w LEFT JOIN told t ON t.path = w.path
@@ -90,7 +90,9 @@ class Extras:
 
         A time before 1970 is given as it was, but Docker makes 0 of it (engine fact 11).
         """
-        row = self._look(to_bytes(path))
+        return self._records(path, self._look(to_bytes(path)))
+
+    def _records(self, path: str, row: tuple[Any, ...] | None) -> dict[str, bytes]:
         if row is None:
             return {}
         _, kind, seconds, nanos, text = row
@@ -102,11 +104,19 @@ class Extras:
         return records
 
     def decide(self, entry: Entry) -> Edit:
-        """The same for `taredit`; an entry that is not of the second that the walk saw keeps its own time."""
-        records = self.records(entry.path)
-        time = records.get("mtime")
-        if time is not None and math.floor(Decimal(time.decode())) != math.floor(entry.mtime):
-            del records["mtime"]
+        """The same for `taredit`; an entry that is not of the second that the walk saw keeps its own time.
+
+        A directory's is then what a comparison expects: something that came and went in it between the walk and the
+        tar makes no backup partial (completeness leaves such times out), and must not make its restore fail.
+        """
+        name, told = to_bytes(entry.path), math.floor(entry.mtime)
+        row = self._look(name)
+        records = self._records(entry.path, row)
+        if row is not None and row[_SECONDS] != told:
+            records.pop("mtime", None)
+            if row[_KIND] == entry.kind == "directory":
+                self._scratch.fill("UPDATE wanted SET seconds = ?, nanos = 0 WHERE path = ?", [(told, name)])
+                self._ahead.pop(name, None)
         return Edit(records=records) if records else UNCHANGED
 
     def excuse(self, entries: Iterable[Entry]) -> None:

@@ -24,7 +24,7 @@ class Preset:
     """How a database is dumped: words to run in its container, and whether what they wrote is whole.
 
     `command` says the same in short, for people. `is_whole` gets the first `HEAD_BYTES` and the last `TAIL_BYTES` of
-    the dump and its size. `user` is who runs it; empty for the container's own.
+    the dump and its size. `user` is who runs it; empty for the owner of `file`, or else for the container's own user.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Preset:
     words: tuple[str, ...]
     is_whole: Callable[[bytes, bytes, int], bool]
     user: str = ""
+    file: str = ""
 
 
 def recognise(container: Container) -> Preset | None:
@@ -118,6 +119,8 @@ printf 'password: "%s"\\n' "$(printf %s "$password" | sed 's/[\\\\"]/\\\\&/g')" 
 mongodump --archive --quiet --config="$config" --username="${user:-root}" --authenticationDatabase=admin
 """
 
+# Not by root: the files that every reader of a WAL makes beside the database would be root's for a moment, and a
+# writer that came then was refused ("attempt to write a readonly database", seen with SQLite 3.40).
 # The copy is made by SQLite's own backup, which is consistent while others write; its name is gone before a byte is
 # sent, so that nothing is left behind if this is killed.
 _SQLITE = """
@@ -188,10 +191,11 @@ def _is_sqlite(head: bytes, _tail: bytes, size: int) -> bool:
 def _sqlite(path: str) -> Preset:
     return Preset(
         name="sqlite",
-        file_name=f"{path.rpartition('/')[2]}",
+        file_name=path.rpartition("/")[2],
         command=f"sqlite3 {path} .backup",
         words=_shell(_SQLITE, path),
         is_whole=_is_sqlite,
+        file=path,
     )
 
 

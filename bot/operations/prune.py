@@ -13,7 +13,7 @@ from datetime import datetime
 from bot.errors import BotError, Cancelled, Interrupted
 from bot.operations.context import RunContext
 from bot.operations.holds import is_verified
-from bot.operations.retention import Candidate, Retention, decide
+from bot.operations.retention import Candidate, Decision, Retention, decide
 from bot.stores.archive import SAFETY, Archive, Backup
 
 
@@ -96,7 +96,7 @@ def prune(archive: Archive, run: RunContext, rulings: Iterable[Ruling]) -> int:
 def _ruling(
     archive: Archive, backups: tuple[Backup, ...], source: str, rules: Rules, now: datetime
 ) -> Ruling:
-    decision = decide((_candidate(archive, backup, rules, now) for backup in backups), rules.retention)
+    decision = _decided(archive, backups, rules, now)
     failure = rules.last_failure(source) if decision.drop else ""
     refused = decision.refused
     if failure:
@@ -115,6 +115,23 @@ def _ruling(
         ),
         refused=refused,
         has_shrunk=bool(decision.refused) and not failure,
+    )
+
+
+def _decided(archive: Archive, backups: tuple[Backup, ...], rules: Rules, now: datetime) -> Decision:
+    """Each kind for itself: a database's dump cannot take the place of the volume's bytes, nor be compared in size."""
+    kinds = dict.fromkeys(backup.manifest.source.kind for backup in backups)
+    decisions = [
+        decide(
+            (_candidate(archive, one, rules, now) for one in backups if one.manifest.source.kind == kind),
+            rules.retention,
+        )
+        for kind in kinds
+    ]
+    return Decision(
+        keep=tuple(kept for decision in decisions for kept in decision.keep),
+        drop=tuple(dropped for decision in decisions for dropped in decision.drop),
+        refused=" ".join(decision.refused for decision in decisions if decision.refused),
     )
 
 

@@ -57,10 +57,16 @@ def sleepers(users: Iterable[Container], asked: Quiesce | None, policy: QuiesceP
     """Who of the users is to be kept still, in the order to put them to sleep: dependents first.
 
     Only running ones. `asked` (the command line's flag) wins over a container's label, the label over the
-    settings. Raises Conflict for a label that says nothing known.
+    settings. Raises Conflict for a label that says nothing known, and for who would be gone once it is stopped.
     """
     running = dependents_first(user for user in users if user.state == "running")
-    chosen = ((user, asked or _labelled(user) or policy.default) for user in running)
+    chosen = [(user, asked or _labelled(user) or policy.default) for user in running]
+    lost = [user.name for user, mode in chosen if mode is Quiesce.STOP and user.removes_itself]
+    if lost:
+        raise Conflict(
+            f"{', '.join(lost)} would have to be stopped, and was made with --rm, so Docker would remove it. "
+            "Nobody was stopped and nothing was changed. Stop it yourself, then send the command again."
+        )
     return tuple(Sleeper(container=user, mode=mode) for user, mode in chosen if mode is not Quiesce.NONE)
 
 

@@ -78,9 +78,9 @@ def decide(candidates: Iterable[Candidate], retention: Retention) -> Decision:
     - A doubtful one, partial or unverified, never takes a place from a proven one. It goes only when the rules
       would drop it even if it were proven, a newer proven one is kept, and the floor is reached without it.
     - A held one stays.
-    - When the newest proven backup is less than half as large as the proven one before it, or the newest whole
-      one than the whole one before it, nothing goes: something may be missing from the volume, and old backups
-      may be the only ones that have it. Nobody is bothered with that when nothing would go anyway.
+    - When the newest proven backup is less than half as large as the proven one before it, or as one that would
+      go, nothing goes, and the same of whole ones: something may be missing from the volume, and old backups may
+      be the only ones that have it. That stays so until a person says that it is right.
 
     Age alone drops nothing, and a time in the future is a time like any other. Equal times are ordered by id.
     """
@@ -89,7 +89,7 @@ def decide(candidates: Iterable[Candidate], retention: Retention) -> Decision:
         raise ValueError("the same backup was given twice")
     reasons = _reasons(ordered, retention)
     going = [one.id for one in ordered if not reasons[one.id]]
-    refused = _shrunk(ordered) if going else ""
+    refused = _shrunk(ordered, frozenset(going)) if going else ""
     return Decision(
         keep=tuple(
             (one.id, ", ".join(reasons[one.id]) or "nothing is pruned")
@@ -155,19 +155,20 @@ def _doubtful(
             yield one, f"{what}, would be {', '.join(as_if_proven[one.id])}"
 
 
-def _shrunk(ordered: Sequence[Candidate]) -> str:
+def _shrunk(ordered: Sequence[Candidate], going: frozenset[str]) -> str:
     """Why pruning must wait for a person, or nothing."""
     kinds = (
         ("verified", [one for one in ordered if one.is_proven]),
         ("whole", [one for one in ordered if not one.is_partial]),
     )
     for kind, (newest, *before) in ((kind, some) for kind, some in kinds if some):
-        if before and newest.raw_bytes * 2 < before[0].raw_bytes:
+        compared = [*before[:1], *(one for one in before if one.id in going)]
+        largest = max(compared, key=lambda one: one.raw_bytes, default=newest)
+        if newest.raw_bytes * 2 < largest.raw_bytes:
             return (
                 f"The newest {kind} backup, {newest.id}, has {newest.raw_bytes} bytes, less than half of the "
-                f"{before[0].raw_bytes} of the one before it, {before[0].id}: something may be missing from the "
-                "volume. Nothing was pruned. Look at what changed; when it is right so, take another backup, "
-                "and pruning goes on."
+                f"{largest.raw_bytes} of {largest.id}: something may be missing from the volume. Nothing was pruned. "
+                "Look at what changed; when it is right so, say so with --despite-shrink."
             )
     return ""
 

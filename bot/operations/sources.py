@@ -6,7 +6,7 @@ Looks at the engine and changes nothing; it must not know what a backup does wit
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from bot.engine import Container, Engine, HostPath, Mount, Storage, Volume
 from bot.entry import printable
@@ -14,6 +14,8 @@ from bot.errors import Conflict, NotFound, UsageError
 
 MOUNTED = "/volume"
 """Where helpers and tools see what they mount."""
+
+_MAX_LINKS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,8 @@ class Source:
     container: Container | None = None
     volume: Volume | None = None
     inner: tuple[str, ...] = ()
+    through: str = field(default="", compare=False)
+    """What it was asked for as, when symbolic links in the container led from there; else empty."""
 
     @property
     def root(self) -> str:
@@ -57,14 +61,20 @@ class Source:
 def resolve(engine: Engine, text: str) -> Source:
     """The source that `VOLUME` or `CONTAINER:/PATH` names.
 
-    A path that is exactly where a named volume is mounted is that volume. Raises NotFound for what does not exist,
-    UsageError for a path with `..` and for `/`, Conflict for what only the container's processes can see.
+    A path that is exactly where a named volume is mounted is that volume. Symbolic links on the way are followed, as
+    Docker does when it reads, so a thing has one name whichever way leads to it; a link at the end is itself meant.
+    Raises NotFound for what does not exist, UsageError for a path with `..` and for `/`, Conflict for what only the
+    container's processes can see and for too many links.
     """
     container, colon, path = text.partition(":")
     if not colon:
         return _volume(engine, text)
-    place = normal(path)
-    return _path(engine, engine.container(container), place)
+    asked = normal(path)
+    found = engine.container(container)
+    way = _Way(engine, found)
+    place = way.end(asked)
+    source = _path(engine, found, way.mounts, place)
+    return source if place == asked else replace(source, through=f"{found.name}:{asked}")
 
 
 def users_of(engine: Engine, source: Source) -> tuple[Container, ...]:
@@ -76,7 +86,7 @@ def users_of(engine: Engine, source: Source) -> tuple[Container, ...]:
 
 def normal(path: str) -> str:
     """The absolute path without doubled slashes, `.` and a slash at its end; raises UsageError."""
-    parts = [part for part in path.split("/") if part not in ("", ".")]
+    parts = _names(path)
     if not path.startswith("/") or ".." in parts or "\0" in path:
         raise UsageError(
             f"“{printable(path)}” cannot be a path in a container: it must begin with / and hold no “..”. "
@@ -123,10 +133,57 @@ def _mounted(container: Container) -> str:
     return f"It mounts {', '.join(places)}." if places else "It mounts nothing."
 
 
-def _path(engine: Engine, container: Container, place: str) -> Source:
-    mount = _mount_over(container, place)
+class _Way:
+    """Finds where paths in a container lead. `mounts` are its mounts at the places that links lead Docker to."""
+
+    def __init__(self, engine: Engine, container: Container) -> None:
+        self._engine = engine
+        self._container = container
+        self._known: dict[str, str | None] = {}
+        self.mounts: tuple[Mount, ...] = ()
+        self.mounts = tuple(
+            replace(mount, destination=self._walk(mount.destination, last=True)) for mount in container.mounts
+        )
+
+    def end(self, place: str) -> str:
+        """The path without links but, perhaps, its last name; raises Conflict."""
+        found = self._walk(place, last=False)
+        if "\n" in found:
+            raise Conflict(
+                f"Links in {self._container.name} lead from {printable(place)} to a path with a line break in it, "
+                "which cannot be the name of a backup. Nothing was changed."
+            )
+        return found
+
+    def _walk(self, place: str, *, last: bool) -> str:
+        at, todo, links = "", _names(place), 0
+        while todo:
+            at = f"{at}/{todo.pop(0)}"
+            target = self._link(at) if todo or last else None
+            if target is None:
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                raise Conflict(
+                    f"More than {_MAX_LINKS} symbolic links in {self._container.name} lie on the way to "
+                    f"{printable(place)}. Nothing was changed. Name the place that they lead to."
+                )
+            at, todo = "", _names(target) + todo
+        return at or "/"
+
+    def _link(self, path: str) -> str | None:
+        mount = _mount_over(self.mounts, path)
+        if mount is not None and mount.storage is None:
+            return None  # Docker would tell of what lies hidden below it
+        if path not in self._known:
+            self._known[path] = self._engine.link_at(self._container.id, path)
+        return self._known[path]
+
+
+def _path(engine: Engine, container: Container, mounts: tuple[Mount, ...], place: str) -> Source:
+    mount = _mount_over(mounts, place)
     name = f"{container.name}:{place}"
-    below = [other for other in container.mounts if other.destination.startswith(f"{place}/")]
+    below = [other for other in mounts if other.destination.startswith(f"{place}/")]
     if mount is None:  # Docker follows mounts when it reads in a container, but for those in memory
         inner = _places(other for other in below if other.storage is None)
         target = f"container:{container.name}"
@@ -152,12 +209,14 @@ def _path(engine: Engine, container: Container, place: str) -> Source:
     )
 
 
-def _mount_over(container: Container, place: str) -> Mount | None:
+def _mount_over(mounts: Iterable[Mount], place: str) -> Mount | None:
     """The innermost mount that the path lies in."""
-    over = [
-        mount for mount in container.mounts if f"{place}/".startswith(_slashless(mount.destination) + "/")
-    ]
+    over = [mount for mount in mounts if f"{place}/".startswith(_slashless(mount.destination) + "/")]
     return max(over, key=lambda mount: len(_slashless(mount.destination)), default=None)
+
+
+def _names(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
 
 
 def _places(mounts: Iterable[Mount]) -> tuple[str, ...]:

@@ -61,6 +61,42 @@ class HolderContract(Fixtures):
         finally:
             engine.remove_helper(helper)
 
+    def test_it_is_told_where_a_link_leads(
+        self, engine: Engine, bench: Bench, filled: str, new_name: NewName
+    ) -> None:
+        """To the very end, as an absolute path in the container, there or not; what is no link leads nowhere."""
+        name, helper = new_name("lead"), new_name("links")
+        links = {
+            "root": "/",
+            "up": "../../data/./sub",
+            "chain": "root/data/up",
+            "gone": "none/../more",
+            "ü": "sub/é",
+            "circle": "circle",
+        }
+        engine.create_helper(helper, filled, run_id="r", read_only=False)
+        made = [member(f"volume/{word}", tarfile.SYMTYPE, linkname=to) for word, to in links.items()]
+        engine.write_volume(helper, in_pieces(tar_of(made)))
+        engine.remove_helper(helper)
+        bench.make(name, Wanted(volumes={filled: "/data"}))
+        leads = {
+            "/data/root": "/",
+            "/data/up": "/data/sub",
+            "/data/chain": "/data/sub",
+            "/data/root/data/up": "/data/sub",
+            "/data/gone": "/data/more",
+            "/data/ü": "/data/sub/é",
+        }
+        leads |= dict.fromkeys(("/", "/data", "/data/a.txt", "/data/up/b.bin", "/none", "/none/x"))
+        try:
+            assert {path: engine.link_at(name, path) for path in leads} == leads
+            with pytest.raises(EngineError):
+                engine.link_at(name, "/data/circle")
+            engine.stop(engine.container(name), 0)
+            assert engine.link_at(name, "/data/up") == "/data/sub"
+        finally:
+            bench.remove(name)
+
     def test_a_helper_may_mount_elsewhere(
         self, engine: Engine, filled: str, empty: str, new_name: NewName
     ) -> None:
@@ -224,6 +260,20 @@ class HolderContract(Fixtures):
             engine.remove_helper(helper)
             for name in made.values():
                 bench.remove(name)
+
+    def test_users_of_a_volume_by_its_path(
+        self, engine: Engine, bench: Bench, filled: str, new_name: NewName
+    ) -> None:
+        """Whoever binds a volume's files uses the volume, and whoever mounts the volume uses the path of its files."""
+        place, by_name, by_path = engine.volume(filled).mountpoint, new_name("by-name"), new_name("by-path")
+        bench.make(by_name, Wanted(volumes={filled: "/mnt"}))
+        bench.make(by_path, Wanted(binds={place: "/mnt"}))
+        try:
+            for storage in (filled, HostPath(place)):
+                assert [user.name for user in engine.users_of(storage)] == sorted((by_name, by_path))
+        finally:
+            bench.remove(by_name)
+            bench.remove(by_path)
 
     def test_a_stream_can_be_aborted(self, engine: Engine, filled: str, new_name: NewName) -> None:
         """After an abort, which may come twice, no read gives anything."""

@@ -38,7 +38,9 @@ def test_the_documented_lines_restore_a_backup(tmp_path: Path, docker_engine: Do
         ["bash", "-euc", lines], cwd=backup.files.directory, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    restored = backup.files.directory / "restored"
+    restored = backup.files.directory / "restored/volume"
     assert (restored / "note").read_bytes() == b"kept"
     assert (restored / "deep/er").read_bytes() == b"\0" * 5000
     assert (restored / "note").stat().st_mode & 0o777 == 0o640
+    root = restored.stat()
+    assert (root.st_mode & 0o7777, root.st_uid, root.st_gid) == (0o2750, 1234, 4321)

@@ -201,16 +201,16 @@ def test_a_file_that_shrinks_while_it_is_read_never_succeeds(
 def test_a_full_archive_is_a_failed_run_that_names_the_bytes(
     yard: Yard, volume: str, user: str, tmp_path: Path
 ) -> None:
-    """The sentence names what is free and what had been written; nothing is listed and nothing is left."""
+    """It is found out before anybody sleeps; the sentence names what is missing, and nothing is left."""
     with (
         small_disk(tmp_path / "disk", 20) as disk,
         house_on(yard.url, yard, tmp_path / "state", archive=disk / "archive") as house,
     ):
         outcome = house.say(f"backup {volume} --quiesce pause")
         assert outcome.status.value == "failed", outcome
-        assert "disk is full" in outcome.reply.text
-        assert "bytes are free" in outcome.reply.text
-        assert "bytes of this backup had been written" in outcome.reply.text
+        assert outcome.reply.facts["reason"] == "disk-full"
+        assert "There is no room" in outcome.reply.text
+        assert "bytes are missing" in outcome.reply.text
         assert nothing_is_listed(house)
         assert yard.state(user) == "running"
 

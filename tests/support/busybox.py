@@ -22,7 +22,8 @@ from tests.support.tars import member, tar_of
 
 IMAGE = "shipkeeper-test-busybox"
 TAG = "1"
-SLEEP = ("/bin/busybox", "sleep", "600")
+SLEEP = ("/bin/sh", "-c", 'trap "exit 0" TERM; sleep 3600 & wait')
+"""Runs until it is told to end, and then ends at once: a first process without a trap sits out its whole grace."""
 _PROGRAMS = (
     "sh",
     "ls",

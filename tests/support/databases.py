@@ -44,7 +44,7 @@ _TREES = {
 }
 # LLVM, which only makes long queries faster, is larger than all the rest together.
 _NOT_NEEDED = re.compile(r"/(llvm|bitcode|extension/(?!plpgsql)|man/|doc/)")
-_SHELL = ("sh", "cat", "rm", "mktemp", "sed", "sleep", "killall", "env", "seq", "ps", "grep", "id")
+_SHELL = ("sh", "cat", "rm", "mktemp", "sed", "sleep", "killall", "env", "seq", "ps", "grep", "id", "stat")
 _INSTALLED = (*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), "/usr/sbin", "/usr/bin")
 _PATH = ":".join(str(place) for place in _INSTALLED)
 _READY_SECONDS = 30.0
@@ -85,9 +85,11 @@ class DatabaseBench:
         self.api.start(made["Id"])
         return name
 
-    def ask(self, name: str, *words: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    def ask(
+        self, name: str, *words: str, environment: Mapping[str, str] | None = None, user: str = ""
+    ) -> tuple[int, str]:
         """Run a program in the container: its exit code and all its output."""
-        made = self.api.exec_create(name, list(words), environment=dict(environment or {}))
+        made = self.api.exec_create(name, list(words), environment=dict(environment or {}), user=user)
         output = self.api.exec_start(made["Id"])
         return self.api.exec_inspect(made["Id"])["ExitCode"], output.decode("utf-8", "replace")
 

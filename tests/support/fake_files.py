@@ -5,6 +5,7 @@ It must not know volumes, containers or tars.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -100,6 +101,24 @@ class Tree:
         if found is None:
             raise FileNotFoundError(path)
         return found
+
+    def end_of(self, path: str) -> str:
+        """The absolute path it leads to with every link followed, there or not; OSError for a circle of links."""
+        with self.disk.lock:
+            todo, links = list(_parts(path)), 0
+            at: tuple[str, ...] = ()
+            while todo:
+                part = todo.pop(0)
+                here = at[:-1] if part == ".." else (*at, part)
+                found = self._plain(here)
+                if found is None or found.kind != "symlink":
+                    at = here
+                    continue
+                links += 1
+                if links > _MAX_LINKS:
+                    raise OSError(errno.ELOOP, path)
+                todo, at = [*_parts(found.target), *todo], () if found.target.startswith("/") else at
+            return "/" + "/".join(at)
 
     def names(self, path: str) -> list[str]:
         """What a directory holds, in the order of the names' bytes; what is mounted in it belongs to it."""

@@ -5,13 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from bot.entry import Entry, Item
 from bot.errors import BotError, Cancelled
+from bot.operations.backup import back_up
+from bot.operations.backupplan import Wish, plan
 from bot.operations.changes import Change, Difference, Thing, of_entry, of_item, sides
+from bot.operations.difference import BY_HELD, until_now
+from bot.operations.quiesce import QuiescePolicy
 from bot.reasons import Reason
+from bot.stores.archive import Archive
+from tests.support.fake_run import FakeRun, Recorder
 
 ENTRY = Entry(path="a", kind="file", size=3, mode=0o644, uid=1, gid=2, mtime=10, sha256="aa")
 ITEM = Item(
@@ -184,3 +192,16 @@ def test_a_full_temporary_directory_is_told() -> None:
     with pytest.raises(BotError, match=r"disk is full\)\. Nothing was") as refused:
         _between(full(), ())
     assert refused.value.reason is Reason.DISK_FULL
+
+
+def test_of_a_partial_backup_only_what_it_holds_is_compared(tmp_path: Path) -> None:
+    """A file that vanished while it was copied is not in the backup, so it was not removed since."""
+    engine = Recorder()
+    engine.add_volume("pgdata", {"a": b"one", "b": b"two"})
+    archive = Archive(tmp_path, lambda: datetime(2026, 11, 3, tzinfo=UTC))
+    run = FakeRun(engine, archive)
+    engine.faults.during.append((0, lambda _: engine.tree("pgdata").remove("b")))
+    backup = back_up(engine, archive, run, plan(engine, Wish(source="pgdata"), QuiescePolicy())).backup
+    assert not backup.is_ok
+    found, judged = until_now(engine, archive, run, backup, 10)
+    assert (found.total, judged) == (0, BY_HELD)

@@ -129,8 +129,8 @@ def test_a_whole_dump_passes_unchanged(engine: Recorder, run: FakeRun, name: str
         assert taken.data == data
         assert (facts.preset, facts.command) == (what.name, what.command)
         assert (facts.bytes, facts.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    assert engine.executed[0].words == what.words
-    assert engine.executed[0].limit == LIMIT
+    assert engine.executed[-1].words == what.words
+    assert engine.executed[-1].limit == LIMIT
     assert "dumping db" in run.steps
 
 
@@ -268,6 +268,21 @@ def test_the_container_s_label_says_who_runs_the_dump(engine: Recorder, run: Fak
     writes(engine, WHOLE["redis"])
     take(engine, run, PRESETS["redis"], **{"shipkeeper.backup.user": "redis"})
     assert engine.executed[-1].user == "redis"
+
+
+def test_a_file_is_dumped_by_its_owner(engine: Recorder, run: FakeRun) -> None:
+    """Unless a label says who; where nobody can tell the owner, by the container's own user."""
+    owners = [(b"999:998\n", "", 0), (b"", "stat: not found", 127), (b"odd\n", "", 0)]
+
+    def program(words: Sequence[str]) -> tuple[bytes, str, int]:
+        return owners.pop(0) if words[0] == "stat" else (WHOLE["sqlite"], "", 0)
+
+    engine.programs["db"] = program
+    for _ in range(3):
+        take(engine, run, preset("sqlite"))
+    take(engine, run, preset("sqlite"), **{"shipkeeper.backup.user": "app"})
+    assert engine.executed[0].words == ("stat", "-c", "%u:%g", "--", "/srv/it's/app.db")
+    assert [one.user for one in engine.executed if one.words[0] != "stat"] == ["999:998", "", "", "app"]
 
 
 # ---- the shell lines themselves, run by a real shell with a fake program -------------------------------------------

@@ -22,7 +22,7 @@ import pytest
 import requests
 import urllib3
 
-from bot.engine import HostPath, Mount
+from bot.engine import HostPath
 from bot.engine.connection import Connection, Limits, resolve
 from bot.engine.mounts import touches
 from bot.engine.names import did_you_mean, nearest
@@ -434,6 +434,17 @@ def test_only_what_vanished_is_no_complaint() -> None:
             complaints.refuse(code)
 
 
+def test_a_file_system_without_attributes_is_no_complaint() -> None:
+    """Where none can be listed there are none; one that is listed and cannot be read is a complaint."""
+    complaints = Complaints()
+    complaints.feed(b"getfattr: /volume/a: Operation not supported\n")
+    complaints.refuse(1)
+    assert complaints.bare == 1
+    complaints.feed(b"/volume/a: user.why: Operation not supported\n")
+    with pytest.raises(EngineError, match=r"user\.why"):
+        complaints.refuse(1)
+
+
 # ---- tools --------------------------------------------------------------------------------------
 
 
@@ -493,7 +504,26 @@ def test_paths_that_could_leave_the_mount_are_refused(path: str) -> None:
 )
 def test_binds_touch_a_path_above_and_below(mine: str, its: str, wanted: bool) -> None:
     """A bind uses the path itself, what is above it and what is below it, but not a longer name."""
-    bind = Mount(kind="bind", source=its, destination="/x")
-    assert touches(bind, HostPath(mine)) is wanted
-    assert not touches(bind, its)
-    assert not touches(Mount(kind="volume", source="v", destination="/x"), HostPath("v"))
+    bind = {"Mounts": [{"Type": "bind", "Source": its, "Destination": "/x"}]}
+    assert touches(bind, HostPath(mine), "") is wanted
+    assert not touches(bind, "v", "")
+    assert not touches(bind, "v", "/elsewhere")
+
+
+def test_a_volume_is_also_touched_by_the_path_of_its_files() -> None:
+    """Binding them, or what is in them, is using the volume; mounting the volume is using the path."""
+    place = "/docker/volumes/v/_data"
+    mounted = {"Mounts": [{"Type": "volume", "Name": "v", "Source": place, "Destination": "/x"}]}
+    assert touches(mounted, "v", place)
+    assert touches(mounted, HostPath(place), "")
+    assert touches(mounted, HostPath(f"{place}/deep"), "")
+    assert not touches(mounted, "w", "/docker/volumes/w/_data")
+    assert not touches(mounted, HostPath("/docker/volumes/w/_data"), "")
+    for source, wanted in (
+        (place, True),
+        (f"{place}/deep", True),
+        ("/docker/volumes", False),
+        (f"{place}2", False),
+    ):
+        bind = {"Mounts": [{"Type": "bind", "Source": source, "Destination": "/x"}]}
+        assert touches(bind, "v", place) is wanted

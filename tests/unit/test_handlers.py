@@ -247,6 +247,28 @@ def test_a_role_for_volumes_reaches_no_paths_of_the_host(tmp_path: Path, fake_en
         refuse_untrue(house.app)
 
 
+def test_no_link_leads_past_a_role(tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """A volume that is named by way of a link in the container is that volume, to roles, to holds and in the plan."""
+    toml = (
+        '[roles.a]\nmembers = ["U0ANN"]\nright = "operate"\ntargets = ["container:*", "volume:web:*"]\n'
+        '[roles.b]\nmembers = ["U0BOB"]\nright = "operate"\ntargets = ["volume:secrets"]\n'
+    )
+    fake_engine.add_volume("secrets", {"key": b"k"})
+    fake_engine.add_container("web", ["secrets"], files={"/etc/a": b"a"})
+    fake_engine.layer("web").symlink("/alias", "/")
+    with at_work(settings(tmp_path / "state", toml=toml), {"local": fake_engine}) as house:
+        assert house.say(from_slack("backup web:/alias/etc", user="U0ANN")).status is Status.SUCCEEDED
+        for line in ("backup web:/alias/v0", "backup web:/alias/v0/key"):
+            assert house.say(from_slack(line, user="U0ANN")).status is Status.DENIED
+        outcome = house.say(from_slack("backup web:/alias/v0", user="U0BOB"))
+        assert (outcome.status, outcome.reply.facts["volume"]) == (Status.SUCCEEDED, "secrets")
+        plan = house.run(outcome.run_id).plan
+        assert plan is not None
+        assert plan.targets == ("volume:secrets",)
+        assert "lead there from web:/alias/v0" in plan.text
+        refuse_untrue(house.app)
+
+
 def test_a_backup_whose_end_was_not_written_is_told_as_done(tmp_path: Path, fake_engine: FakeEngine) -> None:
     """What was published before the process died is told from its manifest, partial or not."""
     made = settings(tmp_path / "state")

@@ -15,7 +15,7 @@ from bot.operations.holds import failed, held
 from bot.operations.prune import Rules, Ruling, judge, prune, room_of
 from bot.operations.prunetold import in_rows, in_words, reply_after_crash
 from bot.operations.retention import Retention
-from bot.stores.archive import Archive, Backup, Content, Hold, Problem, Problems
+from bot.stores.archive import SAFETY, Archive, Backup, Content, Hold, Problem, Problems, SourceFacts
 from tests.fakes import FakeEngine
 from tests.support.archives import Clock, files_below, fill, manifest_of, small_tar
 from tests.support.fake_run import FakeRun
@@ -122,6 +122,19 @@ def test_each_volume_is_judged_by_itself(archive: Archive, clock: Clock, run: Fa
     rulings = _judge(archive, clock, _rules(), "logs", "pgdata")
     prune(archive, run, rulings)
     assert _left(archive) == ["x0", "l2", "l1", "p3", "p2"]
+
+
+def test_dumps_and_safety_backups_take_no_place_of_a_volumes_bytes(archive: Archive, clock: Clock) -> None:
+    """Three dumps and a restore's safety backup later, the newest two copies of the files are still there."""
+    copies = [_back_up(archive, clock, f"copy{number}") for number in range(3)]
+    dumps = [
+        _back_up(archive, clock, f"dump{number}", source=SourceFacts(kind="dump", container="db"))
+        for number in range(3)
+    ]
+    safety = _back_up(archive, clock, "safety", purpose=SAFETY)
+    (ruling,) = judge(archive, "local", ["pgdata"], _rules(), clock.now)
+    assert {one.id for one in ruling.removed} == {copies[0].id, dumps[0].id}
+    assert safety.id not in {one.id for one in ruling.removed}
 
 
 def test_without_rules_nothing_goes(archive: Archive, clock: Clock) -> None:

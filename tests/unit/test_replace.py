@@ -557,6 +557,16 @@ def test_a_single_file_in_a_bind_mount_is_exchanged(world: World) -> None:
     assert world.engine.ground.names("/srv") == ["app"]
 
 
+def test_whoever_binds_the_files_of_a_volume_is_stopped_too(world: World) -> None:
+    """It would go on writing into the old content, which is removed at the end."""
+    world.engine.add_container("backdoor", binds={"/fake/volumes/pgdata/_data": "/mnt"})
+    plan = world.plan()
+    assert "container:backdoor" in plan.targets
+    world.replace(plan)
+    seen = world.engine.seen_by("backdoor").files()
+    assert {path.removeprefix("mnt/"): data for path, data in seen.items()} == SAVED
+
+
 def test_a_single_file_takes_the_place_of_no_volume(world: World) -> None:
     """A volume that is a file could be mounted by nobody."""
     world.engine.add_directory("/srv/app", {"app.conf": b"saved"})

@@ -275,3 +275,23 @@ def test_an_attribute_that_was_not_written_is_found(
     with pytest.raises(EngineError, match="“a” has another mtime"):
         restore(engine, archive, run, backup, "fresh")
     assert engine.names() == {"pgdata"}
+
+
+def test_what_came_and_went_in_a_directory_does_not_spoil_its_restore(
+    engine: Recorder, archive: Archive, run: FakeRun
+) -> None:
+    """A temporary file between the walk and the tar leaves the backup whole, so the directory's new time is right."""
+    tree = engine.tree("pgdata")
+    tree.directory("conf", mtime_ns=1_234_567_890_500_000_000)
+
+    def come_and_go(_: object) -> None:
+        tree.file("conf/tmp", b"x")
+        tree.remove("conf/tmp")
+
+    engine.faults.during.append((0, come_and_go))
+    backup = back_up_now(engine, archive, "pgdata")
+    assert backup.is_ok
+    restore(engine, archive, run, backup, "fresh")
+    wanted = {entry.path: entry.mtime for entry in archive.entries(backup)}["conf"]
+    assert wanted != 1_234_567_890
+    assert engine.tree("fresh").node("conf").mtime_ns // 1_000_000_000 == wanted

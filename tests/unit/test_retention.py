@@ -189,14 +189,15 @@ def test_held_ones_stay() -> None:
         ([0, 1], True),
         ([0, 0], False),
         ([1000, 1], False),
-        ([100, 100, 900], False),
+        ([100, 100, 900], True),
+        ([50, 60], False),
+        ([50, 60, 101], True),
     ],
 )
 def test_a_sudden_loss_of_size_stops_everything(sizes: list[int], is_refused: bool) -> None:
-    """When the newest is less than half of the one before, nothing goes and the sentence says why."""
-    candidates = [
-        replace(each, raw_bytes=size) for each, size in zip(every(DAY, 3), [*sizes, 100], strict=False)
-    ]
+    """When the newest is less than half of the one before, or of one that would go, nothing goes, and it says why."""
+    padded = [*sizes, *[sizes[-1]] * (3 - len(sizes))]
+    candidates = [replace(each, raw_bytes=size) for each, size in zip(every(DAY, 3), padded, strict=True)]
     decision = decide(candidates, Retention(floor=1, last=1))
     assert bool(decision.refused) is is_refused
     assert bool(decision.drop) is not is_refused
@@ -269,21 +270,23 @@ class Oracle:
             return len(newer) < self.rules.floor or self.fills_a_place(this, proven)
         return len(proven) < self.rules.floor or not newer or self.fills_a_place(this, self.all)
 
-    def has_shrunk(self) -> bool:
+    def has_shrunk(self, going: set[str]) -> bool:
         for counts in (
             lambda each: each.is_verified and not each.is_partial,
             lambda each: not each.is_partial,
         ):
-            sizes = [each.raw_bytes for each in sorted(self.all, key=_age) if counts(each)]
-            if len(sizes) > 1 and sizes[-1] < sizes[-2] / 2:
-                return True
+            counted = [each for each in sorted(self.all, key=_age) if counts(each)]
+            for place, each in enumerate(counted[:-1]):
+                is_compared = place == len(counted) - 2 or each.id in going
+                if is_compared and counted[-1].raw_bytes < each.raw_bytes / 2:
+                    return True
         return False
 
     def decision(self) -> tuple[set[str], set[str], bool]:
         """Who stays, who goes, and whether it is refused."""
         names = {each.id for each in self.all}
         stay = {each.id for each in self.all if self.stays(each)}
-        if stay != names and self.has_shrunk():
+        if stay != names and self.has_shrunk(names - stay):
             return names, set(), True
         return stay, names - stay, False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.engine import HostPath
-from bot.errors import Conflict, NotFound, UsageError
+from bot.errors import Conflict, EngineError, NotFound, UsageError
 from bot.kinds import SourceName
 from bot.operations.sources import normal, resolve, users_of
 from tests.fakes import FakeEngine
@@ -100,6 +100,65 @@ def test_what_only_processes_can_see_is_refused(engine: FakeEngine, path: str) -
     """A tmpfs is a part of no disk; the sentence says what there is instead."""
     with pytest.raises(Conflict, match=r"is a tmpfs.*pgdata at /var/lib/data"):
         resolve(engine, f"web:{path}")
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "path", "name", "held"),
+    [
+        ("/alias", "/", "/alias/var/lib/data", "pgdata", "volume:pgdata"),
+        ("/alias", "/", "/alias/var/lib/data/base", "web:/var/lib/data/base", "volume:pgdata"),
+        ("/alias", "/", "/alias/alias/etc/nginx", "web:/etc/nginx", "container:web"),
+        ("/var/srv", "../srv", "/var/srv/x", "web:/srv/x", "path:/host/site"),
+        ("/var/lib/d", "data", "/var/lib/d/base", "web:/var/lib/data/base", "volume:pgdata"),
+        ("/alias", "/var/lib/data", "/alias", "web:/alias", "container:web"),
+        ("/alias", "/none", "/alias/x", "web:/none/x", "container:web"),
+        ("/run/secrets/k", "/var/lib", "/etc/nginx", "web:/etc/nginx", "container:web"),
+    ],
+)
+def test_links_on_the_way_are_followed(
+    engine: FakeEngine, link: str, target: str, path: str, name: str, held: str
+) -> None:
+    """What is read has one name and one target, whichever way leads there; a link at the end is itself meant."""
+    engine.layer("web").symlink(link, target)
+    found = resolve(engine, f"web:{path}")
+    assert (found.name, found.target) == (name, held)
+    assert found.through == ("" if found.place == path else f"web:{path}")
+
+
+def test_links_in_a_volume_lead_through_the_container(engine: FakeEngine) -> None:
+    """A link in what is mounted leads where the container's processes would come to, not where a helper would."""
+    engine.tree("cache").symlink("out", "/var/lib")
+    assert resolve(engine, "web:/srv/cache/out/data").name == "pgdata"
+
+
+def test_a_mount_is_where_links_lead_docker(engine: FakeEngine) -> None:
+    """Whether the link's path is named or the place that it leads to, the volume is found."""
+    engine.add_container("job", {"cache": "/var/run/cache"})
+    engine.layer("job").symlink("/var/run", "../run")
+    for text in ("job:/var/run/cache", "job:/run/cache"):
+        assert resolve(engine, text).name == "cache"
+
+
+def test_what_lies_hidden_below_memory_leads_nowhere(engine: FakeEngine) -> None:
+    """The layer's link below a tmpfs is not what the container's processes see."""
+    engine.layer("web").symlink("/run/secrets/link", "/etc")
+    with pytest.raises(Conflict, match="is a tmpfs"):
+        resolve(engine, "web:/run/secrets/link/nginx")
+
+
+def test_links_that_lead_to_no_end_are_refused(engine: FakeEngine) -> None:
+    """A circle, more than forty links, and a place that no line can name; nothing is guessed."""
+    layer = engine.layer("web")
+    layer.symlink("/circle", "circle")
+    layer.symlink("/alias", "/")
+    layer.symlink("/odd", "/a\nb")
+    with pytest.raises(EngineError, match="circle"):
+        resolve(engine, "web:/circle/x")
+    assert resolve(engine, f"web:{'/alias' * 40}/etc").name == "web:/etc"
+    with pytest.raises(Conflict, match="More than 40"):
+        resolve(engine, f"web:{'/alias' * 41}/etc")
+    with pytest.raises(Conflict, match="line break"):
+        resolve(engine, "web:/odd/x")
 
 
 @pytest.mark.parametrize("path", ["", "etc", "/..", "/etc/../root", "/a\0b"])

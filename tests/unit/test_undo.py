@@ -106,6 +106,15 @@ def test_a_volume_that_is_gone_leaves_nothing_to_undo(engine: FakeEngine, undo: 
     assert engine.helpers() == ()
 
 
+def test_a_container_is_started_however_long_its_stop_may_last(engine: FakeEngine, undo: Undo) -> None:
+    """A stop that was asked for by a process that died goes on in the engine; the start waits for its end."""
+    found = engine.add_container("db", ["pgdata"])
+    engine.faults.before["start"] = [lambda _: None] * 2 + [lambda one: one.stop(found, 0)]
+    undo(START, {"container": found.id, "started_at": found.started_at, "name": "db", "grace": "60"})
+    assert engine.container("db").started_at != found.started_at
+    assert engine.container("db").state == "running"
+
+
 def test_nothing_is_taken_from_under_a_running_container(engine: FakeEngine, undo: Undo) -> None:
     """The exchange stays until it stops; meanwhile the stage with the old content stays, too, and nobody is started."""
     exchanged(engine)

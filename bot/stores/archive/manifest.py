@@ -166,11 +166,14 @@ def _list(fields: Fields, name: str) -> EntriesFile:
 
 
 def _source(fields: Fields) -> SourceFacts:
+    root = fields.text("root")
+    if root in ("", ".", "..") or "/" in root or "\0" in root:
+        raise ValueError("“source.root” is not a name")
     return SourceFacts(
         kind=fields.one_of("kind", *SOURCE_KINDS),
         container=fields.text("container"),
         path=fields.text("path"),
-        root=fields.text("root"),
+        root=root,
     )
 
 
