@@ -213,7 +213,7 @@ def _manifest(attempt: _Attempt, taken: _Taken, sealed: Sealed, problems: Proble
         entries=sealed.entries,
         outcome=OUTCOME_PARTIAL if problems.count else OUTCOME_OK,
         proof=copy.proof,
-        lost=copy.lost,
+        lost=(*copy.lost, *_left_out(plan)),
         note=plan.note,
         source=_source_facts(plan),
         problems=problems,
@@ -252,4 +252,11 @@ def _hook_facts(ran: HookRun) -> HookFacts:
         command=ran.command,
         exit_code=ran.exit_code,
         output=ran.output,
+    )
+
+
+def _left_out(plan: BackupPlan) -> tuple[str, ...]:
+    """What the container sees below the path and the backup does not hold, for it is mounted there."""
+    return (
+        () if plan.dump is not None else tuple(f"what is mounted at {place}" for place in plan.source.inner)
     )

@@ -16,6 +16,7 @@ MOUNTED = "/volume"
 """Where helpers and tools see what they mount."""
 
 _MAX_LINKS = 40
+_MADE_UP = ("proc", "sys", "dev")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +185,9 @@ def _path(engine: Engine, container: Container, mounts: tuple[Mount, ...], place
     mount = _mount_over(mounts, place)
     name = f"{container.name}:{place}"
     below = [other for other in mounts if other.destination.startswith(f"{place}/")]
-    if mount is None:  # Docker follows mounts when it reads in a container, but for those in memory
+    if mount is None:
+        _refuse_made_up(container, place)
+        _refuse_mounts(container, [other for other in below if other.storage is not None])
         inner = _places(other for other in below if other.storage is None)
         target = f"container:{container.name}"
         return Source(name=name, target=target, path=place, container=container, inner=inner)
@@ -207,6 +210,25 @@ def _path(engine: Engine, container: Container, mounts: tuple[Mount, ...], place
         volume=volume,
         inner=_places(below),
     )
+
+
+def _refuse_made_up(container: Container, place: str) -> None:
+    """What the kernel makes up for processes is not there when Docker reads."""
+    if _names(place)[0] in _MADE_UP:
+        raise Conflict(
+            f"{container.name}:{place} is no directory of a disk: the kernel makes up what processes see there, so it "
+            f"cannot be backed up. Nothing was changed. {_mounted(container)}"
+        )
+
+
+def _refuse_mounts(container: Container, below: list[Mount]) -> None:
+    """Docker follows mounts when it reads in a container: a role for containers would read volumes by it."""
+    if below:
+        raise Conflict(
+            f"Other things are mounted below that path of {container.name}: {', '.join(_places(below))}. They have "
+            "users and backups of their own, so they are not read along. Nothing was changed. "
+            "Back them up by themselves, and name paths beside them."
+        )
 
 
 def _mount_over(mounts: Iterable[Mount], place: str) -> Mount | None:

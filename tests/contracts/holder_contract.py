@@ -79,7 +79,7 @@ class HolderContract(Fixtures):
         engine.write_volume(helper, in_pieces(tar_of(made)))
         engine.remove_helper(helper)
         bench.make(name, Wanted(volumes={filled: "/data"}))
-        leads = {
+        leads: dict[str, str | None] = {
             "/data/root": "/",
             "/data/up": "/data/sub",
             "/data/chain": "/data/sub",

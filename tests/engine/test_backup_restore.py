@@ -1,4 +1,4 @@
-"""Backup and restore over the whole road on a real engine: sleeping users, empty and bound volumes, restoring by hand."""
+"""Backup and restore over the whole road on a real engine: sleeping users, empty and bound volumes, by hand."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_users_sleep_while_the_volume_is_read_and_run_again(
 
 
 def test_every_kind_of_thing_is_restored_by_hand(house: House, yard: Yard, tmp_path: Path) -> None:
-    """sha256sum, zstd and tar alone bring back names, owners, modes, times to the second, links, devices and content."""
+    """sha256sum, zstd and tar alone bring back owners, modes, whole seconds, links, devices, content."""
     missing = [program for program in ("sha256sum", "zstd", "tar") if shutil.which(program) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")

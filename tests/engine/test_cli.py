@@ -87,7 +87,7 @@ def test_a_person_reads_what_was_done(site: Site, backup: dict[str, Any], volume
     """Without `--json` there is a mark, a sentence, facts with their units, and the run."""
     done = site.say("verify", backup["run_id"])
     assert done.returncode == 0, done.stderr
-    assert f"✅ Backup {backup['run_id']} of volume {volume} is whole" in done.stdout
+    assert f"✅ Backup {backup['run_id']} of {volume} is whole" in done.stdout
     assert "Raw:" in done.stdout
     assert " kB" in done.stdout
     assert "succeeded" in done.stdout.splitlines()[-1]

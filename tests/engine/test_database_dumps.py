@@ -29,7 +29,8 @@ pytestmark = pytest.mark.engine
 LIMIT = timedelta(seconds=60)
 SOON_SECONDS = 15.0
 SECRET = "it's a $ecret"
-# Much more than all buffers between the program and us hold, so that it is still at work when it is killed.
+# Much more than all buffers between the program and us hold, so that it is still at work when it is killed;
+# redis must not compress its rows, of which the kernel's buffers would then hold all.
 ROWS = 120_000
 ROW = "lpad(n::text, 100, 'x')"
 
@@ -46,7 +47,7 @@ mariadbd --no-defaults --datadir=/data/mariadb --skip-networking --innodb-log-fi
 exec sleep 600
 """
 _REDIS = """
-redis-server --save "" --repl-diskless-sync-delay 0 --requirepass "$REDIS_PASSWORD" --dir /data &
+redis-server --save "" --rdbcompression no --repl-diskless-sync-delay 0 --requirepass "$REDIS_PASSWORD" --dir /data &
 exec sleep 600
 """
 _LIKE_MONGODUMP = b"""#!/bin/sh

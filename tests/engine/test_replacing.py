@@ -14,6 +14,7 @@ import pytest
 from bot.engine.real import DockerEngine
 from bot.errors import EngineError
 from bot.model import Outcome, Status
+from tests.support.busybox import HEEDING
 from tests.support.corpus import Seen, build, differences, walk
 from tests.support.engine_available import require_engine
 from tests.support.house import House, at_work, settings
@@ -188,9 +189,7 @@ class _bound:
     def __init__(self, yard: Yard, name: str, directory: Path) -> None:
         self._api, self._name, self._image = yard.bench.api, name, yard.bench.image
         host = self._api.create_host_config(binds=[f"{directory}:/srv"], network_mode="none")
-        made = self._api.create_container(
-            self._image, ["/bin/busybox", "sleep", "600"], name=name, host_config=host
-        )
+        made = self._api.create_container(self._image, list(HEEDING), name=name, host_config=host)
         self._api.start(made["Id"])
 
     def __enter__(self) -> None:
@@ -211,7 +210,7 @@ def test_a_user_with_a_health_check_is_waited_for(
     host = api.create_host_config(binds=[f"{workload.volume}:/v0"], network_mode="none")
     check = {"test": ["CMD", "/bin/sh", "-c", "test $(cat /v0/b) != none"], "interval": 10**9, "retries": 1}
     made = api.create_container(
-        yard.bench.image, ["/bin/busybox", "sleep", "600"], name=name, host_config=host, healthcheck=check
+        yard.bench.image, list(HEEDING), name=name, host_config=host, healthcheck=check
     )
     (workload.place / "b").write_text("fine")
     api.start(made["Id"])

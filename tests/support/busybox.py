@@ -22,8 +22,9 @@ from tests.support.tars import member, tar_of
 
 IMAGE = "shipkeeper-test-busybox"
 TAG = "1"
-SLEEP = ("/bin/sh", "-c", 'trap "exit 0" TERM; sleep 3600 & wait')
-"""Runs until it is told to end, and then ends at once: a first process without a trap sits out its whole grace."""
+SLEEP = ("/bin/busybox", "sleep", "600")
+HEEDING = ("/bin/sh", "-c", 'trap "exit 0" TERM; sleep 3600 & wait')
+"""Ends at once when it is told to; a first process without a trap sits out its whole grace."""
 _PROGRAMS = (
     "sh",
     "ls",

@@ -9,7 +9,7 @@ from typing import Any
 from bot.app import App
 from bot.engine import HELPER_LABEL, Container, Engine, Volume
 from bot.engine.real import DockerEngine
-from tests.support.busybox import SLEEP, DockerBench
+from tests.support.busybox import HEEDING, DockerBench
 from tests.support.house import built, refuse_untrue
 from tests.support.process import Site
 
@@ -39,7 +39,7 @@ class Yard:
         """A running container that uses the volume; `restart` is Docker's restart policy."""
         container = f"{name}-{volume}"
         self._users.append(container)
-        self.bench.run(container, volume, command=SLEEP)
+        self.bench.run(container, volume, command=HEEDING)
         if restart != "no":
             self.bench.api.update_container(container, restart_policy={"Name": restart})
         return container

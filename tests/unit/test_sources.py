@@ -76,7 +76,7 @@ def test_the_innermost_mount_counts(engine: FakeEngine) -> None:
 
 
 def test_any_other_path_is_read_in_the_container(engine: FakeEngine) -> None:
-    """Its only user is the container, which is what a run holds; Docker follows mounts below it, but for tmpfs."""
+    """Its only user is the container, which is what a run holds; what lies in memory below it is named."""
     found = resolve(engine, "web:/etc/nginx")
     assert (found.storage, found.target, found.path, found.root) == (
         None,
@@ -86,7 +86,19 @@ def test_any_other_path_is_read_in_the_container(engine: FakeEngine) -> None:
     )
     assert [user.name for user in users_of(engine, found)] == ["web"]
     assert resolve(engine, "web:/run").inner == ("/run/secrets",)
-    assert resolve(engine, "web:/var").inner == ()
+
+
+def test_volumes_below_a_path_are_not_read_along(engine: FakeEngine) -> None:
+    """Docker would follow them, and a role for containers would read volumes: the sentence names them."""
+    with pytest.raises(Conflict, match=r"mounted below that path of web: /var/lib/data"):
+        resolve(engine, "web:/var")
+
+
+@pytest.mark.parametrize("path", ["/proc", "/sys/kernel", "/dev"])
+def test_what_the_kernel_makes_up_is_refused(engine: FakeEngine, path: str) -> None:
+    """Reading it twice would find the same nothing twice."""
+    with pytest.raises(Conflict, match="the kernel makes up"):
+        resolve(engine, f"web:{path}")
 
 
 def test_a_container_is_called_by_its_name(engine: FakeEngine) -> None:
