@@ -48,17 +48,23 @@ class Undoer:
     def play_back(self, run_id: str, *, failed_too: bool = True) -> tuple[str, ...]:
         """Take back everything the run has open, newest first; returns what could not be, a sentence each.
 
-        Without `failed_too`, what failed before is only reported: a mute Docker need not be waited for twice.
+        Without `failed_too`, what failed before is only reported: a mute Docker need not be waited for twice. What
+        is to be done in a container that could not be woken or started waits until it is: it would find nothing to do.
         """
         problems = []
+        not_back: set[str] = set()
         for entry in self._journal.open_entries(run_id):
-            if entry.error is not None and not failed_too:
-                problems.append(f"{_in_words(entry)}: {entry.error}")
+            container = entry.arguments.get("container", "")
+            if container in not_back:
+                problems.append(f"{_in_words(entry)}: waits until that container is back.")
                 continue
             try:
+                if entry.error is not None and not failed_too:
+                    raise EngineError(entry.error)
                 self.carry_out(entry)
             except BotError as error:
                 problems.append(f"{_in_words(entry)}: {error}")
+                not_back |= {container} - {""}
         return tuple(problems)
 
 

@@ -40,7 +40,7 @@ def reply_of(done: Replaced, run_id: str, host: str) -> Reply:
     text = (
         f"{_capital(done.place.words)} now holds what backup {done.backup.manifest.run_id} holds: it was made beside "
         "the old content, read back and compared entry by entry, and then exchanged with it. "
-        f"{_way_back(run_id, done.safety)}"
+        f"{_way_back(run_id, done.safety, done.place.path)}"
     )
     if done.differing:
         text += f" These stay as the volume has them, for nobody can change them in place: {', '.join(done.differing)}."
@@ -71,8 +71,7 @@ def reply_after_crash(archive: Archive, run_id: str, host: str, path: str) -> Re
         return None
     return Reply(
         text=f"{safety.volume} holds the backup’s content: it was made beside the old one, proven and exchanged with "
-        "it. The bot was stopped just after that; by now everything else of the run is taken back, and who ran "
-        f"before was started. {_way_back(run_id, safety)}",
+        f"it. The bot was stopped just after that. {_way_back(run_id, safety, path)}",
         facts={**_facts(safety.volume, path, safety), "host": host},
         buttons=(_undo(run_id),),
     )
@@ -88,10 +87,11 @@ def _facts(name: str, path: str, safety: Backup) -> Mapping[str, Value]:
     return {"volume": name, "path": path, "safety": safety.id}
 
 
-def _way_back(run_id: str, safety: Backup) -> str:
+def _way_back(run_id: str, safety: Backup, path: str) -> str:
+    if_any = f", if anything was at {path}" if path else ""
     return (
         f"What it held before is backup {safety.manifest.run_id}, held for {UNDO_DAYS} days; `undo {run_id}` brings "
-        "it back."
+        f"it back{if_any}."
     )
 
 
@@ -100,4 +100,5 @@ def _undo(run_id: str) -> Button:
 
 
 def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
+    """For the beginning of a sentence; a container's name stays as it is."""
+    return words[:1].upper() + words[1:] if words.startswith("volume ") else words

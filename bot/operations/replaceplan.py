@@ -107,9 +107,9 @@ class ReplacePlan:
                 f"{waking} is paused or restarting, so it could neither be stopped in good order nor be left as it is. "
                 "Nothing was changed. Wake or stop it, then send the command again."
             )
-        if not {f"container:{name}" for name in names} <= set(held):
+        if not set(self.targets) <= set(held):
             raise Conflict(
-                f"A container that uses {self.place.words} was started since this run began, and is not held by it. "
+                f"What uses {self.place.words}, or where it lies, changed since this run began, and is not held by it. "
                 "Nothing was stopped or replaced. Send the command again."
             )
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
 
-from bot.errors import Busy, LostHold, NotFound
+from bot.errors import Busy, EngineError, LostHold, NotFound
 from bot.model import Actor, Button, Plan, Progress, Reply, Status
 from bot.stores.claims import Ending
 from bot.stores.journal import Entry
 from bot.stores.runs import Lane
+from bot.undo import Undoer
 from tests.stores.bench import VOLUME, Bench, all_at_once
 from tests.support.house import from_slack, invocation
 
@@ -218,6 +220,28 @@ def test_what_was_kept_is_told_from_what_was_taken_back(bench: Bench) -> None:
     assert [bench.journal.was_kept(claim.run.id, verb) for verb in verbs] == [False, False, True]
     assert not bench.journal.was_kept("00000000", "exchange_back")
     bench.journal.settle(entries[1].id, at=bench.now)
+    bench.finish(claim)
+
+
+def test_what_is_to_be_done_in_a_container_waits_until_it_is_back(bench: Bench) -> None:
+    """While a container cannot be started its hook stays open; other containers' undos are carried out."""
+    claim = bench.started(bench.submit("backup pgdata"), VOLUME)
+    for verb, container in (("run_hook", "db"), ("run_hook", "web"), ("start", "db")):
+        bench.write_down(claim, verb, container=container, name=container)
+    done: list[str] = []
+
+    def start(_host: str, _arguments: Mapping[str, str]) -> None:
+        if "docker" not in done:
+            raise EngineError("Docker is away.")
+
+    registry = {"start": start, "run_hook": lambda _, arguments: done.append(arguments["name"])}
+    undoer = Undoer(bench.journal, registry, lambda: bench.now)
+    problems = undoer.play_back(claim.run.id)
+    assert done == ["web"]
+    assert problems == ("start db: Docker is away.", "run hook db: waits until that container is back.")
+    done.append("docker")
+    assert undoer.play_back(claim.run.id) == ()
+    assert done == ["web", "docker", "db"]
     bench.finish(claim)
 
 

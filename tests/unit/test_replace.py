@@ -320,11 +320,14 @@ def test_users_that_may_not_be_stopped_or_are_not_held(world: World) -> None:
     with pytest.raises(Conflict, match="used by db, web"):
         plan.refuse_users(plan.targets)
     with pytest.raises(Conflict, match="not held by it"):
-        world.plan().refuse_users(["container:db"])
-    world.plan().refuse_users(["container:db", "container:web"])
+        world.plan().refuse_users(["volume:pgdata", "container:db"])
+    with pytest.raises(Conflict, match="or where it lies, changed"):
+        world.plan().refuse_users(["container:db", "container:web"])
+    world.plan().refuse_users(["volume:pgdata", "container:db", "container:web"])
     for user in ("db", "web"):
         world.engine.stop(world.engine.container(user), 0)
-    plan_replace(world.engine, world.backup, "pgdata", may_stop=False).refuse_users(())
+    plan = plan_replace(world.engine, world.backup, "pgdata", may_stop=False)
+    plan.refuse_users(plan.targets)
 
 
 def test_too_little_room_is_named_in_bytes(world: World) -> None:
