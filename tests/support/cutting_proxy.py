@@ -99,8 +99,8 @@ class _Handler(socketserver.StreamRequestHandler):
         try:
             while piece := self.rfile.read1(_PIECE):
                 engine.sendall(piece)
-        except OSError:
-            return
+        except (OSError, ValueError):
+            return  # the answer was complete, and the connection is closed
 
     def _archive(self, engine: socket.socket) -> None:
         answer = http.client.HTTPResponse(engine, method="GET")
