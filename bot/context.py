@@ -56,6 +56,7 @@ class RunContext:
         self._shown_at = 0.0
         self._step = ""
         self._began = (time.monotonic(), 0)
+        self._not_back: set[str] = set()
 
     @property
     def run_id(self) -> str:
@@ -129,7 +130,8 @@ class RunContext:
         """Write down durably how to take back what the body is about to do; on leaving, take it back.
 
         `step.keep()` makes what was done stay. When taking back fails, its error joins the body's own, and
-        the entry stays open for the next try. After LostHold nothing is touched.
+        the entry stays open for the next try; so do older ones of the same `container`, which would find nothing
+        to do in it. After LostHold nothing is touched.
         """
         entry = self._ledger.journal.write(
             Entry(id=0, run_id=self.run_id, host=self.host, verb=verb, arguments=arguments),
@@ -147,12 +149,19 @@ class RunContext:
         self._leave(entry, step)
 
     def _leave(self, entry: Entry, step: Step) -> None:
+        container = entry.arguments.get("container", "")
         if step.kept:
             self._ledger.journal.settle(entry.id, at=self._ledger.clock(), kept=True)
         elif not self._ledger.claims.is_ours(self._claim):
             raise LostHold(self.run_id)
+        elif container in self._not_back:  # the play-back at the run's end says so
+            _log.warning("run %s: %s waits until %s is back", self.run_id, entry.verb, container)
         else:
-            self._ledger.undoer.carry_out(entry)
+            try:
+                self._ledger.undoer.carry_out(entry)
+            except BotError:
+                self._not_back |= {container} - {""}
+                raise
 
     def _leave_after(self, error: BaseException, entry: Entry, step: Step) -> None:
         try:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from bot.command import Command, arg, parse
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import BackupReference, HostName, Text, VolumeName
 from bot.model import Plan, Reply, Right
-from bot.operations.backup import Still, back_up_still
-from bot.operations.context import EXCHANGE_BACK, REMOVE_VOLUME
-from bot.operations.replace import Means, replace
-from bot.operations.replaced import reply_after_crash, reply_of
-from bot.operations.restore import RestorePlan, reply_of_new, reply_of_new_after_crash, restore_part
+from bot.operations.restoration import Terms, carry_out, found_done
 from bot.operations.restoring import RestoreWish
 from bot.services import Services
 
@@ -66,25 +63,15 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if arguments.dry_run:
         told = f"{made.explained(engine)} Nothing was changed."
         return Reply(text=told, facts={"host": run.host, **made.facts})
-    if isinstance(made, RestorePlan):
-        return reply_of_new(restore_part(engine, archive, run, made), run.host)
-    held, source = services.runs.get(run.run_id).plan, made.place.source
-    made.refuse_users(held.targets if held else ())
-    means = Means(
-        policy=services.quiesce,
-        safety=lambda quiet: back_up_still(engine, archive, run, Still(source=source, downtime=quiet)),
-    )
-    return reply_of(replace(engine, archive, run, made, means), run.run_id, run.host)
+    terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
+    return carry_out(engine, archive, run, made, terms)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
-    """A volume or an exchange that was kept was proven, and stays."""
     run = services.runs.get(run_id)
-    if services.was_kept(run_id, EXCHANGE_BACK):
-        path = str(parse(COMMAND, split(run.invocation.line)[1:]).path)
-        return reply_after_crash(services.archive, run_id, run.host, path)
-    is_new = services.was_kept(run_id, REMOVE_VOLUME)
-    return reply_of_new_after_crash(services.engine(run.host), run_id) if is_new else None
+    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    kept = partial(services.was_kept, run_id)
+    return found_done(services.engine(run.host), services.archive, kept, run_id, asked.path)
 
 
 COMMAND = Command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from bot.command import Command, arg, parse
 from bot.commandline import split
@@ -11,12 +12,9 @@ from bot.context import RunContext
 from bot.errors import Conflict
 from bot.kinds import RunId
 from bot.model import Plan, Reply, Right
-from bot.operations.backup import Still, back_up_still
-from bot.operations.context import EXCHANGE_BACK
-from bot.operations.replace import Means, replace
-from bot.operations.replaced import reply_after_crash, reply_of, safety_of
+from bot.operations.replaced import safety_of
 from bot.operations.replaceplan import UNDO_DAYS
-from bot.operations.restore import RestorePlan, reply_of_new, reply_of_new_after_crash, restore_part
+from bot.operations.restoration import Terms, carry_out, found_done
 from bot.operations.restoring import RestoreWish
 from bot.services import Services
 from bot.stores.archive import Backup
@@ -72,23 +70,16 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, archive = services.engine(run.host), services.archive
     made = _wish(arguments, services).plan(engine)
-    if isinstance(made, RestorePlan):
-        return reply_of_new(restore_part(engine, archive, run, made), run.host)
-    held, source = services.runs.get(run.run_id).plan, made.place.source
-    made.refuse_users(held.targets if held else ())
-    means = Means(
-        policy=services.quiesce,
-        safety=lambda quiet: back_up_still(engine, archive, run, Still(source=source, downtime=quiet)),
-    )
-    return reply_of(replace(engine, archive, run, made, means), run.run_id, run.host)
+    terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
+    return carry_out(engine, archive, run, made, terms)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
-    if not services.was_kept(run_id, EXCHANGE_BACK):
-        return reply_of_new_after_crash(services.engine(run.host), run_id)
     asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
-    return reply_after_crash(services.archive, run_id, run.host, _wish(asked, services).path)
+    kept = partial(services.was_kept, run_id)
+    path = _wish(asked, services).path
+    return found_done(services.engine(run.host), services.archive, kept, run_id, path)
 
 
 COMMAND = Command(

@@ -136,22 +136,21 @@ def _run_afterwards(
 
 
 def _run_post(engine: Engine, user: Container, hook: Hook, ran: list[HookRun], step: Step) -> bool:
-    """Whether it was run. A cancel does not keep it from running, nor does it if we restarted the container."""
+    """Whether it was run. A cancel does not keep it from running, nor does it if we restarted the container.
+
+    If not, the journal's own undo decides: only the run knows whether the container could not be woken yet.
+    """
     try:
         now = engine.container(user.id)
         if now.state == "running":
             ran.append(_execute(engine, now, hook))
-    except (NotFound, Conflict):
-        now = None
-    except EngineError as error:
-        _log.warning("%s of %s could not be run: %s", POST_LABEL, user.name, error)
-        return False
-    step.keep()
-    if now is None or now.state != "running":
-        state = "gone" if now is None else now.state
-        _log.warning("%s of %s is left out: the container is %s", POST_LABEL, user.name, state)
-        return False
-    return True
+            step.keep()
+            return True
+        why = f"the container is {now.state}"
+    except (NotFound, Conflict, EngineError) as error:
+        why = str(error)
+    _log.warning("%s of %s could not be run: %s", POST_LABEL, user.name, why)
+    return False
 
 
 def _execute(engine: Engine, container: Container, hook: Hook, run: RunContext | None = None) -> HookRun:

@@ -58,6 +58,7 @@ class _Replacement:
     plan: ReplacePlan
     means: Means
     exchanged: bool = False
+    was_there: bool = True
     downtime: Downtime = field(default_factory=lambda: Downtime(timedelta(0)))
     safety: Backup | None = None
     notes: list[str] = field(default_factory=list)
@@ -89,6 +90,7 @@ class _Replacement:
 
     def _exchange_asleep(self, tool: str, filler: Filler) -> None:
         with asleep(self.engine, self.run, self._sleepers(), self.means.policy) as self.downtime:
+            self.was_there = not self.plan.place.path or bool(self._kind(tool, self.plan.place.name))
             self._back_up()
             self.run.check()
             lives = self._lives_at_rest()
@@ -123,10 +125,11 @@ class _Replacement:
                 "See what that backup names, then send the command again."
             )
         at = made.manifest.ended_at
+        back = f"; `undo {self.run.run_id}` brings it back" if self.was_there else ""
         hold = Hold(
             by=f"restore {self.run.run_id}",
             at=at,
-            note=f"what {self.plan.place.words} held before; `undo {self.run.run_id}` brings it back",
+            note=f"what {(self.plan.place if self.was_there else self.plan.place.source).words} held before{back}",
             until=at + timedelta(days=UNDO_DAYS),
         )
         place = {"host": self.engine.host, "volume": made.volume, "backup": made.id}
@@ -226,6 +229,7 @@ class _Replacement:
             place=self.plan.place,
             backup=self.plan.backup,
             safety=self.safety,
+            was_there=self.was_there,
             entries=filler.entries,
             raw_bytes=filler.raw_bytes,
             downtime_seconds=self.downtime.seconds if self.plan.stopped else 0.0,

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bot.entry import printable
+from bot.errors import ArchiveError, NotFound
 from bot.model import Button, Reply, Status, Value
-from bot.operations.place import Place
+from bot.operations.place import Place, inside
 from bot.operations.replaceplan import UNDO_DAYS
+from bot.operations.selection import select
 from bot.reasons import Reason
 from bot.stores.archive import SAFETY, Archive, Backup
 
@@ -19,13 +22,14 @@ from bot.stores.archive import SAFETY, Archive, Backup
 class Replaced:
     """What came of a replacement. `notes` say what is not as it should be although the content is.
 
-    `losses` could not be put back, `differing` is what the volume has otherwise than the backup, `unhealthy` says who
-    is not well since.
+    Without `was_there` nothing was at the place's path before. `losses` could not be put back, `differing` is what
+    the volume has otherwise than the backup, `unhealthy` says who is not well since.
     """
 
     place: Place
     backup: Backup
     safety: Backup
+    was_there: bool = True
     entries: int
     raw_bytes: int
     downtime_seconds: float
@@ -40,7 +44,7 @@ def reply_of(done: Replaced, run_id: str, host: str) -> Reply:
     text = (
         f"{_capital(done.place.words)} now holds what backup {done.backup.manifest.run_id} holds: it was made beside "
         "the old content, read back and compared entry by entry, and then exchanged with it. "
-        f"{_way_back(run_id, done.safety, done.place.path)}"
+        f"{_way_back(run_id, done.safety, _new_path(done.place.path, done.was_there))}"
     )
     if done.differing:
         text += f" These stay as the volume has them, for nobody can change them in place: {', '.join(done.differing)}."
@@ -50,7 +54,7 @@ def reply_of(done: Replaced, run_id: str, host: str) -> Reply:
         text += f" The content is restored and proven, but: {' '.join(done.unhealthy)}"
     text = " ".join([text, *done.notes])
     facts: dict[str, Value] = {
-        **_facts(done.place.source.name, done.place.path, done.safety),
+        **_facts(done.place.source.name, done.place.path, done.safety, done.was_there),
         "host": host,
         "backup": done.backup.id,
         "entries": done.entries,
@@ -61,7 +65,7 @@ def reply_of(done: Replaced, run_id: str, host: str) -> Reply:
     if done.unhealthy:
         facts["reason"] = Reason.UNHEALTHY.value
     status = Status.PARTIAL if done.unhealthy or done.notes else Status.SUCCEEDED
-    return Reply(text=text, facts=facts, buttons=(_undo(run_id),), status=status)
+    return Reply(text=text, facts=facts, buttons=_undo(run_id, done.was_there), status=status)
 
 
 def reply_after_crash(archive: Archive, run_id: str, host: str, path: str) -> Reply | None:
@@ -69,11 +73,13 @@ def reply_after_crash(archive: Archive, run_id: str, host: str, path: str) -> Re
     safety = safety_of(archive, run_id)
     if safety is None:
         return None
+    path = inside(path)
+    was_there = not path or _holds(archive, safety, path)
     return Reply(
         text=f"{safety.volume} holds the backup’s content: it was made beside the old one, proven and exchanged with "
-        f"it. The bot was stopped just after that. {_way_back(run_id, safety, path)}",
-        facts={**_facts(safety.volume, path, safety), "host": host},
-        buttons=(_undo(run_id),),
+        f"it. The bot was stopped just after that. {_way_back(run_id, safety, _new_path(path, was_there))}",
+        facts={**_facts(safety.volume, path, safety, was_there), "host": host},
+        buttons=_undo(run_id, was_there),
     )
 
 
@@ -83,20 +89,43 @@ def safety_of(archive: Archive, run_id: str) -> Backup | None:
     return next((backup for backup in made if backup.manifest.purpose == SAFETY and backup.is_ok), None)
 
 
-def _facts(name: str, path: str, safety: Backup) -> Mapping[str, Value]:
-    return {"volume": name, "path": path, "safety": safety.id}
+def _holds(archive: Archive, safety: Backup, path: str) -> bool:
+    """Whether it has anything at the path; one that cannot be read is not said to lack it."""
+    try:
+        select(lambda: archive.entries(safety), path)
+    except NotFound:
+        return False
+    except ArchiveError:
+        return True
+    return True
 
 
-def _way_back(run_id: str, safety: Backup, path: str) -> str:
-    if_any = f", if anything was at {path}" if path else ""
+def _facts(name: str, path: str, safety: Backup, was_there: bool) -> Mapping[str, Value]:
+    """Without `safety` there is nothing that `undo` could bring back."""
+    return {"volume": name, "path": path, **({"safety": safety.id} if was_there else {})}
+
+
+def _new_path(path: str, was_there: bool) -> str:
+    return "" if was_there else path
+
+
+def _way_back(run_id: str, safety: Backup, new_path: str) -> str:
+    """What people can do about it; `new_path` is one at which nothing was before."""
+    if new_path:
+        shown = printable(new_path)
+        return (
+            f"Nothing was at “{shown}” in {safety.volume} before, so there is nothing to undo: to take it away, remove "
+            f"“{shown}” by hand. All that was in {safety.volume} then is backup {safety.manifest.run_id}, held for "
+            f"{UNDO_DAYS} days."
+        )
     return (
         f"What it held before is backup {safety.manifest.run_id}, held for {UNDO_DAYS} days; `undo {run_id}` brings "
-        f"it back{if_any}."
+        "it back."
     )
 
 
-def _undo(run_id: str) -> Button:
-    return Button(label="Undo", line=f"undo {run_id}", danger=True)
+def _undo(run_id: str, was_there: bool) -> tuple[Button, ...]:
+    return (Button(label="Undo", line=f"undo {run_id}", danger=True),) if was_there else ()
 
 
 def _capital(words: str) -> str:

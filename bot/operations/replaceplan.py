@@ -17,6 +17,8 @@ from bot.words import size
 
 UNDO_DAYS = 7
 """For how long what was replaced can be brought back."""
+EXCHANGE = "exchange"
+"""The step that only a replacement's plan has."""
 _AT_REST = ("created", "exited", "dead", "removing")
 
 
@@ -50,7 +52,7 @@ class ReplacePlan:
     def steps(self) -> tuple[str, ...]:
         """The steps, as people read them."""
         stops, starts = (("stop the users",), ("start them",)) if self.stopped else ((), ())
-        return ("verify", "fill", "compare", *stops, "safety backup", "exchange", "compare", *starts, "clear")
+        return ("verify", "fill", "compare", *stops, "safety backup", EXCHANGE, "compare", *starts, "clear")
 
     @property
     def text(self) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.engine import Engine
+from bot.errors import Conflict
+from bot.model import Plan
 from bot.operations.place import inside, source_of, target_of
-from bot.operations.replaceplan import ReplacePlan, is_missing, plan_replace
+from bot.operations.replaceplan import EXCHANGE, ReplacePlan, is_missing, plan_replace
 from bot.operations.restore import RestorePlan, default_name
 from bot.stores.archive import Backup
 
@@ -40,3 +42,22 @@ class RestoreWish:
         if not self.replace or is_missing(engine, self.place):
             return RestorePlan(backup=self.backup, into=self.place, path=path)
         return plan_replace(engine, self.backup, self.place, path, may_stop=self.may_stop)
+
+
+def refuse_changed(made: RestorePlan | ReplacePlan, held: Plan | None) -> None:
+    """Raises Conflict unless it is what the run was permitted (`held`): of that kind, and touching no more."""
+    steps, targets = (held.steps, held.targets) if held else ((), ())
+    replaces = isinstance(made, ReplacePlan)
+    if replaces != (EXCHANGE in steps):
+        now = "is there now" if replaces else "is not there any more"
+        raise Conflict(
+            f"What was to hold the content {now}, so this would be something else than what was allowed when this "
+            "run began. Nothing was changed. Send the command again."
+        )
+    if isinstance(made, ReplacePlan):
+        made.refuse_users(targets)
+    elif not set(made.targets) <= set(targets):
+        raise Conflict(
+            f"The volume {made.into} is not held by this run: what its command means changed since it began. Nothing "
+            "was changed. Send the command again."
+        )

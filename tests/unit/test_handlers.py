@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -543,6 +544,53 @@ def test_a_replacement_whose_end_was_not_written_is_told_as_done(
         assert house.say(f"undo {run_id}").status is Status.SUCCEEDED
         assert fake_engine.files("pgdata")["PG_VERSION"] == b"16\n"
         refuse_untrue(house.app)
+
+
+@contextmanager
+def _once_started(change: Callable[[], object]) -> Iterator[None]:
+    """Something changes after a run's plan was permitted and before it is carried out."""
+    start = Claims.start
+
+    def start_late(claims: Claims, claim: Claim, plan: Plan, event: AuditEvent) -> None:
+        start(claims, claim, plan, event)
+        change()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Claims, "start", start_late)
+        yield
+
+
+def test_a_replacement_touches_only_what_was_permitted(house: House, fake_engine: FakeEngine) -> None:
+    """A user that came later, or a volume that is gone since, ends `restore` and `undo` before they do anything."""
+    made = house.say("backup pgdata").run_id
+    done = house.say(f"restore {made} --replace").run_id
+    lines = (f"restore {made} --replace", f"undo {done}")
+    for number, line in enumerate(lines):
+        with _once_started(lambda number=number: fake_engine.add_container(f"late{number}", ["pgdata"])):  # type: ignore[misc]
+            _refused(house, line, "is not held by it")
+    for name in ("db", "late0", "late1"):
+        fake_engine.remove_container(name)
+    for line in lines:
+        with _once_started(lambda: fake_engine.remove_volume("pgdata")):
+            _refused(house, line, "is not there any more")
+        assert not fake_engine.volumes()
+        fake_engine.add_volume("pgdata", {"a": b"made anew"})
+    fake_engine.remove_volume("pgdata")
+    for line in lines:
+        with _once_started(lambda: fake_engine.add_volume("pgdata", {"a": b"made meanwhile"})):
+            _refused(house, line, "is there now")
+        assert fake_engine.files("pgdata") == {"a": b"made meanwhile"}
+        fake_engine.remove_volume("pgdata")
+
+
+def test_undo_of_what_was_not_there_before(house: House, fake_engine: FakeEngine) -> None:
+    """It is refused as what replaced nothing, and what came stays."""
+    made = house.say("backup pgdata")
+    fake_engine.tree("pgdata").remove("PG_VERSION")
+    replaced = house.say(f"restore {made.run_id} --replace --path PG_VERSION")
+    assert (replaced.status, replaced.reply.buttons) == (Status.SUCCEEDED, ()), replaced.reply.text
+    _refused(house, f"undo {replaced.run_id}", "has replaced nothing")
+    assert fake_engine.files("pgdata")["PG_VERSION"] == b"15\n"
 
 
 # ---- runs, cancel, audit --------------------------------------------------------------------------------

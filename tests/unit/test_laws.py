@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -504,6 +504,34 @@ def test_what_cannot_be_taken_back_stays_held(house: House, engine: Watched) -> 
     assert _held(house.app, outcome.run_id) == ()
     assert _kinds(house.app, outcome.run_id) == ["started", "failed"]
     assert house.say("backup pgdata").status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("verb", ["start", "unpause"])
+def test_a_post_hook_waits_for_a_container_that_cannot_be_woken(
+    house: House, engine: Watched, verb: str
+) -> None:
+    """It is not struck off as if it had nothing to do: once the container is back, its line is run, and only once."""
+    ran: list[str] = []
+
+    def shell(words: Sequence[str]) -> tuple[bytes, str, int]:
+        ran.append(words[-1])
+        return b"", "", 0
+
+    engine.remove_container("db")
+    engine.add_container(
+        "db", ["pgdata"], labels={f"shipkeeper.backup.{which}": f"{which} line" for which in ("pre", "post")}
+    )
+    engine.programs["db"] = shell
+    engine.faults.failing[verb] = EngineError("The daemon refuses.")
+    outcome = house.say(f"backup pgdata --quiesce {'stop' if verb == 'start' else 'pause'}")
+    assert outcome.status is Status.FAILED
+    assert f"{verb} db: The daemon refuses." in outcome.reply.text
+    assert "run hook db: waits until that container is back." in outcome.reply.text
+    assert ran == ["pre line"]
+    engine.faults.failing.clear()
+    wait_for(lambda: not _held(house.app, outcome.run_id), seconds=10, saying="the freed targets")
+    assert ran == ["pre line", "post line"]
+    assert engine.container("db").state == "running"
 
 
 def test_taking_back_on_a_mute_docker_keeps_no_question_waiting(made: Settings, engine: Watched) -> None:

@@ -21,7 +21,7 @@ from bot.operations.backupplan import Wish
 from bot.operations.backupplan import plan as plan_backup
 from bot.operations.quiesce import QuiescePolicy
 from bot.operations.replace import Means, replace
-from bot.operations.replaced import Replaced, reply_of
+from bot.operations.replaced import Replaced, reply_after_crash, reply_of
 from bot.operations.replaceplan import ReplacePlan, plan_replace
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup
@@ -499,6 +499,36 @@ def test_only_one_file_is_exchanged(world: World) -> None:
     again.replace(again.plan(path="conf/c"))
     assert again.engine.files("pgdata") == {**PRESENT, "conf/c": SAVED["conf/c"]}
     assert world.beside() == again.beside() == ["_data"]
+
+
+def test_of_what_was_not_there_before_no_undo_is_promised(world: World) -> None:
+    """The reply says that nothing was at the path, and how to take it away; a path that was there has its undo."""
+    done = world.replace(world.plan(path="conf/c"))
+    backup = done.safety.manifest.run_id
+    after_crash = reply_after_crash(world.archive, "7f3a2c", "local", "/conf/c")
+    assert after_crash is not None
+    for reply in (reply_of(done, "7f3a2c", "local"), after_crash):
+        assert "Nothing was at “conf/c” in pgdata before" in reply.text
+        assert "remove “conf/c” by hand" in reply.text
+        assert f"is backup {backup}, held for 7 days" in reply.text
+        assert "undo 7f3a2c" not in reply.text
+        assert (reply.buttons, "safety" in reply.facts) == ((), False)
+    hold = world.archive.marks(done.safety).hold
+    assert hold is not None
+    assert hold.note == "what volume pgdata held before"
+    again = reply_after_crash(world.archive, "7f3a2c", "local", "conf/b")
+    assert again is not None
+    assert [button.line for button in again.buttons] == ["undo 7f3a2c"]
+
+
+def test_after_a_crash_the_result_claims_nothing_of_what_is_taken_back(world: World) -> None:
+    """What could not be taken back yet is said behind it, and must not contradict it."""
+    world.replace()
+    reply = reply_after_crash(world.archive, "7f3a2c", "local", "")
+    assert reply is not None
+    assert "The bot was stopped just after that." in reply.text
+    for claim in ("taken back", "started", "everything"):
+        assert claim not in reply.text
 
 
 def test_a_directory_is_exchanged_with_all_that_is_in_it(world: World) -> None:
