@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bot.entry import Entry, Item, printable
-from bot.errors import BotError
-from bot.reasons import Reason
+from bot.operations.scratch import Scratch, merged, to_bytes, to_path
 
 ASPECTS = ("kind", "size", "content", "mode", "owner", "time", "attributes")
 """What may differ in a thing that is on both sides, in the order in which it is named."""
 
 _LINK_MODE = 0o777  # a symbolic link has no rights of its own, whatever a tar or a file system says
-_CACHE_KIBIBYTES = 1 << 14
 _CHECK_EVERY = 1_000
 _COLUMNS = ("path", *ASPECTS, "same_as")
 _TABLE = (
@@ -81,23 +79,23 @@ class Difference:
 class Sides:
     """Both lists while they are being read; made by `sides`."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
 
     def add_old(self, thing: Thing) -> None:
         """Something that was there before."""
-        _add(self._database, "old", thing)
+        _add(self._scratch, "old", thing)
 
     def add_new(self, thing: Thing) -> None:
         """Something that is there after."""
-        _add(self._database, "new", thing)
+        _add(self._scratch, "new", thing)
 
     def difference(self, limit: int, check: Callable[[], None] = lambda: None) -> Difference:
         """What is different, with the first `limit` paths by name; `check` is called now and then, and may raise."""
         counts = {"added": 0, "removed": 0, "changed": 0}
         first: list[Change] = []
-        rows = [_sorted(self._database, side) for side in ("old", "new")]
-        for number, (old, new) in enumerate(_pairs(*rows)):
+        olds, news = (_sorted(self._scratch, side) for side in ("old", "new"))
+        for number, (old, new) in enumerate(merged(olds, news)):
             if number % _CHECK_EVERY == 0:
                 check()
             if old is None or new is None or old[1:] != new[1:]:
@@ -139,82 +137,47 @@ def of_item(item: Item, *, like_tar: bool) -> Thing:
 
 
 @contextmanager
-def sides() -> Iterator[Sides]:
-    """Two empty lists, to be filled; gone afterwards.
-
-    Raises BotError (reason `disk-full`) when they do not fit into the temporary directory.
-    """
-    # An empty name is a database in a temporary file that nobody else can see (SQLite, "In-Memory Databases").
-    database = sqlite3.connect("", isolation_level=None)
-    try:
-        database.execute("PRAGMA journal_mode = OFF")
-        database.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
-        database.execute("BEGIN")
-        for side in ("old", "new"):
-            database.execute(_TABLE.format(side=side))
-        yield Sides(database)
-    except sqlite3.Error as error:
-        raise BotError(
-            f"The two lists could not be compared: the temporary directory does not take them ({error}). Nothing was "
-            "changed. Make room there, then ask again.",
-            reason=Reason.DISK_FULL,
-        ) from error
-    finally:
-        database.close()
+def sides(directory: Path | None = None) -> Iterator[Sides]:
+    """Two empty lists, to be filled; in a temporary file in `directory`, gone afterwards. Raises StoreError."""
+    with Scratch(directory) as scratch:
+        scratch.run("BEGIN", *(_TABLE.format(side=side) for side in ("old", "new")))
+        yield Sides(scratch)
 
 
-def _add(database: sqlite3.Connection, side: str, thing: Thing) -> None:
-    database.execute(
+def _add(scratch: Scratch, side: str, thing: Thing) -> None:
+    scratch.put(
         f"INSERT INTO {side} ({', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            _raw(thing.path),
+            to_bytes(thing.path),
             thing.kind,
             thing.size,
-            _raw(thing.content),
+            to_bytes(thing.content),
             thing.mode,
             thing.owner,
             thing.time,
             thing.attributes,
-            None if thing.same_as is None else _raw(thing.same_as),
+            None if thing.same_as is None else to_bytes(thing.same_as),
         ),
     )
 
 
-def _sorted(database: sqlite3.Connection, side: str) -> Iterator[_Row]:
+def _sorted(scratch: Scratch, side: str) -> Iterator[_Row]:
     """By path, as bytes; a hard link is the same thing as the path that it shares its content with."""
-    linked = f"SELECT count(*) FROM {side} WHERE same_as IS NOT NULL"
-    if database.execute(linked).fetchone()[0]:
+    if scratch.row(f"SELECT 1 FROM {side} WHERE same_as IS NOT NULL LIMIT 1"):
         aspects = ", ".join(ASPECTS)
-        database.execute(f"CREATE INDEX {side}_paths ON {side} (path)")
-        database.execute(
+        scratch.run(
+            f"CREATE INDEX {side}_paths ON {side} (path)",
             f"UPDATE {side} SET ({aspects}) = (SELECT {aspects} FROM {side} first WHERE first.path = {side}.same_as) "
-            f"WHERE EXISTS (SELECT 1 FROM {side} first WHERE first.path = {side}.same_as)"
+            f"WHERE EXISTS (SELECT 1 FROM {side} first WHERE first.path = {side}.same_as)",
         )
-    return database.execute(f"SELECT path, {', '.join(ASPECTS)} FROM {side} ORDER BY path")
-
-
-def _pairs(
-    olds: Iterator[_Row], news: Iterator[_Row]
-) -> Iterator[tuple[_Row, _Row] | tuple[_Row, None] | tuple[None, _Row]]:
-    """Rows with the same path together, from two lists in order."""
-    old, new = next(olds, None), next(news, None)
-    while old is not None or new is not None:
-        if old is not None and (new is None or old[0] < new[0]):
-            yield old, None
-            old = next(olds, None)
-        elif new is not None and (old is None or new[0] < old[0]):
-            yield None, new
-            new = next(news, None)
-        elif old is not None and new is not None:
-            yield old, new
-            old, new = next(olds, None), next(news, None)
+    return scratch.rows(f"SELECT path, {', '.join(ASPECTS)} FROM {side} ORDER BY path")
 
 
 def _change(what: str, old: _Row | None, new: _Row | None) -> Change:
     path = (old or new or (b"",))[0]
     both = zip(ASPECTS, old[1:], new[1:], strict=True) if old and new else ()
     return Change(
-        path=printable(path.decode("utf-8", "surrogateescape")),
+        path=printable(to_path(path)),
         what=what,
         aspects=tuple(aspect for aspect, before, after in both if before != after),
         old_bytes=_file_bytes(old),
@@ -232,7 +195,3 @@ def _target(thing: Entry | Item) -> str:
     if thing.device is not None:
         return f"{thing.device[0]}, {thing.device[1]}"
     return thing.link or ""
-
-
-def _raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

@@ -12,8 +12,8 @@ from itertools import chain
 
 from bot.entry import Entry, Item
 from bot.errors import EngineError
+from bot.operations.hardlinks import Shared
 from bot.operations.losses import Losses
-from bot.operations.shared import Shared
 from bot.operations.tally import (
     Tally,
     bucket_of,

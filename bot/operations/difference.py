@@ -42,7 +42,7 @@ def between(
     """
     for backup in (old, new):
         _refuse_dump(backup)
-    with sides() as both:
+    with sides(old.files.directory) as both:
         _add_all(run, both.add_old, (of_entry(entry, hashed=True) for entry in archive.entries(old)))
         _add_all(run, both.add_new, (of_entry(entry, hashed=True) for entry in archive.entries(new)))
         return both.difference(limit, run.check), BY_CONTENT
@@ -61,7 +61,7 @@ def until_now(
     _refuse_dump(backup)
     source = resolve(engine, source_of(backup))
     reading = Reading.undisturbed(engine, run, source)
-    with sides() as both:
+    with sides(backup.files.directory) as both:
         if source.storage is None:
             return _read(archive, reading, backup, both).difference(limit, run.check), BY_CONTENT
         if backup.manifest.inventory is None or not backup.is_ok:

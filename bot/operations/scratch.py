@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from bot.errors import StoreError
+from bot.reasons import Reason
 
 _CACHE_KIBIBYTES = 32 << 10
 _FETCHED = 500
@@ -66,6 +67,11 @@ class Scratch:
             finally:
                 self._open.execute("COMMIT")
 
+    def put(self, statement: str, row: tuple[Any, ...]) -> None:
+        """Execute it for one row; within a transaction that `run` began, this is quick."""
+        with self._told():
+            self._open.execute(statement, row)
+
     def row(self, query: str, *values: object) -> tuple[Any, ...] | None:
         """The first row, if there is one."""
         with self._told():
@@ -98,9 +104,11 @@ class Scratch:
 
     def _failed(self, error: Exception) -> StoreError:
         where = self._directory or Path(tempfile.gettempdir())
+        is_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         return StoreError(
             f"The lists that are compared could not be kept in {where} for the time being ({error}). "
-            "Nothing counts as compared. Make room there, then run it again."
+            "Nothing counts as compared. Make room there, then run it again.",
+            reason=Reason.DISK_FULL if is_full else Reason.STORE,
         )
 
 

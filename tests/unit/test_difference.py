@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.entry import Entry, Item
-from bot.errors import BotError, Cancelled
+from bot.errors import Cancelled, StoreError
 from bot.operations.backup import back_up
 from bot.operations.backupplan import Wish, plan
 from bot.operations.changes import Change, Difference, Thing, of_entry, of_item, sides
@@ -19,6 +18,7 @@ from bot.operations.difference import BY_HELD, until_now
 from bot.operations.quiesce import QuiescePolicy
 from bot.reasons import Reason
 from bot.stores.archive import Archive
+from tests.support.disks import small_disk
 from tests.support.fake_run import FakeRun, Recorder
 
 ENTRY = Entry(path="a", kind="file", size=3, mode=0o644, uid=1, gid=2, mtime=10, sha256="aa")
@@ -182,16 +182,25 @@ def test_what_comes_twice_is_no_match_for_what_comes_once() -> None:
     assert _entries([ENTRY, ENTRY], [ENTRY]).removed == 1
 
 
-def test_a_full_temporary_directory_is_told() -> None:
-    """When the lists do not fit, it says so and that nothing was changed."""
+def test_a_directory_that_takes_no_file_is_told(tmp_path: Path) -> None:
+    """Where the lists cannot be kept, a sentence names the place, and nothing counts as compared."""
+    gone = tmp_path / "gone"
+    with pytest.raises(StoreError, match=f"could not be kept in {gone}.*Nothing counts"), sides(gone):
+        pytest.fail("there is no such directory")
 
-    def full() -> Iterable[Thing]:
-        yield from _tar([ENTRY])
-        raise sqlite3.OperationalError("database or disk is full")
 
-    with pytest.raises(BotError, match=r"disk is full\)\. Nothing was") as refused:
-        _between(full(), ())
-    assert refused.value.reason is Reason.DISK_FULL
+def _add_to(disk: Path, things: Iterable[Thing]) -> None:
+    with sides(disk) as both:
+        for thing in things:
+            both.add_old(thing)
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told(tmp_path: Path) -> None:
+    """More than the disk takes ends the comparison with the reason, on a real small disk."""
+    things = (of_entry(replace(ENTRY, path=f"{number:0200d}"), hashed=False) for number in range(200_000))
+    with small_disk(tmp_path / "disk", 8) as disk, pytest.raises(StoreError) as raised:
+        _add_to(disk, things)
+    assert raised.value.reason is Reason.DISK_FULL
 
 
 def test_of_a_partial_backup_only_what_it_holds_is_compared(tmp_path: Path) -> None:
