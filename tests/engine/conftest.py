@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from bot.engine import Volume
 from bot.engine.real import DockerEngine
 from tests.support.engine_available import require_engine
+from tests.support.house import House, at_work, settings
 from tests.support.tars import small_tar
+from tests.support.yard import Yard, refuse_untrue_of
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +24,25 @@ def docker_engine() -> Iterator[DockerEngine]:
     engine = DockerEngine("local", base_url=require_engine())
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def yard() -> Iterator[Yard]:
+    """A place in the engine, whose volumes can be looked into from outside; for root only."""
+    if os.geteuid() != 0:
+        pytest.skip("looking into a volume from outside needs root")
+    made = Yard(require_engine())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def house(yard: Yard, tmp_path: Path) -> Iterator[House]:
+    """The whole road over the real engine; no container of a test needs long to end."""
+    toml = f'[hosts.local]\naddress = "{yard.url}"\n[quiesce]\nstop_grace = 0\nhealth = 10\n'
+    with at_work(settings(tmp_path / "state", toml=toml), {}) as made:
+        yield made
+        refuse_untrue_of(made.app, yard)
 
 
 @contextmanager

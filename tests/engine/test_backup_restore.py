@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import uuid
@@ -19,33 +18,13 @@ from bot.engine.real import DockerEngine
 from bot.model import Outcome, Status
 from bot.stores.archive import Backup
 from tests.support.corpus import Seen, build, differences, walk
-from tests.support.engine_available import require_engine
-from tests.support.house import House, at_work, settings
-from tests.support.yard import Yard, refuse_untrue_of
+from tests.support.house import House
+from tests.support.yard import Yard
 
 pytestmark = pytest.mark.engine
 
 NOT_IN_A_TAR = {b"specials/socket", b"at/old"}
 """What the engine's tar has not, or not as it was (engine facts 10 and 11)."""
-
-
-@pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
-    """A place in the engine."""
-    if os.geteuid() != 0:
-        pytest.skip("looking into a volume from outside needs root")
-    made = Yard(require_engine())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def house(yard: Yard, tmp_path: Path) -> Iterator[House]:
-    """The whole road over the real engine."""
-    toml = f'[hosts.local]\naddress = "{yard.url}"\n[quiesce]\nstop_grace = 0\n'
-    with at_work(settings(tmp_path / "state", toml=toml), {}) as made:
-        yield made
-        refuse_untrue_of(made.app, yard)
 
 
 def done(house: House, line: str) -> Outcome:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from bot.model import Outcome
 from tests.support.corpus import Seen, build, differences, is_sparse, walk
-from tests.support.engine_available import require_engine
-from tests.support.house import House, at_work, settings
-from tests.support.yard import Yard, refuse_untrue_of
+from tests.support.house import House
+from tests.support.yard import Yard
 
 pytestmark = pytest.mark.engine
 
@@ -26,25 +23,6 @@ NAMED = {
     b"attributes/odd=name": "attributes/odd=name",
 }
 """What cannot come back, and by what word the results must name it."""
-
-
-@pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
-    """A place in the engine."""
-    if os.geteuid() != 0:
-        pytest.skip("making every kind of thing in a volume needs root")
-    made = Yard(require_engine())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def house(yard: Yard, tmp_path: Path) -> Iterator[House]:
-    """The whole road over the real engine."""
-    toml = f'[hosts.local]\naddress = "{yard.url}"\n'
-    with at_work(settings(tmp_path / "state", toml=toml), {}) as made:
-        yield made
-        refuse_untrue_of(made.app, yard)
 
 
 def told(*outcomes: Outcome) -> str:

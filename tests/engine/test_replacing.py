@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +15,12 @@ from bot.errors import EngineError
 from bot.model import Outcome, Status
 from tests.support.busybox import HEEDING
 from tests.support.corpus import Seen, build, differences, walk
-from tests.support.engine_available import require_engine
-from tests.support.house import House, at_work, settings
-from tests.support.yard import Yard, refuse_untrue_of
+from tests.support.house import House
+from tests.support.yard import Yard
 
 pytestmark = pytest.mark.engine
 NOT_KEPT = {b"specials/socket", b"at/old", b"attributes/empty-value", b"attributes/odd=name"}
 """What the corpus has that no restore can put back (engine facts 10 and 11)."""
-
-
-@pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
-    """A place in the engine."""
-    if os.geteuid() != 0:
-        pytest.skip("looking into a volume from outside needs root")
-    made = Yard(require_engine())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def house(yard: Yard, tmp_path: Path) -> Iterator[House]:
-    """The whole road over the real engine; no container of a test needs long to end."""
-    toml = f'[hosts.local]\naddress = "{yard.url}"\n[quiesce]\nstop_grace = 0\nhealth = 10\n'
-    with at_work(settings(tmp_path / "state", toml=toml), {}) as made:
-        yield made
-        refuse_untrue_of(made.app, yard)
 
 
 class Workload:
