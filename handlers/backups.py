@@ -8,7 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import Count, HostName, SourceName
 from bot.model import Reply, Right, Table, Value
-from bot.operations.holds import filed_as, standing
+from bot.operations.holds import filed_as, standing, verified_at
 from bot.services import Services
 from bot.stores.archive import Backup
 
@@ -52,6 +52,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
 
 def _row(backup: Backup, services: Services) -> tuple[Value, ...]:
     manifest, marks = backup.manifest, services.archive.marks(backup)
+    read_back = verified_at(backup, marks)
     return (
         manifest.run_id,
         backup.volume,
@@ -60,7 +61,7 @@ def _row(backup: Backup, services: Services) -> tuple[Value, ...]:
         manifest.raw.bytes,
         manifest.stored.bytes,
         standing(backup, marks),
-        marks.verified_at.isoformat() if marks.verified_at else None,
+        read_back.isoformat() if read_back else None,
         marks.drilled_at.isoformat() if marks.drilled_at else None,
         marks.is_held(services.clock()),
         manifest.actor.name,

@@ -39,7 +39,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
 
 def _text(report: Report, *, listed: bool) -> str:
     backups = "1 backup" if report.backups == 1 else f"{report.backups} backups"
-    said = [f"The archive holds {backups} of {len(report.sources)} volumes and paths."]
+    kinds = "one volume or path" if len(report.sources) == 1 else f"{len(report.sources)} volumes and paths"
+    said = [f"The archive holds {backups} of {kinds}."]
     if listed:
         said.append("All of this was read from its directory, which is the catalogue: no database was asked.")
     if report.damaged:

@@ -155,11 +155,7 @@ class Walked(Copy):
         try:
             reading.walk(self._tool, step, on_item, attributes=attributes)
         except NotFound as error:
-            if self._source.container is None:
-                raise
-            raise NotFound(
-                f"There is no {self._source.place} in container {self._source.container.name}. Nothing was saved."
-            ) from error
+            raise _not_there(self._source, error) from error
 
     def _before(self, item: Item) -> None:
         if item.path == ROOT:
@@ -203,7 +199,10 @@ class TwiceRead(Copy):
             self._draft.write(chunk)
             return max(first_bytes, self._draft.raw_bytes)
 
-        reading.tar(holder, self._before, count)
+        try:
+            reading.tar(holder, self._before, count)
+        except NotFound as error:
+            raise _not_there(self._source, error) from error
         self._refuse_odd_root()
         try:
             reading.tar(holder, self._entry, write)
@@ -223,3 +222,12 @@ class TwiceRead(Copy):
     def _entry(self, entry: Entry) -> None:
         self._draft.entry(entry)
         self._proof.entry(entry)
+
+
+def _not_there(source: Source, error: NotFound) -> NotFound:
+    """Whoever named a path in a container is told of that path, in the container's own name."""
+    if source.container is None:
+        return error
+    return NotFound(
+        f"There is no {source.place} in container {source.container.name}. Nothing was saved; check the path."
+    )

@@ -46,6 +46,11 @@ def is_verified(backup: Backup, marks: Marks) -> bool:
     return backup.is_ok and marks.failed_at is None and not marks.unreadable
 
 
+def verified_at(backup: Backup, marks: Marks) -> datetime | None:
+    """When its bytes were last read back and right: by `verify` or a drill, else just before it was published."""
+    return marks.verified_at or (backup.manifest.ended_at if is_verified(backup, marks) else None)
+
+
 def standing(backup: Backup, marks: Marks) -> str:
     """One word for lists: `ok`, `partial` or `failed`."""
     if marks.failed_at is not None:

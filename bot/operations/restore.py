@@ -70,13 +70,15 @@ class RestorePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """What came of a restore. `left_out` names the volume's options that were not set again.
+    """What came of a restore, of all of a backup or of what is at `path` in it.
 
+    `left_out` names the volume's options that were not set again.
     `losses` says what of the content could not be put back, though the backup holds it.
     """
 
     volume: str
     backup: Backup
+    path: str = ""
     entries: int
     raw_bytes: int
     left_out: tuple[str, ...] = ()
@@ -86,8 +88,9 @@ class Restored:
 def reply_of_new(done: Restored, host: str) -> Reply:
     """The result in words and facts."""
     manifest = done.backup.manifest
+    what = f"What is at “{printable(done.path)}” in backup" if done.path else "Backup"
     text = (
-        f"Backup {manifest.run_id} of {source_of(done.backup)} is restored into the new volume {done.volume}; what "
+        f"{what} {manifest.run_id} of {source_of(done.backup)} is restored into the new volume {done.volume}; what "
         "it holds was read back and is the same, entry by entry."
     )
     if done.left_out:
@@ -162,6 +165,7 @@ def restore_part(engine: Engine, archive: Archive, run: RunContext, plan: Restor
     if not_ours is not None:
         raise not_ours
     return Restored(
+        path=plan.path,
         volume=plan.into,
         backup=plan.backup,
         entries=filler.entries,

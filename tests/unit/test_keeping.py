@@ -82,11 +82,12 @@ def test_verify_is_remembered_and_listed(keeper: House) -> None:
     """`backups` shows when each was last verified; damage shows until it verifies again."""
     taken = _backup(keeper)
     (row,) = _rows(_said(keeper, "backups"))
-    assert (row["outcome"], row["verified_at"], row["held"]) == ("ok", None, False)
+    published_at = _files(keeper, taken).manifest.ended_at.isoformat()
+    assert (row["outcome"], row["verified_at"], row["held"]) == ("ok", published_at, False)
     _said(keeper, f"verify {taken}")
     (row,) = _rows(_said(keeper, "backups"))
     good_at = row["verified_at"]
-    assert good_at is not None
+    assert str(good_at) > published_at
     _flip(_files(keeper, taken).files.tar)
     _said(keeper, f"verify {taken}", Status.FAILED)
     (row,) = _rows(_said(keeper, "backups"))
@@ -291,6 +292,20 @@ def test_the_directory_is_the_catalogue(tmp_path: Path, fake_engine: FakeEngine)
         again = _said(house, "check --rebuild")
         assert (again.reply.text, again.reply.table) == (checked.reply.text, checked.reply.table)
         assert _said(house, "backups").reply.table == listed.reply.table
+
+
+def test_check_counts_what_was_found_bad_since(keeper: House) -> None:
+    """A flipped bit is not seen at a glance; once `verify` found it, `check` says so, until it is mended."""
+    backup = _files(keeper, _backup(keeper))
+    whole = backup.files.tar.read_bytes()
+    _flip(backup.files.tar)
+    assert keeper.say(f"verify {backup.id}").status is Status.FAILED
+    outcome = keeper.say("check")
+    assert (outcome.status, outcome.reply.facts["damaged"]) == (Status.PARTIAL, 1)
+    assert "found bad at" in outcome.reply.text
+    backup.files.tar.write_bytes(whole)
+    assert keeper.say(f"verify {backup.id}").status is Status.SUCCEEDED
+    assert keeper.say("check").status is Status.SUCCEEDED
 
 
 def test_check_tells_of_damage_and_leftovers(keeper: House) -> None:

@@ -16,7 +16,7 @@ from bot.stores.archive.scanning import Damaged, damaged_marks, leftovers, scan
 
 @dataclass(frozen=True, kw_only=True)
 class SourceReport:
-    """One source's backups. `newest_at` is the start of the newest whole one, UTC; sizes are as stored."""
+    """One source's backups. `newest_at` is the start of the newest one, UTC; sizes are as stored."""
 
     host: str
     source: str
@@ -29,7 +29,10 @@ class SourceReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found. `leftovers` are files that belong to no backup; runs at work have such files too."""
+    """What was found. `damaged` holds also what was found bad since it was made.
+
+    `leftovers` are files that belong to no backup; runs at work have such files too.
+    """
 
     sources: tuple[SourceReport, ...]
     damaged: tuple[Damaged, ...]
@@ -62,6 +65,10 @@ def report(root: Path, now: datetime) -> Report:
         sources.setdefault((found.host, found.volume), []).append(found)
         if wrong := damaged_marks(found):
             damaged.append(wrong)
+        marks = read_marks(found.files)
+        if marks.failed_at is not None:
+            why = f"found bad at {marks.failed_at:%Y-%m-%d %H:%M} UTC: {marks.failure}"
+            damaged.append(Damaged(path=found.files.manifest, reason=why))
     return Report(
         sources=tuple(_source(backups, now) for _, backups in sorted(sources.items())),
         damaged=tuple(damaged),
