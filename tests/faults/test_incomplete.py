@@ -60,8 +60,8 @@ class Bench:
         return self.place / self.chance.choice(_DIRECTORIES) / str(self.chance.randrange(_FILES_EACH))
 
     def size(self) -> int:
-        """About as many bytes as the tar has."""
-        return sum(path.stat().st_size + 1024 for path in self.place.rglob("*"))
+        """Bytes that the tar has at least: a block for everything, and the files' own."""
+        return sum(512 + (path.stat().st_size if path.is_file() else 0) for path in self.place.rglob("*"))
 
     def empty_archive(self) -> None:
         """Make room."""
