@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from bot.engine import Engine, HostPath, Storage
 from bot.entry import Entry, Item
-from bot.errors import BotError, EngineError, StreamCut
+from bot.errors import EngineError
 from bot.operations.context import REMOVE_HELPER, RunContext
+from bot.operations.reading import CHUNK_BYTES, ending, true_cause
 from bot.operations.stage import reader, writer
 from bot.operations.wanted import Wanted, wanted
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup
 from bot.tarstream import TarReader
 
-CHUNK_BYTES = 1 << 20
 _LOOK_EVERY = 256
 _SPARE = 1.05
 _END = bytes(1024)
@@ -144,22 +144,14 @@ class Filler:
             self._walk(tool, f"{_MOUNTED}/{path}", check)
 
     def _walk(self, tool: str, path: str, check: Callable[[], None]) -> None:
-        def end() -> None:
-            """A walk that says nothing is ended by taking its tool away, which the journal does once more later."""
-            with suppress(BotError):
-                self._engine.remove_helper(tool)
-
         self._run.progress("looking through it")
-        try:
-            with (
-                self._run.watched(end),
-                self._engine.inventory(tool, path, attributes=True) as items,
-            ):
-                self.losses = self._wanted.refuse_other_items(_looking(items, check))
-        except EngineError:
-            check()  # who asked for an end is told so, and not of the walk that was ended for it
-            self._run.check()
-            raise
+        with (
+            true_cause(self._run.check),
+            true_cause(check),
+            self._run.watched(ending(self._engine, tool)),
+            self._engine.inventory(tool, path, attributes=True) as items,
+        ):
+            self.losses = self._wanted.refuse_other_items(_looking(items, check))
 
     @contextmanager
     def _helper(self, name: str, storage: Storage, *, read_only: bool, at: str) -> Iterator[None]:
@@ -180,23 +172,20 @@ class Filler:
         found: list[Entry] = []
         parser, done = TarReader(found.append, root=self.root), 0
         helper = reader(self._run.run_id)
-        with self._helper(helper, spot.storage, read_only=True, at=spot.at):
-            try:
-                with (
-                    self._engine.read_volume(helper, spot.read) as stream,
-                    self._run.watched(stream.abort),
-                ):
-                    while chunk := stream.read(CHUNK_BYTES):
-                        self._run.check()
-                        parser.feed(chunk)
-                        done += len(chunk)
-                        self._run.progress("comparing", done, max(done, self.raw_bytes))
-                        yield from found
-                        found.clear()
-                parser.close()
-            except StreamCut:
+        with (
+            self._helper(helper, spot.storage, read_only=True, at=spot.at),
+            true_cause(self._run.check),
+            self._engine.read_volume(helper, spot.read) as stream,
+            self._run.watched(stream.abort),
+        ):
+            while chunk := stream.read(CHUNK_BYTES):
                 self._run.check()
-                raise
+                parser.feed(chunk)
+                done += len(chunk)
+                self._run.progress("comparing", done, max(done, self.raw_bytes))
+                yield from found
+                found.clear()
+            parser.close()
         yield from found
 
 

@@ -6,13 +6,14 @@ Must not know what is made of what is read.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.engine import Engine
 from bot.entry import Entry, Item
-from bot.errors import BotError, EngineError, StreamCut
+from bot.errors import BotError
 from bot.operations.context import RunContext
 from bot.operations.downtime import Downtime
 from bot.operations.sources import Source
@@ -51,49 +52,60 @@ class Reading:
         Raises EngineError (StreamCut), or what the two raise.
         """
         reader, done = TarReader(on_entry, root=self.source.root), 0
-        try:
-            with (
-                self.engine.read_volume(holder, self.source.path) as stream,
-                self.run.watched(stream.abort),
-                self.downtime.guarded(stream.abort),
-            ):
-                while chunk := stream.read(CHUNK_BYTES):
-                    self.check()
-                    reader.feed(chunk)
-                    done += len(chunk)
-                    self.run.progress("copying", done, write(chunk))
-                reader.close()
-        except StreamCut:
-            self.check()  # who asked for an end is told so, and not of the stream that was cut for it
-            raise
+        with (
+            true_cause(self.check),
+            self.engine.read_volume(holder, self.source.path) as stream,
+            self.run.watched(stream.abort),
+            self.downtime.guarded(stream.abort),
+        ):
+            while chunk := stream.read(CHUNK_BYTES):
+                self.check()
+                reader.feed(chunk)
+                done += len(chunk)
+                self.run.progress("copying", done, write(chunk))
+            reader.close()
 
     def walk(self, tool: str, step: str, on_item: Callable[[Item], None], *, attributes: bool = False) -> int:
         """Every thing, and how many there were; returns only when the walk was whole.
 
         Raises NotFound when there is nothing at the source's path, EngineError, or what `on_item` raises.
         """
-        count = 0
-
-        def end() -> None:
-            """A walk that says nothing is ended by taking its tool away, which the journal does once more later."""
-            try:
-                self.engine.remove_helper(tool)
-            except BotError as error:
-                _log.warning("the walk of %s could not be ended: %s", tool, error)
-
-        try:
-            with (
-                self.run.watched(end),
-                self.downtime.guarded(end),
-                self.engine.inventory(tool, self.source.path, attributes=attributes) as items,
-            ):
-                for item in items:
-                    if count % _LOOK_EVERY == 0:
-                        self.check()
-                        self.run.progress(step)
-                    count += 1
-                    on_item(item)
-        except EngineError:
-            self.check()
-            raise
+        count, end = 0, ending(self.engine, tool)
+        with (
+            true_cause(self.check),
+            self.run.watched(end),
+            self.downtime.guarded(end),
+            self.engine.inventory(tool, self.source.path, attributes=attributes) as items,
+        ):
+            for item in items:
+                if count % _LOOK_EVERY == 0:
+                    self.check()
+                    self.run.progress(step)
+                count += 1
+                on_item(item)
         return count
+
+
+@contextmanager
+def true_cause(check: Callable[[], None]) -> Iterator[None]:
+    """Who asked for an end is told so, and not of what was cut or taken away for it.
+
+    Docker may say of a tool that was just removed that it does not run, or that there is none: all of that counts.
+    """
+    try:
+        yield
+    except BotError:
+        check()
+        raise
+
+
+def ending(engine: Engine, tool: str) -> Callable[[], None]:
+    """Ends a walk that says nothing by taking its tool away, which the journal does once more later."""
+
+    def end() -> None:
+        try:
+            engine.remove_helper(tool)
+        except BotError as error:
+            _log.warning("the walk of %s could not be ended: %s", tool, error)
+
+    return end

@@ -13,8 +13,9 @@ from bot.entry import ROOT, Entry, printable
 from bot.errors import Conflict, NotFound, StreamCut
 from bot.model import Reply, Value
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
-from bot.operations.filling import CHUNK_BYTES, Filler, Spot, filling
+from bot.operations.filling import Filler, Spot, filling
 from bot.operations.place import source_of
+from bot.operations.reading import CHUNK_BYTES
 from bot.operations.stage import tool_of
 from bot.stores.archive import Archive, Backup, VolumeFacts
 from bot.tarstream import TarReader

@@ -471,6 +471,22 @@ def test_a_cancel_ends_a_stream_that_says_nothing(engine: Recorder, archive: Arc
     assert nothing_left(engine, archive)
 
 
+@pytest.mark.parametrize("said", [Conflict("It does not run."), NotFound("There is none.")])
+def test_a_walk_whose_tool_was_removed_for_a_cancel_is_cancelled(
+    engine: Recorder, archive: Archive, run: FakeRun, said: Exception
+) -> None:
+    """What Docker says of the tool that was taken away is not what the run ended for."""
+
+    def cancelled(_host: FakeEngine) -> None:
+        run.cancel()
+        raise said
+
+    engine.faults.before = {"inventory": [cancelled]}
+    with pytest.raises(Cancelled):
+        taken(engine, archive, run)
+    assert nothing_left(engine, archive)
+
+
 def test_a_lost_hold_touches_nothing(engine: Recorder, archive: Archive, run: FakeRun) -> None:
     """Who lost the run publishes nothing and undoes nothing: the next holder will."""
     engine.add_container("db", ["pgdata"])

@@ -237,6 +237,21 @@ def test_a_cancel_ends_a_reading_that_stalls(
     assert engine.names() == {"pgdata"}
 
 
+def test_a_walk_whose_tool_was_removed_for_a_cancel_is_cancelled(
+    engine: Recorder, archive: Archive, run: FakeRun, backup: Backup
+) -> None:
+    """What Docker says of the tool that was taken away is not what the restore ended for."""
+
+    def cancelled(_host: FakeEngine) -> None:
+        run.cancel()
+        raise Conflict("It does not run.")
+
+    engine.faults.before = {"inventory": [cancelled]}
+    with pytest.raises(Cancelled):
+        restore(engine, archive, run, backup, "fresh")
+    assert engine.names() == {"pgdata"}
+
+
 def test_too_little_room_is_found_before_anything_is_written(
     engine: Recorder, archive: Archive, run: FakeRun, backup: Backup
 ) -> None:
