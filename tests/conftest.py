@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes import FakeEngine
+from tests.support import canaries
 from tests.support.house import House, at_work, refuse_untrue, settings
 
 for _proxy in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
     os.environ.pop(_proxy, None)  # Slack's websocket client would use them even on loopback
+
+
+_watch = canaries.Watch()
+
+
+def pytest_sessionstart() -> None:
+    """From the first test on, no log line may hold a secret."""
+    logging.getLogger().addHandler(_watch)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """When a test is over, no secret that was planted may stand in what it logged or left in its directory."""
+    yield
+    leaks = _watch.taken()
+    directory = getattr(item, "funcargs", {}).get("tmp_path")
+    if directory is not None:
+        leaks += [str(path) for path in canaries.files_with_one(directory)]
+    assert not leaks, f"a secret that was planted appears in: {leaks}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Nor in what it printed."""
+    report: Any = yield
+    printed = [name for name, text in report.sections if canaries.is_in(text)]
+    if printed and report.passed:
+        report.outcome, report.longrepr = "failed", f"a secret that was planted appears in: {printed}"
+    return report
 
 
 @pytest.fixture

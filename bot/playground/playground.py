@@ -23,7 +23,7 @@ from bot.playground.sockets import SocketHub
 from bot.playground.transcript import transcript
 from bot.playground.views import View
 from bot.playground.webapi import WebApi
-from bot.playground.workspace import DEFAULT_SCOPES, new_workspace
+from bot.playground.workspace import DEFAULT_SCOPES, Credentials, new_workspace
 from bot.playground.world import Clock, World
 
 T = TypeVar("T")
@@ -34,8 +34,9 @@ POLL_SECONDS = 0.05
 class Playground:
     """A Slack workspace on loopback. A context manager; or call `start` and `stop`.
 
-    `port` 0 takes any free one. `scopes` are what the bot token holds. `clock` gives unix seconds for message
-    times, rate limits, trigger ids and response URLs; the 3-second ack clock always runs in real time.
+    `port` 0 takes any free one. `scopes` are what the bot token holds, `credentials` its secrets, made up if not
+    given. `clock` gives unix seconds for message times, rate limits, trigger ids and response URLs; the 3-second
+    ack clock always runs in real time.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Playground:
         *,
         port: int = 0,
         scopes: Collection[str] = DEFAULT_SCOPES,
+        credentials: Credentials | None = None,
         clock: Clock = time.time,
         enforce_rates: bool = True,
         bursts: Mapping[Tier, int] | None = None,
@@ -51,14 +53,15 @@ class Playground:
         self._workspace = new_workspace(
             self.world, frozenset(scopes), enforce_rates=enforce_rates, bursts=bursts
         )
+        if credentials is not None:
+            self._workspace.credentials = credentials
         self.faults = self._workspace.faults
         self.views = self._workspace.views
         self.files = self._workspace.files
-        credentials = self._workspace.credentials
-        self.bot_token = credentials.bot_token
-        self.app_token = credentials.app_token
-        self.signing_secret = credentials.signing_secret
-        self.courier = HttpCourier(credentials.signing_secret)
+        secret = self._workspace.credentials
+        self.bot_token, self.app_token = secret.bot_token, secret.app_token
+        self.signing_secret = secret.signing_secret
+        self.courier = HttpCourier(secret.signing_secret)
         self.hub = SocketHub(self._workspace)
         answers = Answers(self._workspace)
         self._deliverer = Deliverer(self.world, self.hub, self.courier, answers)

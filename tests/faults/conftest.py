@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.playground import Playground
+from tests.support import canaries
 from tests.support.engine_available import require_engine
 from tests.support.process import Site
 from tests.support.yard import Yard
@@ -44,8 +45,9 @@ def short_path() -> Iterator[Path]:
 @pytest.fixture
 def slack() -> Iterator[Playground]:
     """Slack."""
-    with Playground() as made:
+    with Playground(credentials=canaries.SLACK) as made:
         yield made
+        canaries.refuse_told(made)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from bot.playground import DEFAULT_SCOPES, Playground
 from bot.slack import delivery
 from tests.slack.workplace import Workplace
+from tests.support import canaries
 
 
 @pytest.fixture
@@ -22,8 +23,9 @@ def scopes() -> frozenset[str]:
 @pytest.fixture
 def playground(scopes: frozenset[str]) -> Iterator[Playground]:
     """A Slack that enforces its rate limits."""
-    with Playground(scopes=scopes) as started:
+    with Playground(scopes=scopes, credentials=canaries.SLACK) as started:
         yield started
+        canaries.refuse_told(started)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import pytest
 from bot.engine import Check
 from bot.engine.helpers import import_image
 from tests.contracts.bench import Wanted
+from tests.support.canaries import CONTAINER_ENVIRONMENT
 from tests.support.tars import member, tar_of
 
 IMAGE = "shipkeeper-test-busybox"
@@ -82,6 +83,7 @@ class DockerBench:
             f"{IMAGE}:{TAG}",
             command=list(command),
             name=name,
+            environment=CONTAINER_ENVIRONMENT,
             host_config=self.api.create_host_config(mounts=mounts, network_mode="none"),
         )
         self.api.start(made["Id"])
@@ -96,6 +98,7 @@ class DockerBench:
             self.image,
             command=list(command),
             name=name,
+            environment=CONTAINER_ENVIRONMENT,
             labels=dict(wanted.labels),
             healthcheck=_health_check(wanted.health),
             host_config=self.api.create_host_config(mounts=mounts, network_mode="none"),

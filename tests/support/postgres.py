@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.canaries import canary
+
 _USER = "postgres"
 _START_SECONDS = 30.0
 _UNSAFE_AND_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -34,8 +36,8 @@ class Cluster:
     process: subprocess.Popen[bytes]
 
     def url(self, name: str) -> str:
-        """The address of one of its databases, for `Database`."""
-        return f"postgresql+psycopg://{_USER}@/{name}?host={self.directory}"
+        """The address of one of its databases, for `Database`; the server trusts whatever password."""
+        return f"postgresql+psycopg://{_USER}:{canary('database-password')}@/{name}?host={self.directory}"
 
     def create(self, name: str, *, template: str = "template1") -> str:
         """A new database, equal to the template, which nobody may be connected to; its address."""

@@ -22,6 +22,7 @@ from typing import Any, Self, TypeVar
 from bot.playground.playground import Playground
 from bot.playground.records import Delivery, Message
 from bot.settings import Settings, read
+from tests.support.canaries import is_in
 from tests.support.house import ROLES
 
 T = TypeVar("T")
@@ -249,6 +250,7 @@ class Served:
 def finished(process: subprocess.Popen[str], *, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Wait for the process to end by itself."""
     output, errors = process.communicate(timeout=seconds)
+    assert not is_in(output + errors), f"a secret that was planted was printed: {output + errors}"
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
