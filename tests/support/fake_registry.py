@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+from bot.engine.image_contract import Image
 from bot.errors import NotFound, RegistryError
 from bot.reasons import Reason
 from bot.reference import Reference
@@ -27,9 +28,13 @@ class FakeRegistry(Registry):
         self.me: Login | None = None
         """What the settings say."""
         self.down = False
+        self.read_only = False
+        """Takes no push."""
         self.failing: list[RegistryError] = []
         """What the next calls raise, one each."""
         self.asked: list[str] = []
+        self.images: dict[str, Image] = {}
+        """Digest -> what an engine pushed."""
 
     def put(self, repository: str, tag: str, content: str = "") -> str:
         """An image; its digest, which differs with `content`."""
