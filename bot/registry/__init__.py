@@ -38,5 +38,13 @@ class Registry(Protocol):
     def digest(self, reference: Reference, check: Callable[[], None] = unasked) -> str | None:
         """The digest of what it serves under that tag or digest; None when it serves nothing there."""
 
+    def has_image(
+        self, reference: Reference, image_id: str, check: Callable[[], None] = unasked
+    ) -> str | None:
+        """The digest of what it serves there, if that is the engine's image of this id; else None.
+
+        To an engine the id is the digest of the image's configuration, or of its manifest (engine facts, section 5).
+        """
+
     def tags(self, repository: str, check: Callable[[], None] = unasked) -> tuple[str, ...]:
         """All tags of the repository, sorted; raises NotFound without such a repository."""

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import urljoin
 
@@ -83,24 +82,26 @@ class HttpRegistry(Registry):
 
     def digest(self, reference: Reference, check: Callable[[], None] = unasked) -> str | None:
         """What it serves under the tag or digest; raises RegistryError."""
-        where = f"{reference.repository}/manifests/{reference.digest or reference.tag or LATEST}"
-        question = Question(
-            path=where, method="HEAD", scope=f"repository:{reference.repository}:pull", accept=_MANIFESTS
-        )
 
         def ask(asking: Asking) -> str | None:
-            answer = asking.put(question)
-            if answer.status == 404:
-                return None
+            answer = asking.put(_manifest(reference, "HEAD"))
             if answer.status == 200 and not answer.headers.get("docker-content-digest"):
-                answer = asking.put(replace(question, method="GET"))
-            if answer.status != 200:
-                raise asking.refused(answer, f"say what {reference} is")
-            made = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
-            found: str = answer.headers.get("docker-content-digest") or made
-            if not is_digest(found):
-                raise asking.senseless(f"about {reference}")
-            return found
+                answer = asking.put(_manifest(reference, "GET"))
+            return _digest_in(answer, reference, asking)
+
+        return self._patiently(ask, check)
+
+    def has_image(
+        self, reference: Reference, image_id: str, check: Callable[[], None] = unasked
+    ) -> str | None:
+        """The digest of what it serves, if that is the image; raises RegistryError."""
+
+        def ask(asking: Asking) -> str | None:
+            answer = asking.put(_manifest(reference, "GET"))
+            digest = _digest_in(answer, reference, asking)
+            config = json_of(answer).get("config")
+            known = (digest, config.get("digest") if isinstance(config, dict) else None)
+            return digest if image_id in known else None
 
         return self._patiently(ask, check)
 
@@ -153,6 +154,28 @@ class HttpRegistry(Registry):
             _pause(wait, check)
             wait *= 3
         raise AssertionError("unreachable")
+
+
+def _manifest(reference: Reference, method: str) -> Question:
+    return Question(
+        path=f"{reference.repository}/manifests/{reference.digest or reference.tag or LATEST}",
+        method=method,
+        scope=f"repository:{reference.repository}:pull",
+        accept=_MANIFESTS,
+    )
+
+
+def _digest_in(answer: Answer, reference: Reference, asking: Asking) -> str | None:
+    """As the registry says, or else the SHA-256 of the manifest; None when there is none."""
+    if answer.status == 404:
+        return None
+    if answer.status != 200:
+        raise asking.refused(answer, f"say what {reference} is")
+    made = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
+    found: str = answer.headers.get("docker-content-digest") or made
+    if not is_digest(found):
+        raise asking.senseless(f"about {reference}")
+    return found
 
 
 def _tags_in(answer: Answer, asking: Asking) -> list[str]:

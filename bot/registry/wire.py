@@ -35,10 +35,13 @@ class Tls:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """`answer` is the longest silence; a whole answer may take three times that. `wait` grows threefold each time."""
+    """`answer` is the longest silence; a whole answer may take three times that. `wait` grows threefold each time.
 
-    connect: timedelta = timedelta(seconds=5)
-    answer: timedelta = timedelta(seconds=10)
+    Short, for nobody can be cancelled while he waits in here.
+    """
+
+    connect: timedelta = timedelta(seconds=4)
+    answer: timedelta = timedelta(seconds=4)
     tries: int = 3
     wait: timedelta = timedelta(seconds=0.5)
 

@@ -70,6 +70,14 @@ class RegistryContract:
         assert registry.digest(_ref(registry, "team/none:1")) is None
         assert registry.digest(_ref(registry, "team/web@sha256:" + "0" * 64)) is None
 
+    def test_an_image_is_recognised(self, bench: RegistryBench) -> None:
+        """An engine that calls images by their manifest's digest is told whether that is what is served."""
+        one, two = bench.put("team/same", "1", "one"), bench.put("team/same", "2", "two")
+        registry = bench.closed(USER)
+        assert registry.has_image(_ref(registry, "team/same:1"), one) == one
+        assert registry.has_image(_ref(registry, "team/same:1"), two) is None
+        assert registry.has_image(_ref(registry, "team/same:3"), one) is None
+
     def test_tags_are_listed(self, bench: RegistryBench) -> None:
         """All of them, sorted; an unknown repository is NotFound."""
         for tag in ("b", "a", "c"):

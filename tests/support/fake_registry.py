@@ -59,6 +59,14 @@ class FakeRegistry(Registry):
             return reference.digest if reference.digest in tags.values() else None
         return tags.get(reference.tag or "latest")
 
+    def has_image(
+        self, reference: Reference, image_id: str, check: Callable[[], None] = unasked
+    ) -> str | None:
+        """The digest of what it serves, if an engine pushed that image there."""
+        digest = self.digest(reference, check)
+        pushed = self.images.get(digest or "")
+        return digest if image_id in (digest, pushed.id if pushed else None) else None
+
     def tags(self, repository: str, check: Callable[[], None] = unasked) -> tuple[str, ...]:
         """All its tags, sorted, or NotFound."""
         self._enter(f"tags {repository}", check)
