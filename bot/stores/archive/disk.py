@@ -72,9 +72,11 @@ class BackupFiles:
 
     def spools(self) -> tuple[Path, ...]:
         """The spools that are there now, in the order of their names; raises OSError."""
-        if not self.directory.is_dir():
+        try:
+            found = sorted(self.directory.iterdir())
+        except FileNotFoundError:
             return ()
-        matches = ((path, FILE.fullmatch(path.name)) for path in sorted(self.directory.iterdir()))
+        matches = ((path, FILE.fullmatch(path.name)) for path in found)
         return tuple(path for path, match in matches if match and match["spool"] and match["id"] == self.id)
 
     def _file(self, ending: str) -> Path:
