@@ -20,7 +20,7 @@ def paused_by(
 ) -> tuple[subprocess.Popen[str], str]:
     """A shell that backs the volume up, in the middle of it; and the run's id."""
     shell = site.start("backup", volume, "--quiesce", "pause", *words)
-    until(lambda: yard.state(user) == "paused", saying="the pause", every=0.001)
+    until(lambda: yard.state(user) == "paused", seconds=60, saying="the pause")
     return shell, site.holds(f"volume:{volume}")
 
 
@@ -123,11 +123,16 @@ def test_a_lonely_shell_answers_the_others_and_they_come_one_after_the_other(
     refuse_anything_untrue(site, yard)
 
 
-def test_a_lonely_shell_is_cancelled_from_another(site: Site, yard: Yard, volume: str, user: str) -> None:
+def test_a_lonely_shell_is_cancelled_from_another(
+    site: Site, yard: Yard, volume: str, user: str, short_path: Path
+) -> None:
     """`cancel` beside it ends its run at once; the process that ends because of it still answers the one that asked."""
-    shell, run_id = paused_by(site, yard, volume, user, "--json")
-    asked = site.say("cancel", run_id, "--json")
-    done = finished(shell)
+    with CuttingProxy(yard.url, short_path / "docker.sock") as proxy:
+        proxy.hold_at = 1 << 20
+        site.environment["DOCKER_HOST"] = proxy.url
+        shell, run_id = paused_by(site, yard, volume, user, "--json")
+        asked = site.say("cancel", run_id, "--json")
+        done = finished(shell)
     assert (done.returncode, outcome(done)["status"]) == (1, "cancelled")
     assert (asked.returncode, outcome(asked)["status"]) == (0, "succeeded")
     assert yard.state(user) == "running"
