@@ -65,8 +65,9 @@ class App:
     def begin(self, *, only: frozenset[str] | None = None) -> None:
         """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first.
 
-        With `only`, it is a shell that lives for those runs, and keeps no house; but where no bot serves,
-        nobody else would ever free what ended runs could not take back.
+        With `only`, it is a shell that lives for the work of those runs, and keeps no house. But where no bot
+        serves, nobody else would answer other shells meanwhile: it decides about their runs and looks for
+        them. Nor would anybody else ever free what ended runs could not take back.
         """
         if only is not None:
             self.housekeeper.take_back_again()

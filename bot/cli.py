@@ -10,23 +10,21 @@ import logging
 import os
 import shlex
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 
 from rich.console import Console
 
 from bot import settings as settings_room
-from bot import terminal, words
+from bot import terminal
 from bot.app import App, build
 from bot.command import Command
 from bot.errors import BotError, UsageError
+from bot.following import carried
 from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
-from bot.stores.runs import Run
 
-_POLL_SECONDS = 0.1
 _PIPE_COLUMNS = 1_000
 _HELP = frozenset({"--help", "-h"})
 _USAGE = """\
@@ -117,15 +115,21 @@ def _command_line(argv: list[str], commands: Commands) -> int:
     settings = settings_room.read()
     app = build(settings, commands)
     try:
-        outcome = _carried(app, _invocation(app, line, key))
+        outcome = carried(app, _invocation(app, line, key))
+        _print(outcome, as_json=as_json)
     finally:
-        app.end()
+        # Ending may wait for the questions of other shells: a second Ctrl-C is for those who cannot.
+        with OnSignal(lambda: None):
+            app.end()
+    return terminal.exit_code(outcome.status)
+
+
+def _print(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
-        print(terminal.as_json(outcome))
+        print(terminal.as_json(outcome), flush=True)
     else:
         # Into a file or a pipe, a row of a table stays one line.
         terminal.show(outcome, Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS))
-    return terminal.exit_code(outcome.status)
 
 
 def _options(argv: list[str]) -> tuple[list[str], bool, str | None]:
@@ -169,47 +173,3 @@ def _user() -> str:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as containers have them
         return str(os.getuid())
-
-
-def _carried(app: App, invocation: Invocation) -> Outcome:
-    """Store it, and follow it to its ending; a first Ctrl-C cancels it, and waits for what that takes back."""
-    run_id = app.dispatcher.accept(invocation, told=True).run_id
-    interrupted = threading.Event()
-    with OnSignal(interrupted.set), _ProgressLine() as line:
-        ours, told = False, False
-        while True:
-            run = app.services.runs.get(run_id)
-            if run.outcome is not None:
-                return run.outcome
-            if not ours and app.sole.take(invocation.line):
-                ours = True
-                app.begin(only=frozenset({run_id}))
-            if interrupted.wait(_POLL_SECONDS) and not told:
-                told = True
-                app.dispatcher.cancel(run, invocation.actor)
-            line.show(run)
-
-
-class _ProgressLine:
-    """How far the run is, on standard error, if a person looks at it."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._status = self._console.status("accepted") if self._console.is_terminal else None
-
-    def __enter__(self) -> _ProgressLine:
-        if self._status is not None:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def show(self, run: Run) -> None:
-        """Print it over the line before."""
-        if self._status is None:
-            return
-        progress = run.progress
-        done = f" {words.size(progress.done_bytes)}" if progress and progress.done_bytes else ""
-        self._status.update(f"{progress.step if progress else run.status.value}{done} (run {run.id})")

@@ -74,7 +74,7 @@ class RunQueue(Protocol):
     """Carries run ids; knows nothing of what a run does."""
 
     def start(self, execute: Execute, *, only: frozenset[str] | None = None) -> None:
-        """Take the runs of dead holders, then hand claimable ones to `execute`, perhaps only those ids."""
+        """Take the runs of dead holders, then hand claimable ones to `execute`; work perhaps only of those ids."""
 
     def enqueue(self, connection: Transaction, run_id: str, lane: Lane) -> None:
         """A run becomes claimable when this transaction commits."""
@@ -117,7 +117,7 @@ class EmbeddedQueue:
         self._runs = runs
 
     def start(self, execute: Execute, *, only: frozenset[str] | None = None) -> None:
-        """Begin; with `only`, nothing but those runs (and orphans) is executed here."""
+        """Begin; with `only`, no other work is done here, but everybody is decided about and answered."""
         self._execute, self._only = execute, only
         self.recover()
         self._loop = threading.Thread(target=self._look, name="queue", daemon=True)
@@ -193,7 +193,8 @@ class EmbeddedQueue:
             busy = set(self._signals)
         if free <= 0:
             return
-        for run_id in self._runs.claimable(lane, free + len(busy), only=self._only):
+        only = self._only if lane is Lane.WORK else None
+        for run_id in self._runs.claimable(lane, free + len(busy), only=only):
             if run_id not in busy and free > 0:
                 free -= 1
                 self._hand_over(run_id, lane)

@@ -25,6 +25,7 @@ from bot.tarheader import (
     parse_header,
     parse_pax,
 )
+from bot.words import size
 
 MAX_EXTENSION_BYTES = 1 << 20
 """As much as Go's archive/tar, and so Docker, accepts."""
@@ -84,12 +85,12 @@ class TarParser:
         if not self._ended:
             where = f" inside “{printable(self._current.name)}”" if self._left else ""
             raise StreamCut(
-                f"The tar stream was cut after {self._offset} bytes{where}: its end marker never came, "
+                f"The tar stream was cut after {size(self._offset)}{where}: its end marker never came, "
                 "so files are missing. Nothing of it counts as read; run it again."
             )
         if self._offset % BLOCK_BYTES or not self.entries:
             raise StreamCut(
-                f"The tar stream of {self._offset} bytes and {self.entries} entries is not whole. "
+                f"The tar stream of {size(self._offset)} and {self.entries} entries is not whole. "
                 "Nothing of it counts as read; run it again."
             )
 

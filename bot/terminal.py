@@ -49,21 +49,21 @@ def as_json(outcome: Outcome) -> str:
 def show(outcome: Outcome, console: Console) -> None:
     """Print it for a person. Names and texts from outside are no markup and steer nothing."""
     mark = words.MARKS[outcome.status]
-    console.print(_text(f"{mark} {outcome.reply.text}"), soft_wrap=True)
+    console.print(plain(f"{mark} {outcome.reply.text}"), soft_wrap=True)
     for name, raw in outcome.reply.facts.items():
-        console.print(_text(f"   {words.label(name) + ':':<14} {words.value(name, raw)}"), soft_wrap=True)
+        console.print(plain(f"   {words.label(name) + ':':<14} {words.value(name, raw)}"), soft_wrap=True)
     if outcome.reply.table is not None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in outcome.reply.table.columns:
             table.add_column(words.label(column), overflow="fold")
         for row in outcome.reply.table.rows:
             cells = zip(outcome.reply.table.columns, row, strict=True)
-            table.add_row(*(_text(words.value(column, raw)) for column, raw in cells))
+            table.add_row(*(plain(words.value(column, raw)) for column, raw in cells))
         console.print(table)
     took = words.duration(outcome.took.total_seconds())
     console.print(Text(f"   run {outcome.run_id} {outcome.status.value}, {took}", style="dim"))
 
 
-def _text(raw: str) -> Text:
+def plain(raw: str) -> Text:
     """Without escape codes, other control characters and overrides of the writing direction."""
     return Text(_CONTROL.sub("", raw))

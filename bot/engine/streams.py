@@ -14,6 +14,7 @@ from typing import Any
 
 import urllib3
 
+from bot import words
 from bot.engine.connection import Connection
 from bot.engine.translate import is_timeout, scrub
 from bot.errors import EngineError, StreamCut
@@ -90,7 +91,8 @@ class Reader:
                 error = broken
         if self._wire.is_cut:
             raise StreamCut(
-                f"Reading {self._what} on host “{self._host}” was ended after {self._count} bytes. It was not changed."
+                f"Reading {self._what} on host “{self._host}” was ended after {words.size(self._count)}. "
+                "It was not changed."
             )
         if error is not None:
             raise self._explained(error) from error
@@ -105,11 +107,11 @@ class Reader:
         if is_timeout(error):
             return EngineError(
                 f"Docker on host “{self._host}” sent nothing for {self._stall.total_seconds():g} seconds after "
-                f"{self._count} bytes of {self._what}. It was not changed; look at the host, then try again.",
+                f"{words.size(self._count)} of {self._what}. It was not changed; look at the host, then try again.",
                 reason=Reason.STALLED,
             )
         return StreamCut(
-            f"Docker on host “{self._host}” broke off after {self._count} bytes of {self._what}: {scrub(error)}. "
+            f"Docker on host “{self._host}” broke off after {words.size(self._count)} of {self._what}: {scrub(error)}. "
             "It was not changed; look at the host, then try again."
         )
 

@@ -19,6 +19,7 @@ from bot.operations.hooks import USER_LABEL
 from bot.operations.presets import HEAD_BYTES, TAIL_BYTES, Preset, recognise
 from bot.reasons import Reason
 from bot.stores.archive import DumpFacts
+from bot.words import size
 
 __all__ = ["DumpPlan", "Preset", "dump", "recognise"]
 
@@ -110,7 +111,7 @@ def _refuse_unless_whole(plan: DumpPlan, exit_code: int, seen: _Seen, errors: st
     if seen.bytes == 0:
         raise _failed(plan, "wrote nothing", errors)
     if not plan.preset.is_whole(seen.head, seen.tail, seen.bytes):
-        raise _failed(plan, f"wrote {seen.bytes} bytes that are no whole {plan.preset.name} dump", errors)
+        raise _failed(plan, f"wrote {size(seen.bytes)} that are no whole {plan.preset.name} dump", errors)
 
 
 def _failed(plan: DumpPlan, how: str, errors: str) -> EngineError:

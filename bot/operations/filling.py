@@ -20,6 +20,7 @@ from bot.operations.wanted import Wanted, wanted
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup
 from bot.tarstream import TarReader
+from bot.words import size
 
 _LOOK_EVERY = 256
 _SPARE = 1.05
@@ -103,8 +104,9 @@ class Filler:
         needed, free = int(self.raw_bytes * _SPARE), self._engine.free_bytes(tool)
         if free < needed:
             raise EngineError(
-                f"There is not enough room {where}: what is to be restored needs {needed} bytes, {free} are free, "
-                f"{needed - free} are missing. Nothing was changed. Make room, then send the command again.",
+                f"There is not enough room {where}: what is to be restored needs {size(needed)}, {size(free)} are "
+                f"free, {size(needed - free)} are missing. Nothing was changed. Make room, then send the command "
+                "again.",
                 reason=Reason.DISK_FULL,
             )
 

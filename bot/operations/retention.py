@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from bot.words import size
+
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
@@ -166,9 +168,9 @@ def _shrunk(ordered: Sequence[Candidate], going: frozenset[str]) -> str:
         largest = max(compared, key=lambda one: one.raw_bytes, default=newest)
         if newest.raw_bytes * 2 < largest.raw_bytes:
             return (
-                f"The newest {kind} backup, {newest.id}, has {newest.raw_bytes} bytes, less than half of the "
-                f"{largest.raw_bytes} of {largest.id}: something may be missing from the volume. Nothing was pruned. "
-                "Look at what changed; when it is right so, say so with --despite-shrink."
+                f"The newest {kind} backup, {newest.id}, has {size(newest.raw_bytes)}, less than half of the "
+                f"{size(largest.raw_bytes)} of {largest.id}: something may be missing from the volume. Nothing was "
+                "pruned. Look at what changed; when it is right so, say so with --despite-shrink."
             )
     return ""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, and_, insert, select
 
 from bot.model import Actor, Origin, Status
 from bot.stores.database import Database
@@ -86,15 +86,18 @@ class Audit:
     def last_ending(
         self, command: str, host: str, target: str, is_about: Callable[[tuple[str, ...]], bool]
     ) -> AuditEvent | None:
-        """How the newest run of that command on that target ended, if there was one; denied ones never were.
+        """How the newest run of that command on that target ended that was tried at all, if there was one.
 
-        `is_about` is asked with all targets of a run that names the one. Only the log knows this of every run: also
-        of one that was rejected before it held its targets.
+        One that was denied, or expired, or was rejected before it began, says nothing of the target. `is_about` is
+        asked with all targets of a run that names the one. Only the log knows this of every run: also of one that
+        failed before it held its targets.
         """
+        began = select(audit.c.run_id).where(audit.c.kind == "started")
+        turned_away = and_(audit.c.kind == Status.REJECTED.value, audit.c.run_id.not_in(began))
         query = (
             select(audit)
             .where(audit.c.command == command, audit.c.host == host)
-            .where(audit.c.kind.not_in(["started", Status.DENIED.value]))
+            .where(audit.c.kind.not_in(["started", Status.DENIED.value, Status.EXPIRED.value]), ~turned_away)
             .where(audit.c.targets.contains(json.dumps(target), autoescape=True))
             .order_by(audit.c.seq.desc())
         )

@@ -210,7 +210,7 @@ def test_a_full_archive_is_a_failed_run_that_names_the_bytes(
         assert outcome.status.value == "failed", outcome
         assert outcome.reply.facts["reason"] == "disk-full"
         assert "There is no room" in outcome.reply.text
-        assert "bytes are missing" in outcome.reply.text
+        assert "B are missing" in outcome.reply.text
         assert nothing_is_listed(house)
         assert yard.state(user) == "running"
 

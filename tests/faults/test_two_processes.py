@@ -20,7 +20,7 @@ def paused_by(
 ) -> tuple[subprocess.Popen[str], str]:
     """A shell that backs the volume up, in the middle of it; and the run's id."""
     shell = site.start("backup", volume, "--quiesce", "pause", *words)
-    until(lambda: yard.state(user) == "paused", saying="the pause", every=0.001)
+    until(lambda: yard.state(user) == "paused", seconds=60, saying="the pause")
     return shell, site.holds(f"volume:{volume}")
 
 
@@ -94,20 +94,49 @@ def test_of_two_shells_on_one_volume_the_bot_serves_one(
     refuse_anything_untrue(site, yard)
 
 
-def test_two_lonely_shells_on_one_volume_come_one_after_the_other(
+def test_a_lonely_shell_answers_the_others_and_they_come_one_after_the_other(
     site: Site, yard: Yard, volume: str, user: str, short_path: Path
 ) -> None:
-    """Without a bot the second shell waits until the first has let go; both end, and never overlap."""
+    """Without a bot the shell at work says “busy” to the next and shows it the runs; one that waits learns for whom."""
     with CuttingProxy(yard.url, short_path / "docker.sock") as proxy:
         proxy.hold_at = 1 << 20
         site.environment["DOCKER_HOST"] = proxy.url
         first, run_id = paused_by(site, yard, volume, user)
-        second = site.start("backup", volume, "--json")
-        until(lambda: len(site.rows("SELECT id FROM runs")) == 2, saying="the second run")
+        waiting = site.start("backup", volume, "--wait", "--json")
+        refused, listed = site.start("backup", volume, "--json"), site.start("runs", "--json")
+        busy, runs = finished(refused), finished(listed)
+        assert (busy.returncode, runs.returncode) == (2, 0), busy.stderr
+        assert f"is held by run {run_id}" in outcome(busy)["text"]
+        assert run_id in [row["run"] for row in outcome(runs)["rows"]]
+        assert site.owner_of(outcome(busy)["run_id"]) == first.pid
+        assert waiting.stderr is not None
+        assert (
+            f"waits for its turn: run {run_id} (`backup {volume} --quiesce pause`"
+            in waiting.stderr.readline()
+        )
+        assert not site.has_ended(run_id)
         proxy.go_on.set()
-        after = finished(second)
+        after = finished(waiting)
         assert (finished(first).returncode, after.returncode) == (0, 0)
         assert site.run(outcome(after)["run_id"])["ended_at"] > site.run(run_id)["ended_at"]
+        assert site.owner_of(outcome(after)["run_id"]) == waiting.pid
+    refuse_anything_untrue(site, yard)
+
+
+def test_a_lonely_shell_is_cancelled_from_another(
+    site: Site, yard: Yard, volume: str, user: str, short_path: Path
+) -> None:
+    """`cancel` beside it ends its run at once; the process that ends because of it still answers the one that asked."""
+    with CuttingProxy(yard.url, short_path / "docker.sock") as proxy:
+        proxy.hold_at = 1 << 20
+        site.environment["DOCKER_HOST"] = proxy.url
+        shell, run_id = paused_by(site, yard, volume, user, "--json")
+        asked = site.say("cancel", run_id, "--json")
+        done = finished(shell)
+    assert (done.returncode, outcome(done)["status"]) == (1, "cancelled")
+    assert (asked.returncode, outcome(asked)["status"]) == (0, "succeeded")
+    assert yard.state(user) == "running"
+    site.refuse_loose_ends()
     refuse_anything_untrue(site, yard)
 
 

@@ -100,7 +100,7 @@ def test_a_line_comes_back_as_it_was_written(bench: Bench) -> None:
 
 
 def test_the_last_ending_of_a_command_on_a_target(bench: Bench) -> None:
-    """Neither beginnings nor denials, nor what another command, host or target ended with, are taken for it."""
+    """Neither what never began nor what another command, host or target ended with is taken for it."""
     path = "volume:web:/srv"
 
     def write(kind: str, *targets: str, **changes: str) -> str:
@@ -118,12 +118,18 @@ def test_the_last_ending_of_a_command_on_a_target(bench: Bench) -> None:
 
     assert last() is None
     failed = write("failed", VOLUME, "container:db")
-    for kind in ("started", "denied"):
-        write(kind)
+    for kind in ("started", "denied", "expired", "rejected"):
+        write(kind, VOLUME)
     write("succeeded", command="verify")
     write("succeeded", host="beta")
     write("succeeded", "volume:pgdata2")
     assert last() == (failed, "failed")
+    run = bench.submit("backup pgdata")
+    with bench.database.write() as connection:
+        for kind in ("started", "rejected"):
+            bench.audit.append(connection, bench.event(run, kind, VOLUME))
+    assert last() == (run.id, "rejected"), "it had begun, and somebody came between"
+    failed = write("failed", VOLUME, "container:db")
     inside = write("partial", VOLUME, path)
     assert (last(), last(but_not=path)) == ((inside, "partial"), (failed, "failed"))
     assert last(path) == (inside, "partial")

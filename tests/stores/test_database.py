@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
+from bot.stores import database as database_room
 from bot.stores.database import Database
 from bot.stores.schema import metadata, run_targets
 from tests.stores.bench import VOLUME, Bench, all_at_once
@@ -37,6 +39,14 @@ def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(bench:
     assert [one.id for one in bench.journal.open_entries()] == [entry.id]
     bench.journal.settle(entry.id, at=bench.now, kept=True)
     assert bench.journal.was_kept(claim.run.id, "unpause")
+
+
+def test_a_migration_is_called_as_its_file_is_numbered() -> None:
+    """So the newest one is known without loading Alembic, and the last file is the newest revision."""
+    script = ScriptDirectory(str(Path(database_room.__file__).parent / "migrations"))
+    numbers = {Path(one.path).name.partition("_")[0]: one.revision for one in script.walk_revisions()}
+    assert all(number == revision for number, revision in numbers.items())
+    assert script.get_current_head() == max(numbers)
 
 
 def test_many_processes_may_migrate_at_once(empty_url: str) -> None:

@@ -32,16 +32,24 @@ _ON_ANY_PORT = '\n[slack]\nlisten = "127.0.0.1:0"\n'
 _STILL_OPEN = ("⏳", "▶️")
 
 
-def until(what: Callable[[], T], *, seconds: float = 20.0, saying: str = "it", every: float = 0.003) -> T:
-    """Look until it is truthy, and return it; fails the test once that many seconds have passed."""
+def until(
+    what: Callable[[], T], *, seconds: float = 20.0, saying: str = "it", every: float | None = None
+) -> T:
+    """Look until it is truthy, and return it; fails the test once that many seconds have passed.
+
+    It looks ever more seldom, up to 30 times a second, for looking takes from what is looked at; or `every` so
+    many seconds, where an instant must not be missed.
+    """
     pause, deadline = threading.Event(), time.monotonic() + seconds
+    wait = 0.002 if every is None else every
     while True:
         value = what()
         if value:
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"{saying} did not happen within {seconds:g} s")
-        pause.wait(every)
+        pause.wait(wait)
+        wait = wait if every is not None else min(wait * 1.2, 0.03)
 
 
 class Site:

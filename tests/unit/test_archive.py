@@ -22,6 +22,7 @@ from bot.entry import Entry
 from bot.errors import ArchiveError, Conflict, NotFound
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Draft, Hold
+from bot.stores.archive.disk import make_directory
 from bot.tarstream import TarReader
 from tests.support.archives import (
     Clock,
@@ -157,7 +158,27 @@ def test_discard_removes_a_draft_and_may_be_called_twice(archive: Archive, tar: 
         archive.discard("local", "pgdata", draft.id)
         archive.discard("local", "pgdata", draft.id)
     draft.discard()
-    assert files_below(archive.root) == []
+    assert list(archive.root.iterdir()) == []
+
+
+def test_a_draft_outlives_the_removal_of_its_empty_directory(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that ends finds another's directory empty and takes it away: the other makes it once more."""
+    made: list[Path] = []
+
+    def make_and_lose(path: Path) -> None:
+        make_directory(path)
+        made.append(path)
+        if len(made) == 1:
+            archive.discard("local", "pgdata", "20260101T000000Z-r0")
+            assert not path.exists()
+
+    monkeypatch.setattr("bot.stores.archive.draft.make_directory", make_and_lose)
+    back_up(archive)
+    assert len(made) == 2
+    archive.discard("local", "pgdata", "20260101T000000Z-r0")
+    assert len(archive.backups()) == 1
 
 
 def test_discard_never_removes_a_published_backup(archive: Archive) -> None:
@@ -412,7 +433,7 @@ def test_a_full_disk_names_the_room_and_leaves_earlier_backups(small_disk: Path)
     earlier = back_up(archive)
     with archive.begin("local", "pgdata", "r2") as draft:
         with pytest.raises(
-            ArchiveError, match=r"disk is full \(\d+ bytes are free.*bytes of this backup had been"
+            ArchiveError, match=r"disk is full \([\d.]+ .?B are free.*B of this backup had been"
         ):
             pour(draft)
         assert archive.backups() == (earlier,)

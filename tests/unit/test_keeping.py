@@ -232,6 +232,29 @@ def test_who_may_not_back_up_cannot_stop_pruning(keeper: House) -> None:
     assert len(_left(keeper)) == 2
 
 
+def test_a_backup_that_was_refused_before_it_began_stops_no_pruning(
+    keeper: House, fake_engine: FakeEngine
+) -> None:
+    """Nothing was tried, so nothing failed; and the archive has no trace of it."""
+    fake_engine.add_volume("odd", {"a": b"b"})
+    for volume in ("pgdata", "pgdata", "pgdata"):
+        _backup(keeper, volume)
+    fake_engine.add_container("app", ["pgdata", "odd"], labels={"shipkeeper.quiesce": "doze"})
+    _refused(keeper, "backup pgdata", "which is none of")
+    _refused(keeper, "backup odd", "which is none of")
+    _said(keeper, "prune pgdata")
+    assert len(_left(keeper)) == 2
+    archive = keeper.app.settings.archive_path
+    assert [path.name for path in (archive / "local").iterdir()] == ["pgdata"]
+
+
+def test_a_backup_that_failed_leaves_no_directory(keeper: House, fake_engine: FakeEngine) -> None:
+    """What was made for it goes with it."""
+    fake_engine.faults.cut_at_byte = 700
+    _said(keeper, "backup pgdata", Status.FAILED)
+    assert list(keeper.app.settings.archive_path.iterdir()) == []
+
+
 def test_a_shrunken_volume_waits_for_a_person(keeper: House, fake_engine: FakeEngine) -> None:
     """The reply offers to go on all the same, as something dangerous; that does what it says."""
     fake_engine.put_file("pgdata", "large", bytes(100_000))

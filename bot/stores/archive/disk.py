@@ -15,6 +15,7 @@ from pathlib import Path
 from bot.errors import ArchiveError
 from bot.reasons import Reason
 from bot.stores.archive.names import ENTRIES, FILE, INVENTORY, MANIFEST, MARKS, PART, TAR, spool_name
+from bot.words import size
 
 CHUNK_BYTES = 1 << 20
 
@@ -72,9 +73,11 @@ class BackupFiles:
 
     def spools(self) -> tuple[Path, ...]:
         """The spools that are there now, in the order of their names; raises OSError."""
-        if not self.directory.is_dir():
+        try:
+            found = sorted(self.directory.iterdir())
+        except FileNotFoundError:
             return ()
-        matches = ((path, FILE.fullmatch(path.name)) for path in sorted(self.directory.iterdir()))
+        matches = ((path, FILE.fullmatch(path.name)) for path in found)
         return tuple(path for path, match in matches if match and match["spool"] and match["id"] == self.id)
 
     def _file(self, ending: str) -> Path:
@@ -98,9 +101,9 @@ def disk_errors(
         yield
     except OSError as error:
         if error.errno in _FULL:
-            written = f"; {written_bytes} bytes of this backup had been written and still more are needed"
+            written = f"; {size(written_bytes)} of this backup had been written and still more are needed"
             raise ArchiveError(
-                f"{doing} failed: the archive's disk is full ({free_bytes(directory)} bytes are free at "
+                f"{doing} failed: the archive's disk is full ({size(free_bytes(directory))} are free at "
                 f"{directory}{written if written_bytes else ''}). {unchanged} Make room, then run it again.",
                 reason=Reason.DISK_FULL,
             ) from error
@@ -124,8 +127,8 @@ def refuse_full(directory: Path, needed_bytes: int, what: str) -> None:
         free = free_bytes(directory)
     if needed_bytes > free:
         raise ArchiveError(
-            f"There is no room for {what}: {needed_bytes} bytes are needed, {free} are free at {directory}, so "
-            f"{needed_bytes - free} bytes are missing. Nothing was changed. Make room there, then run it again.",
+            f"There is no room for {what}: {size(needed_bytes)} are needed, {size(free)} are free at {directory}, so "
+            f"{size(needed_bytes - free)} are missing. Nothing was changed. Make room there, then run it again.",
             reason=Reason.DISK_FULL,
         )
 

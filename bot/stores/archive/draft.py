@@ -6,6 +6,7 @@ Must not know where the bytes come from. Without `publish` there is never a back
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ from bot.stores.archive.manifest import Manifest, readable_json
 from bot.stores.archive.reading import Backup, Tick, read_raw
 from bot.stores.archive.removal import remove_draft
 from bot.stores.archive.writing import CompressedFile, Lines, Spool
+
+_TRIES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +114,17 @@ class Draft:
 
     def __enter__(self) -> Draft:
         with disk_errors(f"Starting backup {self.id}", self.files.directory):
-            make_directory(self.files.directory)
-            self._tar = CompressedFile(part_of(self.files.tar))
+            self._tar = self._begun()
             self._entries.start()
         return self
+
+    def _begun(self) -> CompressedFile:
+        """The first file. A run that ends takes empty directories away, perhaps between our making one and this."""
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):
+                make_directory(self.files.directory)
+                return CompressedFile(part_of(self.files.tar))
+        return CompressedFile(part_of(self.files.tar))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

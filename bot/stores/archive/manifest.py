@@ -25,6 +25,7 @@ from bot.stores.archive.facts import (
 )
 from bot.stores.archive.fields import Fields, parse_object, write_object
 from bot.stores.archive.names import ENTRIES, INVENTORY, TAR
+from bot.words import size
 
 OUTCOME_OK = "ok"
 OUTCOME_PARTIAL = "partial"
@@ -92,7 +93,7 @@ def readable_json(manifest: Manifest) -> bytes:
     try:
         parse_manifest(text)
         if len(text) > LARGEST_BYTES:
-            raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")
+            raise ValueError(f"it is larger than {size(LARGEST_BYTES)}")
     except ValueError as error:
         raise ArchiveError(
             f"The manifest of backup {manifest.id} could not be read again: {error}. Nothing was published."

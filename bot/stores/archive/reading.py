@@ -20,6 +20,7 @@ from bot.stores.archive.disk import CHUNK_BYTES, BackupFiles
 from bot.stores.archive.facts import Content, EntriesFile
 from bot.stores.archive.manifest import OUTCOME_OK, Manifest
 from bot.tarstream import TarReader
+from bot.words import size
 
 SHOWN_DIFFERENCES = 5
 _PIECE_BYTES = 1 << 14
@@ -113,7 +114,7 @@ def read_raw(path: Path, stored_sha256: str, raw: Content) -> Iterator[bytes]:
         yield chunk
     if (count, hashed.hexdigest()) != (raw.bytes, raw.sha256):
         raise _damaged(
-            path, f"it holds {count} bytes of another content than the {raw.bytes} that were saved"
+            path, f"it holds {size(count)} of another content than the {size(raw.bytes)} that were saved"
         )
 
 

@@ -33,12 +33,14 @@ def held(files: BackupFiles) -> Iterator[None]:
 def remove_draft(files: BackupFiles) -> tuple[Path, ...]:
     """Remove what was never published, or published and then half removed; says what that was.
 
-    Of a backup that has its manifest only half-written marks go.
+    Of a backup that has its manifest only half-written marks go. Directories that are empty then go as well.
     """
     with disk_errors(f"Removing the leftovers of {files.id}", files.directory):
         with suppress(FileNotFoundError), held(files):
             return _unlink(files, [part_of(files.marks)])
-        return _unlink(files, [*files.parts, *files.contents, *files.spools()])
+        removed = _unlink(files, [*files.parts, *files.contents, *files.spools()])
+    _remove_empty(files)
+    return removed
 
 
 def remove_backup(files: BackupFiles) -> None:
@@ -50,6 +52,13 @@ def remove_backup(files: BackupFiles) -> None:
         _unlink(files, [*files.parts, *files.contents, *files.spools()])
 
 
+def _remove_empty(files: BackupFiles) -> None:
+    """The directories of the source and of its host, if nothing is in them: rmdir(2) takes no other."""
+    with suppress(OSError):
+        for directory in (files.directory, files.directory.parent):
+            directory.rmdir()
+
+
 def _unlink(files: BackupFiles, paths: list[Path]) -> tuple[Path, ...]:
     removed: list[Path] = []
     for path in paths:
@@ -57,5 +66,6 @@ def _unlink(files: BackupFiles, paths: list[Path]) -> tuple[Path, ...]:
             path.unlink()
             removed.append(path)
     if removed:
-        sync_directory(files.directory)
+        with suppress(FileNotFoundError):  # somebody else, who found it empty, has removed it
+            sync_directory(files.directory)
     return tuple(removed)

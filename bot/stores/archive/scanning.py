@@ -98,7 +98,10 @@ def _needless(names: list[str], backup_id: str) -> list[str]:
 
 def _names(directory: Path) -> list[str]:
     with disk_errors("Reading the archive", directory):
-        return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+        try:
+            return sorted(path.name for path in directory.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
 def _read(files: BackupFiles) -> Backup | Damaged:

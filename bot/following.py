@@ -1,0 +1,106 @@
+"""Follows a run from a shell to its ending: executes it where no bot serves, and says what it waits for.
+
+Must not know what a run does; the dispatcher and the queue do.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+
+from rich.console import Console
+
+from bot import terminal, words
+from bot.app import App
+from bot.model import Invocation, Origin, Outcome, Status
+from bot.signals import OnSignal
+from bot.stores.runs import Lane, Run
+
+_POLL_SECONDS = 0.1
+_SILENT_SECONDS = 1.0
+"""How long a run may wait for its turn without a word: most begin at once."""
+
+_FACES = {Origin.CLI: "from a shell", Origin.SLACK: "in Slack", Origin.SCHEDULE: "by a schedule"}
+
+
+def carried(app: App, invocation: Invocation) -> Outcome:
+    """Store it, and follow it to its ending; a first Ctrl-C cancels it, and waits for what that takes back."""
+    run_id = app.dispatcher.accept(invocation, told=True).run_id
+    interrupted = threading.Event()
+    with OnSignal(interrupted.set), _ProgressLine() as line:
+        wait, ours, told = _Wait(app), False, False
+        while True:
+            run = app.services.runs.get(run_id)
+            if run.outcome is not None:
+                return run.outcome
+            if not ours and app.sole.take(invocation.line):
+                ours = True
+                app.begin(only=frozenset({run_id}))
+            if interrupted.wait(_POLL_SECONDS) and not told:
+                told = True
+                app.dispatcher.cancel(run, invocation.actor)
+            line.show(run, wait.for_what(run))
+
+
+class _Wait:
+    """Finds out what a run waits for, once it has waited for longer than a moment."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._since: float | None = None
+
+    def for_what(self, run: Run) -> tuple[Run, ...]:
+        """The runs at work meanwhile; none while it waits for nothing that is worth a word."""
+        if run.lane is not Lane.WORK or run.status is not Status.QUEUED:
+            self._since = None
+            return ()
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if now - self._since < _SILENT_SECONDS:
+            return ()
+        running = self._app.services.runs.running()
+        return tuple(one for one in running if one.lane is Lane.WORK and one.id != run.id)
+
+
+class _ProgressLine:
+    """How far the run is, on standard error: all the time if a person looks, else only what it waits for."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._status = self._console.status("accepted") if self._console.is_terminal else None
+        self._said: frozenset[str] = frozenset()
+
+    def __enter__(self) -> _ProgressLine:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def show(self, run: Run, at_work: tuple[Run, ...]) -> None:
+        """Print it over the line before; what it waits for gets a line that stays, once."""
+        if at_work and self._said != {one.id for one in at_work}:
+            self._said = frozenset(one.id for one in at_work)
+            sentence = f"Run {run.id} waits for its turn: {_named(at_work)}. It goes on by itself."
+            self._console.print(terminal.plain(sentence), soft_wrap=True)
+        if self._status is not None:
+            self._status.update(terminal.plain(f"{_step(run, at_work)} (run {run.id})"))
+
+
+def _step(run: Run, at_work: tuple[Run, ...]) -> str:
+    if at_work:
+        return f"waits while run {' and run '.join(one.id for one in at_work)} is at work"
+    progress = run.progress
+    done = f" {words.size(progress.done_bytes)}" if progress and progress.done_bytes else ""
+    return f"{progress.step if progress else run.status.value}{done}"
+
+
+def _named(runs: Iterable[Run]) -> str:
+    return ", ".join(
+        f"run {run.id} (`{run.invocation.line}`, by {run.invocation.actor.name} "
+        f"{_FACES[run.invocation.origin]}) is at work"
+        for run in runs
+    )
