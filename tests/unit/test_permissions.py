@@ -33,6 +33,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 
 VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
+VIEW |= {"containers", "hosts", "images", "volumes"}
 OPERATE = VIEW | {"backup", "cancel", "diff", "drill", "hold", "release", "restore", "undo", "verify"}
 
 
