@@ -14,6 +14,7 @@ from bot.model import Actor
 from bot.operations.drill import DrillRule
 from bot.operations.quiesce import QuiescePolicy
 from bot.operations.retention import Retention
+from bot.operations.runbooks import Runbook
 from bot.permissions import Policy
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
@@ -37,6 +38,7 @@ class Services:
     quiesce: QuiescePolicy
     retention: Retention
     drills: Mapping[str, DrillRule]
+    runbooks: Mapping[str, Runbook]
     clock: Callable[[], datetime]
 
     def chosen(self, host: str | None, *, everywhere: bool) -> Mapping[str, Engine]:

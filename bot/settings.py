@@ -26,6 +26,7 @@ from bot.sections import (
     Section,
     SlackSection,
 )
+from bot.sections_runbooks import RunbookSection
 
 
 class SettingsError(Exception):
@@ -43,6 +44,7 @@ class Settings(Section):
     quiesce: QuiesceSection = QuiesceSection()
     retention: RetentionSection = RetentionSection()
     drills: dict[str, DrillSection] = Field(default_factory=dict)
+    runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
 
     state: Path = Field(exclude=True)
     database_url: str = Field(exclude=True, repr=False)
@@ -51,6 +53,8 @@ class Settings(Section):
     bot_token: SecretStr | None = Field(None, exclude=True)
     app_token: SecretStr | None = Field(None, exclude=True)
     signing_secret: SecretStr | None = Field(None, exclude=True)
+    secrets: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
+    """By the name of the variable that holds it, of those that the sections name."""
 
     @property
     def archive_path(self) -> Path:
@@ -87,6 +91,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             app_token=_secret(environment, "SLACK_APP_TOKEN", problems),
             signing_secret=_secret(environment, "SLACK_SIGNING_SECRET", problems),
         )
+        settings = settings.model_copy(update={"secrets": _named_secrets(settings, environment, problems)})
     except ValidationError as error:
         problems += [_sentence(problem) for problem in error.errors()]
     if problems:
@@ -139,6 +144,15 @@ def _secret(environment: Mapping[str, str], name: str, problems: list[str]) -> S
     return SecretStr(value) if value else None
 
 
+def _named_secrets(
+    settings: Settings, environment: Mapping[str, str], problems: list[str]
+) -> dict[str, SecretStr]:
+    """Those that are set. One that is not is missed by whoever wants to use it, and by nobody else."""
+    sections = [one for runbook in settings.runbooks.values() for one in runbook.parameters.values()]
+    found = {one.variable: _secret(environment, one.variable, problems) for one in sections if one.secret}
+    return {name: secret for name, secret in found.items() if secret is not None}
+
+
 def _sentence(problem: Any) -> str:
     place = tuple(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
@@ -155,15 +169,25 @@ def _unknown(place: tuple[str, ...], known: tuple[str, ...]) -> str:
 
 
 def _known_keys(place: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_section_of(place[0]).model_fields)
+    section = _section_of(place[0])
+    for part in place[1:-1]:
+        field = section.model_fields.get(part)
+        section = _section_in(field.annotation) or section if field else section
+    return tuple(section.model_fields)
 
 
 def _section_of(name: str) -> type[Section]:
-    annotation = Settings.model_fields[name].annotation
+    found = _section_in(Settings.model_fields[name].annotation)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
-    raise KeyError(name)
+    return None
 
 
 def example() -> str:
@@ -171,7 +195,13 @@ def example() -> str:
     return "\n".join(_example_lines()) + "\n"
 
 
-_EXAMPLE_NAMES = {"hosts": "local", "roles": "operators", "drills": "postgresql"}
+_EXAMPLE_NAMES = {
+    "hosts": "local",
+    "roles": "operators",
+    "drills": "postgresql",
+    "runbooks": "vacuum",
+    "parameters": "table",
+}
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
     ("roles", "members"): '["U012ABCDEF"]',
@@ -179,24 +209,38 @@ _EXAMPLE_VALUES = {
     ("drills", "volumes"): '["pg*"]',
     ("drills", "image"): '"postgres:16"',
     ("drills", "command"): '["sh", "-c", "test -s /volume/PG_VERSION"]',
+    ("runbooks", "command"): '["vacuumdb", "--table", "{table}", "shop"]',
+    ("runbooks", "containers"): '["db*"]',
+    ("parameters", "pattern"): '"[a-z_]+"',
 }
 
 
 def _example_lines() -> Iterator[str]:
     yield "# shipkeeper's settings. SHIPKEEPER_SETTINGS names the file. Every key may be left out."
     for name in _SECTIONS:
-        section = _section_of(name)
-        many = name in _EXAMPLE_NAMES
-        yield ""
-        yield f"# {section.__doc__}"
-        yield f"[{name}.{_EXAMPLE_NAMES[name]}]" if many else f"[{name}]"
-        for key, info in section.model_fields.items():
-            value = _EXAMPLE_VALUES.get((name, key))
-            shown = value or _toml(info.default)
-            yield f"{'' if value else '# '}{key} = {shown}  # {info.description}"
+        heading = f"{name}.{_EXAMPLE_NAMES[name]}" if name in _EXAMPLE_NAMES else name
+        yield from _example_section(name, heading, _section_of(name))
+
+
+def _example_section(name: str, heading: str, section: type[Section]) -> Iterator[str]:
+    yield ""
+    yield f"# {section.__doc__}"
+    yield f"[{heading}]"
+    inner: list[tuple[str, type[Section]]] = []
+    for key, info in section.model_fields.items():
+        below = _section_in(info.annotation)
+        if below is not None:
+            inner.append((key, below))
+            continue
+        value = _EXAMPLE_VALUES.get((name, key))
+        yield f"{'' if value else '# '}{key} = {value or _toml(info.default)}  # {info.description}"
+    for key, below in inner:
+        yield from _example_section(key, f"{heading}.{key}.{_EXAMPLE_NAMES[key]}", below)
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(f'"{item}"' for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value) if isinstance(value, int) else f'"{value or ""}"'
