@@ -26,10 +26,12 @@ from bot.operations.drill import DrillRule
 from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
+from bot.operations.runbooks import Runbook
 from bot.operations.sweep import sweep
 from bot.permissions import Policy, Role
 from bot.queue import EmbeddedQueue
 from bot.sections import DrillSection
+from bot.sections_runbooks import RunbookSection
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.archive import Archive
@@ -161,6 +163,7 @@ def build(
         retention=Retention(**settings.retention.model_dump()),
         drills={name: _drill(section) for name, section in settings.drills.items()},
         registries=registries or _registries(settings),
+        runbooks={name: _runbook(name, section, settings) for name, section in settings.runbooks.items()},
         clock=clock,
     )
     undoer = Undoer(journal, undo.registry(services.engine, archive), clock)
@@ -225,6 +228,23 @@ def _quiesce(settings: Settings) -> QuiescePolicy:
 def _drill(section: DrillSection) -> DrillRule:
     check = Check(image=section.image, words=section.command, limit=timedelta(seconds=section.seconds))
     return DrillRule(volumes=section.volumes, check=check)
+
+
+def _runbook(name: str, section: RunbookSection, settings: Settings) -> Runbook:
+    known = {key: settings.secrets.get(one.variable) for key, one in section.parameters.items()}
+    return Runbook(
+        name=name,
+        summary=section.summary,
+        command=section.command,
+        containers=section.containers,
+        user=section.user,
+        limit=timedelta(seconds=section.seconds),
+        output_bytes=section.output_bytes,
+        is_shell=section.shell,
+        right=Right(section.right),
+        parameters=tuple(one.parameter(key) for key, one in section.parameters.items()),
+        secrets={key: value.get_secret_value() for key, value in known.items() if value is not None},
+    )
 
 
 def _policy(settings: Settings) -> Policy:

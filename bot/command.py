@@ -10,6 +10,7 @@ import difflib
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from bot.errors import UsageError
@@ -17,13 +18,31 @@ from bot.kinds import Kind
 from bot.model import Plan, Reply, Right
 
 
-def arg(help: str, *, default: Any = MISSING, choices: tuple[str, ...] = (), positional: bool = False) -> Any:
+class Takes(StrEnum):
+    """How many words a parameter takes: ONE; MANY, for a `tuple`; REST, for a `tuple` that swallows flags, too."""
+
+    ONE = "one"
+    MANY = "many"
+    REST = "rest"
+
+
+def arg(
+    help: str,
+    *,
+    default: Any = MISSING,
+    choices: tuple[str, ...] = (),
+    positional: bool = False,
+    takes: Takes = Takes.ONE,
+) -> Any:
     """A field of an arguments dataclass: required is positional, with a default it is a `--flag`.
 
     A `positional` one with a default may be left out. A `bool` field is a switch. `choices` are the only
-    words that a text field takes.
+    words that a text field takes. A `tuple[KIND, ...]` that takes MANY is a flag that may be repeated, or, as the
+    last positional, any number of words; one that takes REST is that, and from its first word on a flag is a word
+    like others, so that it can hold a whole command line.
     """
-    return field(default=default, metadata={"help": help, "choices": choices, "positional": positional})
+    given = {"help": help, "choices": choices, "positional": positional, "takes": takes}
+    return field(default=default, metadata=given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +54,8 @@ class Command:
     looks, and answers privately. `host(arguments, services)` says on which host that is, where it is not simply
     the one that `--host` names. `plan(arguments, services)` says what would be done, `run(arguments,
     services, run)` does it. `done(run_id, services)` finds out, after a crash and after what could be taken
-    back was, whether it had been done.
+    back was, whether it had been done. `right_for(arguments, services)` says which right these arguments need, where
+    that is more than the command's own `right`.
     """
 
     name: str
@@ -47,6 +67,7 @@ class Command:
     host: Callable[[Any, Any], str] | None = None
     plan: Callable[[Any, Any], Plan] | None = None
     done: Callable[[str, Any], Reply | None] | None = None
+    right_for: Callable[[Any, Any], Right] | None = None
     examples: tuple[str, ...] = ()
     slash: bool = False
 
@@ -69,6 +90,7 @@ class Parameter:
     choices: tuple[str, ...]
     required: bool
     positional: bool
+    takes: Takes
 
     @property
     def flag(self) -> str:
@@ -84,9 +106,10 @@ class Parameter:
     def usage(self) -> str:
         """Its part of the usage line."""
         noun = "|".join(self.choices) or getattr(self.kind, "noun", self.name.upper())
+        more = "" if self.takes is Takes.ONE else "…"
         if self.positional:
-            return noun if self.required else f"[{noun}]"
-        return f"[{self.flag}]" if self.is_switch else f"[{self.flag} {noun}]"
+            return f"{noun}{more}" if self.required else f"[{noun}{more}]"
+        return f"[{self.flag}]" if self.is_switch else f"[{self.flag} {noun}]{more}"
 
 
 def parameters(command: Command) -> tuple[Parameter, ...]:
@@ -94,7 +117,8 @@ def parameters(command: Command) -> tuple[Parameter, ...]:
     hints = typing.get_type_hints(command.arguments)
     found = []
     for item in _fields(command):
-        kind = next((k for k in typing.get_args(hints[item.name]) if k is not type(None)), hints[item.name])
+        among = [k for k in typing.get_args(hints[item.name]) if k not in (type(None), Ellipsis)]
+        kind = among[0] if among else hints[item.name]
         found.append(
             Parameter(
                 name=item.name,
@@ -103,6 +127,7 @@ def parameters(command: Command) -> tuple[Parameter, ...]:
                 choices=item.metadata["choices"],
                 required=item.default is MISSING,
                 positional=item.metadata["positional"] or item.default is MISSING,
+                takes=item.metadata["takes"],
             )
         )
     return tuple(found)
@@ -147,18 +172,25 @@ def _read(known: tuple[Parameter, ...], words: list[str]) -> dict[str, Any]:
         elif word.startswith("-") and len(word) > 1 and not only_words:
             name, equals, value = word.partition("=")
             parameter = _flag(flags, name)
-            if parameter.name in values:
+            if parameter.name in values and parameter.takes is Takes.ONE:
                 raise UsageError(f"{name} is given twice. Nothing was changed.")
-            values[parameter.name] = _flag_value(parameter, words, value if equals else None)
+            _keep(values, parameter, _flag_value(parameter, words, value if equals else None))
         elif positional:
-            parameter = positional.pop(0)
-            values[parameter.name] = _value(parameter, word)
+            parameter = positional[0] if positional[0].takes is not Takes.ONE else positional.pop(0)
+            _keep(values, parameter, _value(parameter, word))
+            only_words = only_words or parameter.takes is Takes.REST
         else:
             raise UsageError(f"“{word}” is one word too many. Nothing was changed.")
-    if positional and positional[0].required:
+    if positional and positional[0].required and positional[0].name not in values:
         missing = positional[0]
         raise UsageError(f"{missing.usage} is missing ({missing.help}). Nothing was changed.")
     return values
+
+
+def _keep(values: dict[str, Any], parameter: Parameter, value: Any) -> None:
+    values[parameter.name] = (
+        value if parameter.takes is Takes.ONE else (*values.get(parameter.name, ()), value)
+    )
 
 
 def _flag(flags: Mapping[str, Parameter], name: str) -> Parameter:

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.command import Command
 from bot.errors import BotError, Cancelled, Interrupted, LostHold, StoreError
 from bot.model import Actor, Invocation, Progress
+from bot.permissions import Request
 from bot.queue import Signal
 from bot.stores.claims import Claim, Claims
 from bot.stores.journal import Entry, Journal
@@ -77,6 +79,17 @@ class RunContext:
     def actor(self) -> Actor:
         """Who asked."""
         return self.invocation.actor
+
+    def request(self, command: Command, targets: tuple[str, ...] = ()) -> Request:
+        """What the policy is asked when whoever asked for this run wants that command."""
+        place = self.invocation.place
+        return Request(
+            actor=self.actor,
+            origin=self.invocation.origin,
+            channel=place.channel if place else None,
+            command=command,
+            targets=targets,
+        )
 
     def check(self) -> None:
         """Raise Cancelled or Interrupted if an end was asked for. Cheap: call it for every chunk."""

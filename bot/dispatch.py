@@ -129,6 +129,8 @@ class Dispatcher:
         command = find(self._services.commands, words)
         arguments = parse(command, words[1:])
         host = getattr(arguments, "host", None) or self._services.default_host
+        if command.right_for is not None:
+            command = replace(command, right=command.right_for(arguments, self._services))
         asked = Asked(command=command, arguments=arguments, host=host, targets=())
         if command.targets is None:
             return asked

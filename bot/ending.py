@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot.command import Command
@@ -78,7 +78,7 @@ class Endings:
             "While the bot serves it is tried again every few seconds, and its targets stay held until then."
         )
         status = Status.FAILED if reply.status is Status.SUCCEEDED else reply.status
-        return Reply(text=text, facts=reply.facts, table=reply.table, status=status)
+        return replace(reply, text=text, buttons=(), status=status)
 
     def interrupted(self, claim: Claim) -> None:
         """The holder died: take back what it left, and say what is true of the run now."""

@@ -143,3 +143,61 @@ class RegistryName(Kind):
     noun = "REGISTRY"
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a registry in the settings; `registries` lists them"
+
+
+class ContainerName(Kind):
+    """A container, by its name or its id."""
+
+    noun = "CONTAINER"
+    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
+    hint = "the name or id of a container (letters, digits, `_`, `.` and `-`, at least two of them)"
+
+
+class Pattern(Kind):
+    """Names, with `*` for any characters and `?` for one."""
+
+    noun = "PATTERN"
+    shape = re.compile(r"[^\s\0]{1,300}")
+    hint = "a name, in which * stands for any characters and ? for one"
+
+
+class PageNumber(Kind):
+    """Which page of a list."""
+
+    noun = "N"
+    shape = re.compile(r"[1-9][0-9]{0,5}")
+    hint = "the number of a page"
+
+
+class RunbookName(Kind):
+    """A runbook of the settings."""
+
+    noun = "RUNBOOK"
+    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+    hint = "the name of a runbook; `runbooks` lists them"
+
+
+class Assignment(Kind):
+    """A value for a name; `name` and `value` are its two sides."""
+
+    noun = "NAME=VALUE"
+    shape = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,254}=[^\0]*", re.DOTALL)
+    hint = "NAME=VALUE, such as table=orders"
+
+    @property
+    def name(self) -> str:
+        """What stands before the first `=`."""
+        return self.partition("=")[0]
+
+    @property
+    def value(self) -> str:
+        """What stands behind it."""
+        return self.partition("=")[2]
+
+
+class PlanCode(Kind):
+    """What confirms a plan: made from all that the plan was made from."""
+
+    noun = "CODE"
+    shape = re.compile(r"[0-9a-f]{16}")
+    hint = "the code of a plan (16 characters, as the plan shows it)"

@@ -140,6 +140,8 @@ class Reply:
     table: Table | None = None
     buttons: tuple[Button, ...] = ()
     status: Status = Status.SUCCEEDED
+    output: str = ""
+    """What a program wrote, line by line, shown as it stands; control characters were made visible."""
 
 
 @dataclass(frozen=True, kw_only=True)

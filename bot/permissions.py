@@ -5,8 +5,8 @@ Pure rules: nothing here asks Slack, Docker or a database. What is not granted i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from bot.command import Command
@@ -80,6 +80,10 @@ class Policy:
             role.grants(request.command) and role.covers(request.targets, request.channel)
             for role in self.roles_of(request.actor)
         )
+
+    def reach(self, request: Request) -> Callable[[str], bool]:
+        """Tells of one target after the other whether the same may be asked about it: for lists."""
+        return lambda target: self.allows(replace(request, targets=(target,)))
 
     def roles_of(self, actor: Actor) -> tuple[Role, ...]:
         """The roles that the actor has."""

@@ -9,12 +9,13 @@ from datetime import datetime
 
 from bot.command import Command
 from bot.engine import Engine
-from bot.errors import NotFound
+from bot.errors import NotFound, UsageError
 from bot.model import Actor
 from bot.operations.drill import DrillRule
 from bot.operations.quiesce import QuiescePolicy
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
+from bot.operations.runbooks import Runbook
 from bot.permissions import Policy
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
@@ -39,7 +40,17 @@ class Services:
     retention: Retention
     drills: Mapping[str, DrillRule]
     registries: Registries
+    runbooks: Mapping[str, Runbook]
     clock: Callable[[], datetime]
+
+    def chosen(self, host: str | None, *, everywhere: bool) -> Mapping[str, Engine]:
+        """The engines that a list is of: all, or that of one host; raises NotFound, UsageError when both are meant."""
+        if everywhere and host:
+            raise UsageError("--host and --all-hosts exclude each other. Nothing was changed.")
+        if everywhere:
+            return self.engines
+        engine = self.engine(host)
+        return {engine.host: engine}
 
     def engine(self, host: str | None) -> Engine:
         """The engine of that host, or of the default one; raises NotFound with the nearest name."""

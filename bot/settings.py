@@ -27,6 +27,7 @@ from bot.sections import (
     Section,
     SlackSection,
 )
+from bot.sections_runbooks import RunbookSection
 
 
 class SettingsError(Exception):
@@ -45,6 +46,7 @@ class Settings(Section):
     retention: RetentionSection = RetentionSection()
     drills: dict[str, DrillSection] = Field(default_factory=dict)
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
+    runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """Registry -> its password, where an environment variable has it."""
@@ -57,6 +59,8 @@ class Settings(Section):
     bot_token: SecretStr | None = Field(None, exclude=True)
     app_token: SecretStr | None = Field(None, exclude=True)
     signing_secret: SecretStr | None = Field(None, exclude=True)
+    secrets: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
+    """By the name of the variable that holds it, of those that the sections name."""
 
     @field_validator("registries")
     @classmethod
@@ -101,6 +105,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             registry_passwords=_registry_passwords(values.get("registries"), environment, problems),
             docker_config=_docker_config(environment),
         )
+        settings = settings.model_copy(update={"secrets": _named_secrets(settings, environment, problems)})
     except ValidationError as error:
         problems += [_sentence(problem) for problem in error.errors()]
     if problems:
@@ -177,6 +182,15 @@ def _docker_config(environment: Mapping[str, str]) -> Path | None:
     return Path(directory) / "config.json" if directory else None
 
 
+def _named_secrets(
+    settings: Settings, environment: Mapping[str, str], problems: list[str]
+) -> dict[str, SecretStr]:
+    """Those that are set. One that is not is missed by whoever wants to use it, and by nobody else."""
+    sections = [one for runbook in settings.runbooks.values() for one in runbook.parameters.values()]
+    found = {one.variable: _secret(environment, one.variable, problems) for one in sections if one.secret}
+    return {name: secret for name, secret in found.items() if secret is not None}
+
+
 def _sentence(problem: Any) -> str:
     place = tuple(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
@@ -193,15 +207,25 @@ def _unknown(place: tuple[str, ...], known: tuple[str, ...]) -> str:
 
 
 def _known_keys(place: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_section_of(place[0]).model_fields)
+    section = _section_of(place[0])
+    for part in place[1:-1]:
+        field = section.model_fields.get(part)
+        section = _section_in(field.annotation) or section if field else section
+    return tuple(section.model_fields)
 
 
 def _section_of(name: str) -> type[Section]:
-    annotation = Settings.model_fields[name].annotation
+    found = _section_in(Settings.model_fields[name].annotation)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
-    raise KeyError(name)
+    return None
 
 
 def example() -> str:
@@ -209,7 +233,14 @@ def example() -> str:
     return "\n".join(_example_lines()) + "\n"
 
 
-_EXAMPLE_NAMES = {"hosts": "local", "roles": "operators", "drills": "postgresql", "registries": "company"}
+_EXAMPLE_NAMES = {
+    "hosts": "local",
+    "roles": "operators",
+    "drills": "postgresql",
+    "registries": "company",
+    "runbooks": "vacuum",
+    "parameters": "table",
+}
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
     ("roles", "members"): '["U012ABCDEF"]',
@@ -218,21 +249,33 @@ _EXAMPLE_VALUES = {
     ("drills", "image"): '"postgres:16"',
     ("registries", "host"): '"registry.example.com"',
     ("drills", "command"): '["sh", "-c", "test -s /volume/PG_VERSION"]',
+    ("runbooks", "command"): '["vacuumdb", "--table", "{table}", "shop"]',
+    ("runbooks", "containers"): '["db*"]',
+    ("parameters", "pattern"): '"[a-z_]+"',
 }
 
 
 def _example_lines() -> Iterator[str]:
     yield "# shipkeeper's settings. SHIPKEEPER_SETTINGS names the file. Every key may be left out."
     for name in _SECTIONS:
-        section = _section_of(name)
-        many = name in _EXAMPLE_NAMES
-        yield ""
-        yield f"# {section.__doc__}"
-        yield f"[{name}.{_EXAMPLE_NAMES[name]}]" if many else f"[{name}]"
-        for key, info in section.model_fields.items():
-            value = _EXAMPLE_VALUES.get((name, key))
-            shown = value or _toml(info.default)
-            yield f"{'' if value else '# '}{key} = {shown}  # {info.description}"
+        heading = f"{name}.{_EXAMPLE_NAMES[name]}" if name in _EXAMPLE_NAMES else name
+        yield from _example_section(name, heading, _section_of(name))
+
+
+def _example_section(name: str, heading: str, section: type[Section]) -> Iterator[str]:
+    yield ""
+    yield f"# {section.__doc__}"
+    yield f"[{heading}]"
+    inner: list[tuple[str, type[Section]]] = []
+    for key, info in section.model_fields.items():
+        below = _section_in(info.annotation)
+        if below is not None:
+            inner.append((key, below))
+            continue
+        value = _EXAMPLE_VALUES.get((name, key))
+        yield f"{'' if value else '# '}{key} = {value or _toml(info.default)}  # {info.description}"
+    for key, below in inner:
+        yield from _example_section(key, f"{heading}.{key}.{_EXAMPLE_NAMES[key]}", below)
 
 
 def _toml(value: Any) -> str:

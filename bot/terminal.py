@@ -38,6 +38,7 @@ def as_json(outcome: Outcome) -> str:
         "status": outcome.status.value,
         "text": outcome.reply.text,
         "facts": dict(outcome.reply.facts),
+        "output": outcome.reply.output,
         "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows] if table else [],
         "started_at": outcome.started_at.isoformat() if outcome.started_at else None,
         "ended_at": outcome.ended_at.isoformat(),
@@ -60,6 +61,8 @@ def show(outcome: Outcome, console: Console) -> None:
             cells = zip(outcome.reply.table.columns, row, strict=True)
             table.add_row(*(plain(words.value(column, raw)) for column, raw in cells))
         console.print(table)
+    if outcome.reply.output:
+        console.print(plain(outcome.reply.output), soft_wrap=True)
     took = words.duration(outcome.took.total_seconds())
     console.print(Text(f"   run {outcome.run_id} {outcome.status.value}, {took}", style="dim"))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.command import Command, arg
+from bot.commandline import split
 from bot.context import RunContext
-from bot.kinds import Count, HostName, SourceName
+from bot.kinds import Count, HostName, PageNumber, SourceName
 from bot.model import Reply, Right, Table, Value
 from bot.operations.holds import filed_as, standing, verified_at
+from bot.operations.paging import page_of
 from bot.services import Services
 from bot.stores.archive import Backup
 
@@ -33,21 +35,25 @@ class Arguments:
 
     source: SourceName | None = arg("only this volume’s or path’s", default=None, positional=True)
     host: HostName | None = arg("only this host’s", default=None)
-    limit: Count = arg("how many at most", default=Count("20"))
+    limit: Count = arg("how many a page", default=Count("20"))
+    page: PageNumber = arg("which page", default=PageNumber("1"))
 
 
-def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  # noqa: ARG001
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     source = filed_as(arguments.source) if arguments.source else None
     found = services.archive.backups(arguments.host, source)
     damaged = services.archive.damaged(arguments.host, source)
-    shown = found[: int(arguments.limit)]
-    text = f"{len(found)} backups" if len(found) != 1 else "1 backup"
-    text += f", the newest {len(shown)} are shown." if len(shown) < len(found) else "."
+    page = page_of(found, limit=arguments.limit, number=arguments.page)
+    text = page.in_words("backup", "backups")
     if damaged:
         listed = "; ".join(f"{item.path.name}: {item.reason}" for item in damaged[:3])
         text += f" {len(damaged)} damaged and not counted: {listed}."
-    rows = tuple(_row(backup, services) for backup in shown)
-    return Reply(text=text, table=Table(columns=_COLUMNS, rows=rows) if rows else None)
+    rows = tuple(_row(backup, services) for backup in page.rows)
+    return Reply(
+        text=text,
+        table=Table(columns=_COLUMNS, rows=rows) if rows else None,
+        buttons=page.buttons(split(run.invocation.line)),
+    )
 
 
 def _row(backup: Backup, services: Services) -> tuple[Value, ...]:

@@ -9,7 +9,6 @@ from bot.context import RunContext
 from bot.errors import Conflict, PermissionDenied
 from bot.kinds import RunId
 from bot.model import Reply, Right
-from bot.permissions import Request
 from bot.services import Services
 from bot.stores.runs import Run
 
@@ -40,16 +39,9 @@ def _refuse_strangers(wanted: Run, services: Services, run: RunContext) -> None:
     command = services.commands.get(wanted.command or "")
     if command is None or wanted.invocation.actor.id == run.actor.id:
         return
-    place = run.invocation.place
-    request = Request(
-        actor=run.actor,
-        origin=run.invocation.origin,
-        channel=place.channel if place else None,
-        command=command,
-        # What a queued run is about was not found out yet: then only who may do it to everything may end it.
-        targets=wanted.plan.targets[:1] if wanted.plan else ("*",),
-    )
-    if not services.policy.allows(request):
+    # What a queued run is about was not found out yet: then only who may do it to everything may end it.
+    targets = wanted.plan.targets[:1] if wanted.plan else ("*",)
+    if not services.policy.allows(run.request(command, targets)):
         raise PermissionDenied(
             f"Run {wanted.id} is not yours, and you may not use `{command.name}` there. It goes on."
         )

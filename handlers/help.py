@@ -8,7 +8,6 @@ from bot.command import Command, arg, find, parameters
 from bot.context import RunContext
 from bot.kinds import CommandName
 from bot.model import Reply, Right, Table
-from bot.permissions import Request
 from bot.services import Services
 
 
@@ -25,7 +24,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     rows = tuple(
         (command.usage, command.summary)
         for command in services.commands.values()
-        if services.policy.allows(_request(command, run))
+        if services.policy.allows(run.request(command))
     )
     return Reply(
         text="What you may use here. `help COMMAND` says more about one.",
@@ -40,16 +39,6 @@ def _one(command: Command) -> Reply:
         text=f"{command.summary}. Usage: `{command.usage}`."
         + (f" Examples: {examples}." if examples else ""),
         table=Table(columns=("argument", "means"), rows=rows) if rows else None,
-    )
-
-
-def _request(command: Command, run: RunContext) -> Request:
-    place = run.invocation.place
-    return Request(
-        actor=run.actor,
-        origin=run.invocation.origin,
-        channel=place.channel if place else None,
-        command=command,
     )
 
 

@@ -1,4 +1,4 @@
-"""`undo RUN`: bring back what a `restore --replace` replaced, by the same chain, so that this can be undone, too."""
+"""`undo RUN`: bring back what a `restore --replace` replaced, so that this can be undone, too; or a `create-volume`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bot.commandline import split
 from bot.context import RunContext
 from bot.errors import Conflict
 from bot.kinds import RunId
-from bot.model import Plan, Reply, Right
+from bot.model import Plan, Reply, Right, Status
+from bot.operations.creation import take_back
 from bot.operations.replaced import safety_of
 from bot.operations.replaceplan import UNDO_DAYS
 from bot.operations.restoration import Terms, carry_out, found_done
@@ -25,8 +26,15 @@ from bot.stores.runs import Run
 class Arguments:
     """What `undo` takes."""
 
-    run: RunId = arg("the run of a `restore --replace`, or of an `undo`")
+    run: RunId = arg("the run of a `restore --replace`, of an `undo` of one, or of a `create-volume`")
     wait: bool = arg("queue behind whoever holds the volume", default=False)
+
+
+def _created(arguments: Arguments, services: Services) -> tuple[str, str] | None:
+    """The run and the volume that it created, if that is what it did; then it is taken back by removing it."""
+    run = services.runs.get(arguments.run)
+    is_ours = run.command == "create-volume" and run.reply is not None and run.status is Status.SUCCEEDED
+    return (run.id, str(run.reply.facts["volume"])) if is_ours and run.reply else None
 
 
 def _safety(arguments: Arguments, services: Services) -> tuple[Run, Backup]:
@@ -38,7 +46,7 @@ def _safety(arguments: Arguments, services: Services) -> tuple[Run, Backup]:
         raise Conflict(
             f"Run {wanted.id} (`{wanted.invocation.line}`, {wanted.status.value}) has replaced nothing that could be "
             "brought back. Nothing was changed. What can be undone is a `restore --replace` that was done, and an "
-            "`undo` of one."
+            "`undo` of one; and a `create-volume`, while its volume is empty."
         )
     if services.clock() > backup.manifest.ended_at + timedelta(days=UNDO_DAYS):
         raise Conflict(
@@ -55,6 +63,8 @@ def _wish(arguments: Arguments, services: Services) -> RestoreWish:
 
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
+    if created := _created(arguments, services):
+        return (f"volume:{created[1]}",)
     return _wish(arguments, services).targets(lambda: services.engine(_host(arguments, services)))
 
 
@@ -63,12 +73,17 @@ def _host(arguments: Arguments, services: Services) -> str:
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
+    if created := _created(arguments, services):
+        text = f"Undo run {created[0]}: remove volume {created[1]} if it is empty and nobody uses it."
+        return Plan(text=text, targets=_targets(arguments, services))
     made = _wish(arguments, services).plan(services.engine(_host(arguments, services)))
     return Plan(text=f"Undo run {arguments.run}. {made.text}", targets=made.targets, steps=made.steps)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, archive = services.engine(run.host), services.archive
+    if created := _created(arguments, services):
+        return take_back(engine, run, created[1], created[0])
     made = _wish(arguments, services).plan(engine)
     terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
     return carry_out(engine, archive, run, made, terms)
@@ -77,6 +92,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
     asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    if _created(asked, services):
+        return None
     kept = partial(services.was_kept, run_id)
     path = _wish(asked, services).path
     return found_done(services.engine(run.host), services.archive, kept, run_id, path)
@@ -84,7 +101,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="undo",
-    summary="Bring back what a `restore --replace` replaced",
+    summary="Bring back what a `restore --replace` replaced, or remove the empty volume that was created",
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,

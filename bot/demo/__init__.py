@@ -77,9 +77,9 @@ def _sandbox() -> Iterator[Sandbox]:
 @contextmanager
 def _playground(port: int) -> Iterator[Playground]:
     """A Slack stand-in that listens; port 0 is any free one."""
-    playground = Playground(port=port)
+    playground = Playground()
     try:
-        playground.start()
+        playground.start(port)
     except OSError as error:
         raise Conflict(
             f"Port {port} of this machine cannot be had ({error.strerror}). What the demo had made is removed. "

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from bot.engine.image_contract import ImageEngine
+from bot.engine.inventory_contract import InventoryEngine
 from bot.entry import Item
 
 HELPER_LABEL = "shipkeeper.helper"
@@ -38,6 +39,8 @@ class Volume:
     options: Mapping[str, str] = field(default_factory=dict)
     mountpoint: str = field(default="", compare=False)
     """Where its files lie on the engine's own machine; empty when the driver does not say."""
+    created_at: str = field(default="", compare=False)
+    """Docker's own text; empty when the driver does not say."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,17 @@ class Checked:
     output: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a program has around it: further environment variables, and who hears its standard error as it comes."""
+
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    on_errors: Callable[[bytes], None] = field(default=lambda _: None)
+
+
+NOTHING_AROUND = Surroundings()
+
+
 class ByteStream(Protocol):
     """Bytes that arrive; `read` blocks for at most the engine's stall limit, then raises EngineError."""
 
@@ -134,7 +148,7 @@ class Execution(ByteStream, Protocol):
         """The end of what it wrote to its standard error so far, as text; at most some thousand characters."""
 
 
-class Engine(ImageEngine, Protocol):
+class Engine(ImageEngine, InventoryEngine, Protocol):
     """One Docker host. Every method raises `EngineError` when the daemon fails or does not answer."""
 
     host: str
@@ -254,9 +268,17 @@ class Engine(ImageEngine, Protocol):
         """Remove `path`, relative to the tool's mount, and all below it, if it is there. May be called twice."""
 
     def execute(
-        self, container: Container, words: Sequence[str], *, limit: timedelta, user: str = ""
+        self,
+        container: Container,
+        words: Sequence[str],
+        *,
+        limit: timedelta,
+        user: str = "",
+        around: Surroundings = NOTHING_AROUND,
     ) -> AbstractContextManager[Execution]:
         """Run a program in a running container of the company's; raises Conflict when it does not run in this life.
+
+        What `around` holds appears neither in the daemon's events nor in its answers about the program.
 
         It is started through the container's /bin/sh; EngineError without one. When `limit` has passed, reads raise
         EngineError (reason `stalled`). On leaving, what still runs is killed.

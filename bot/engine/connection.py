@@ -101,13 +101,15 @@ class Connection:
                 raise
 
     @contextmanager
-    def transfer(self, attempt: Attempt) -> Iterator[Any]:
+    def transfer(self, attempt: Attempt, limit: timedelta | None = None) -> Iterator[Any]:
         """A client of its own for one stream, whose only time limit is the stall limit; translates nothing within.
+
+        With `limit`, that is the time limit of each of its answers instead.
 
         A pooled connection would keep the limit of whatever was asked over it before (urllib3 sets it on the
         socket when it waits for an answer, and does not take it back for the next request's body).
         """
-        client = self._connect(attempt, self.limits.stall)
+        client = self._connect(attempt, limit or self.limits.stall)
         try:
             yield client
         finally:

@@ -190,12 +190,12 @@ def _container(raw: Mapping[str, Any]) -> Container:
         labels=dict(raw["Config"].get("Labels") or {}),
         image=str(raw["Config"].get("Image") or ""),
         mounts=mounts_of(raw),
-        health=_health(raw["State"]),
+        health=health_of(raw["State"]),
         removes_itself=bool((raw.get("HostConfig") or {}).get("AutoRemove")),
     )
 
 
-def _health(state: Mapping[str, Any]) -> str:
-    """Docker says `none`, or nothing, of a container without a health check."""
+def health_of(state: Mapping[str, Any]) -> str:
+    """What the health check says; Docker says `none`, or nothing, of a container without a health check."""
     status = str((state.get("Health") or {}).get("Status") or "")
     return "" if status == "none" else status

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from bot.engine import Container, Execution
+from bot.engine import NOTHING_AROUND, Container, Execution, Surroundings
 from bot.engine.containers import ContainerVerbs
 from bot.engine.programs import Job, running
 
@@ -16,7 +16,13 @@ class ExecutionVerbs(ContainerVerbs):
 
     @contextmanager
     def execute(
-        self, container: Container, words: Sequence[str], *, limit: timedelta, user: str = ""
+        self,
+        container: Container,
+        words: Sequence[str],
+        *,
+        limit: timedelta,
+        user: str = "",
+        around: Surroundings = NOTHING_AROUND,
     ) -> Iterator[Execution]:
         """Run a program; raises Conflict unless the container runs in this life, or EngineError.
 
@@ -28,6 +34,14 @@ class ExecutionVerbs(ContainerVerbs):
             self._same_life(container, ("running",), "asked to run a program")
 
         may_start()
-        job = Job(container=container.id, shown=container.name, words=words, user=user, limit=limit)
+        job = Job(
+            container=container.id,
+            shown=container.name,
+            words=words,
+            user=user,
+            limit=limit,
+            errors=around.on_errors,
+            environment=around.environment,
+        )
         with running(self._connection, job, may_start) as program:
             yield program

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -45,6 +45,7 @@ class Job:
     user: str = ""
     limit: timedelta | None = None
     errors: Callable[[bytes], None] = field(default=lambda _: None)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class _Forgotten(EngineError):
@@ -239,7 +240,8 @@ def running(
     """
     attempt = connection.attempt(f"run a program in the container “{job.shown}”", changes=True)
     with connection.call(attempt.doing, changes=True) as api:
-        identifier = api.exec_create(job.container, [*_WRAPPER, *job.words], user=job.user)["Id"]
+        words, environment = [*_WRAPPER, *job.words], dict(job.environment) or None
+        identifier = api.exec_create(job.container, words, user=job.user, environment=environment)["Id"]
     may_start()
     with connection.transfer(attempt) as api:
         with our_errors(attempt):

@@ -106,4 +106,5 @@ def _volume(raw: Mapping[str, Any]) -> Volume:
         labels=dict(raw.get("Labels") or {}),
         options=dict(raw.get("Options") or {}),
         mountpoint=str(raw.get("Mountpoint") or ""),
+        created_at=str(raw.get("CreatedAt") or ""),
     )

@@ -34,7 +34,7 @@ POLL_SECONDS = 0.05
 class Playground:
     """A Slack workspace on loopback. A context manager; or call `start` and `stop`.
 
-    `port` 0 takes any free one. `scopes` are what the bot token holds, `credentials` its secrets, made up if not
+    `scopes` are what the bot token holds, `credentials` its secrets, made up if not
     given. `clock` gives unix seconds for message times, rate limits, trigger ids and response URLs; the 3-second
     ack clock always runs in real time.
     """
@@ -42,7 +42,6 @@ class Playground:
     def __init__(
         self,
         *,
-        port: int = 0,
         scopes: Collection[str] = DEFAULT_SCOPES,
         credentials: Credentials | None = None,
         clock: Clock = time.time,
@@ -74,15 +73,18 @@ class Playground:
             answers=answers,
             page=page,
         )
-        self._server = ServerThread(application(doors), port)
+        self._server = ServerThread(application(doors))
         self.hub.call_later = self._server.call_later
         self._deliverer.call_later = self._server.call_later
 
     # -- life -----------------------------------------------------------------------------------------------
 
-    def start(self) -> Self:
-        """Listen on 127.0.0.1. Raises OSError when the port is taken. May follow `stop`: the world remains."""
-        self._server.start()
+    def start(self, port: int = 0) -> Self:
+        """Listen on 127.0.0.1; port 0 is any free one, or the one it had before. Raises OSError when it is taken.
+
+        May follow `stop`: the world remains.
+        """
+        self._server.start(port)
         self._workspace.base_url = self.url
         return self
 

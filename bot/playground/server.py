@@ -76,21 +76,21 @@ class _AnnouncingServer(uvicorn.Server):
 class ServerThread:
     """Serves an application on loopback until it is stopped; may be started again on the same port."""
 
-    def __init__(self, app: ASGIApp, port: int) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.port = port
+        self.port = 0
         self._server: _AnnouncingServer | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Bind, start the thread and wait until it listens.
+    def start(self, port: int = 0) -> None:
+        """Bind, start the thread and wait until it listens; port 0 is the one it had, or any free one.
 
         Raises OSError when the port is taken, RuntimeError when the server does not come up.
         """
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((LOOPBACK, self.port))
+            listener.bind((LOOPBACK, port or self.port))
         except OSError:
             listener.close()
             raise

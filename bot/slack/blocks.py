@@ -11,7 +11,7 @@ from typing import Any
 
 from bot import words
 from bot.model import Outcome, Progress, Status
-from bot.slack.mrkdwn import columns, cut, escape, plain
+from bot.slack.mrkdwn import beginning, columns, cut, escape, plain
 from bot.stores.outbox import Message, StoredButton
 
 Block = dict[str, Any]
@@ -23,6 +23,8 @@ _SECTION = 3_000
 _FIELD = 300
 _FIELDS = 10
 _TABLE = 5_000
+_BESIDE = 1_500
+"""Characters of a program's output below a table."""
 _TEXT = 3_900
 
 
@@ -72,11 +74,17 @@ def _ended(outcome: Outcome) -> list[Block]:
     if facts:
         blocks.append({"type": "section", "fields": facts[:_FIELDS]})
     if reply.table is not None:
-        laid_out = {"type": "text", "text": columns(reply.table, _TABLE)}
+        blocks.append(_preformatted(columns(reply.table, _TABLE)))
+    if reply.output:
         blocks.append(
-            {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [laid_out]}]}
+            _preformatted(beginning(plain(reply.output), _TABLE if reply.table is None else _BESIDE))
         )
     return blocks
+
+
+def _preformatted(text: str) -> Block:
+    laid_out = {"type": "text", "text": text}
+    return {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [laid_out]}]}
 
 
 def _progress(progress: Progress) -> str:

@@ -89,7 +89,10 @@ class Delivery:
             if message.ts is not None:
                 self._edit(message)
             elif _is_private(message) and message.channel[:1] not in _DIRECT:
-                self._tell_privately(message)
+                if message.was_sent and message.run.lane is Lane.FRONT:
+                    self._outbox.sent(message.run)  # only a button was used, and nobody can edit it
+                else:
+                    self._tell_privately(message)
             else:
                 self._post(message)
         except SlackApiError as error:

@@ -31,6 +31,14 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def beginning(text: str, limit: int) -> str:
+    """The same for text of many lines: the mark says how many characters are not shown, and where they are."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 80]
+    return f"{kept}\n… {len(text) - len(kept)} more characters; ask in a shell to see them."
+
+
 def columns(table: Table, limit: int) -> str:
     """The table as aligned text of at most `limit` characters; says how many rows did not fit."""
     head = [words.label(name) for name in table.columns]

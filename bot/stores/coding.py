@@ -47,4 +47,5 @@ def reply_from_json(value: dict[str, Any] | None) -> Reply | None:
         and Table(columns=tuple(table["columns"]), rows=tuple(tuple(row) for row in table["rows"])),
         buttons=tuple(Button(**button) for button in value["buttons"]),
         status=Status(value["status"]),
+        output=value.get("output", ""),
     )

@@ -42,6 +42,8 @@ class Message:
     posting_since: datetime | None
     attempts: int
     buttons: tuple[StoredButton, ...]
+    was_sent: bool
+    """Whether people saw the run in some former state."""
 
 
 class Outbox:
@@ -91,6 +93,7 @@ class Outbox:
                 posting_since=row["posting_since"],
                 attempts=row["attempts"],
                 buttons=tuple(offered[row["id"]]),
+                was_sent=row["sent_revision"] >= 0,
             )
             for row in rows
         )

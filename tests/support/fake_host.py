@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
 from bot.engine import HELPER_LABEL, Container, HostPath, Mount, Storage, Volume
+from bot.engine.inventory_contract import ListedImage
 from bot.errors import Conflict, EngineError, NotFound
 from tests.support.fake_files import Disk, Node, Tree
 from tests.support.fake_streams import Faults
@@ -36,6 +37,7 @@ class Executed:
     words: tuple[str, ...]
     user: str
     limit: timedelta
+    environment: Mapping[str, str]
 
 
 class BoxFacts(TypedDict, total=False):
@@ -74,6 +76,9 @@ class Box:
     healthy_after: int = 0
     looks_left: int = 0
     held: dict[str, Node] = field(default_factory=dict)
+    created_at: str = ""
+    changed_at: str = ""
+    """Since when it is in its state."""
 
     def look(self) -> Container:
         """The container as it is seen; each look brings a starting one nearer to its health."""
@@ -106,6 +111,10 @@ class FakeHost:
         self.executed: list[Executed] = []
         self.killed: list[Executed] = []
         """Programs that still ran when `execute` was left."""
+        self.images: dict[str, ListedImage] = {}
+        """By id; see `add_image`."""
+        self.sizes_take: timedelta = timedelta(0)
+        """How long the daemon would need to say how large its volumes are."""
         self._born = 0
 
     # --- for tests: what the world holds ---
@@ -184,6 +193,19 @@ class FakeHost:
                 self.layer(name).file(path, data)
             return box.container
 
+    def add_image(self, *references: str, size_bytes: int = 1000, **labels: str) -> ListedImage:
+        """An image with these references; without any it is dangling."""
+        with self.lock:
+            made = ListedImage(
+                id=f"sha256:{self._identifier()}",
+                references=references,
+                size_bytes=size_bytes,
+                created_at=datetime.fromisoformat(self._moment()),
+                labels=labels,
+            )
+            self.images[made.id] = made
+            return made
+
     def set_health(self, name: str, health: str, *, after: int = 0) -> None:
         """From now on its health check finds this, after `after` more looks at which it is `starting`."""
         with self.lock:
@@ -223,7 +245,13 @@ class FakeHost:
             if volume.name in self.kept_volumes:
                 raise Conflict(f"There is a volume “{volume.name}” on host “{self.host}” already.")
             where = f"{volume_directory(volume.name)}/_data"
-            made = replace(volume, labels=dict(volume.labels), options=dict(volume.options), mountpoint=where)
+            made = replace(
+                volume,
+                labels=dict(volume.labels),
+                options=dict(volume.options),
+                mountpoint=where,
+                created_at=self._moment(),
+            )
             self.ground.directory(where)
             self.kept_volumes[volume.name] = made
             return made
@@ -264,7 +292,15 @@ class FakeHost:
             image=image,
             mounts=tuple(_mount(storage, destination) for destination, storage in mounted.items()),
         )
-        box = Box(container=made, mounted=mounted, layer=self.disk.new("directory"), read_only=read_only)
+        born = self._moment()
+        box = Box(
+            container=made,
+            mounted=mounted,
+            layer=self.disk.new("directory"),
+            read_only=read_only,
+            created_at=born,
+            changed_at=born,
+        )
         for destination in mounted:
             Tree(self.disk, box.layer).directory(destination)
         if state in ("running", "paused"):
@@ -299,11 +335,16 @@ class FakeHost:
         """Change its state; a new life mounts anew and has to become healthy anew."""
         started = self._moment() if new_life else box.container.started_at
         box.container = replace(box.container, state=state, started_at=started)
+        box.changed_at = self._moment()
         if new_life:
             box.held, box.looks_left = self._mounts_now(box), box.healthy_after
         elif state == "exited":
             box.held = {}
         return box.container
+
+    def changed_at(self, box: Box) -> datetime:
+        """Since when it is in its state, in whole seconds."""
+        return datetime.fromisoformat(box.changed_at).replace(microsecond=0)
 
     def view(self, box: Box) -> Tree:
         """What the archive API sees in a container: everything mounted as it is on the host now."""

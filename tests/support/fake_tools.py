@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from bot.engine import (
     HELPER_LABEL,
+    NOTHING_AROUND,
     RUN_LABEL,
     Check,
     Checked,
@@ -15,6 +16,7 @@ from bot.engine import (
     Exchange,
     Execution,
     Storage,
+    Surroundings,
 )
 from bot.entry import ROOT, Item
 from bot.errors import Conflict, EngineError, NotFound
@@ -106,16 +108,29 @@ class ToolVerbs(FakeHost):
 
     @contextmanager
     def execute(
-        self, container: Container, words: Sequence[str], *, limit: timedelta, user: str = ""
+        self,
+        container: Container,
+        words: Sequence[str],
+        *,
+        limit: timedelta,
+        user: str = "",
+        around: Surroundings = NOTHING_AROUND,
     ) -> Iterator[Execution]:
         """Run what `programs` says, or Conflict."""
         self._enter("execute")
         with self.lock:
             name = self.living(container, "running").container.name
-        run = Executed(container=name, words=tuple(words), user=user, limit=limit)
+        run = Executed(
+            container=name,
+            words=tuple(words),
+            user=user,
+            limit=limit,
+            environment=dict(around.environment),
+        )
         self.executed.append(run)
         program = self.programs.get(name, _not_found)
         out, errors, code = program(words)
+        around.on_errors(errors.encode())
         execution = FakeExecution(out, errors, code, limit, self.faults)
         try:
             yield execution

@@ -53,7 +53,14 @@ def _run(status: Status, **changes: Any) -> Run:
 
 def _message(run: Run, *buttons: StoredButton) -> Message:
     return Message(
-        run=run, channel="C0OPS", thread_ts=None, ts="1.5", posting_since=None, attempts=0, buttons=buttons
+        run=run,
+        channel="C0OPS",
+        thread_ts=None,
+        ts="1.5",
+        posting_since=None,
+        attempts=0,
+        buttons=buttons,
+        was_sent=False,
     )
 
 

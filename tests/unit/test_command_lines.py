@@ -165,7 +165,7 @@ UNDERSTOOD: list[tuple[str, dict[str, Any]]] = [
     ("check", {"rebuild": False}),
     ("check --rebuild", {"rebuild": True}),
     ("verify 20261124T101112Z-7f3a2c1b", {"backup": "20261124T101112Z-7f3a2c1b", "wait": False}),
-    ("backups pgdata --limit 5", {"source": "pgdata", "host": None, "limit": "5"}),
+    ("backups pgdata --limit 5", {"source": "pgdata", "host": None, "limit": "5", "page": "1"}),
     ("runs --mine --status failed", {"status": "failed", "mine": True, "limit": "20"}),
 ]
 

@@ -53,9 +53,9 @@ def test_a_command_explains_itself(command: Command) -> None:
 
 
 def test_modules_are_named_like_their_commands() -> None:
-    """`handlers/backup.py` holds `backup`: the name of a command leads to its file."""
+    """`handlers/backup.py` holds `backup`: the name of a command leads to its file, with `_` for `-`."""
     files = {file.stem for file in Path(handlers.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == set(handlers.load())
+    assert files == {name.replace("-", "_") for name in handlers.load()}
 
 
 # ---- backup, backups, verify, restore -----------------------------------------------------------------
@@ -319,7 +319,7 @@ def test_backups_lists_them(house: House, fake_engine: FakeEngine) -> None:
     assert sorted(map(str, _rows(outcome, "backup"))) == sorted(ids)
     assert set(_rows(house.say("backups logs"), "backup")) == {ids[1]}
     limited = house.say("backups --limit 1")
-    assert limited.reply.text == "3 backups, the newest 1 are shown."
+    assert limited.reply.text == "3 backups; 1 to 1 are shown, page 1 of 3."
     assert len(_rows(limited, "backup")) == 1
     assert house.say("backups --host nowhere").reply.text == "0 backups."
 

@@ -33,7 +33,20 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 
 VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
-OPERATE = VIEW | {"backup", "cancel", "diff", "drill", "hold", "release", "restore", "undo", "verify"}
+VIEW |= {"containers", "hosts", "images", "runbooks", "volumes"}
+OPERATE = VIEW | {
+    "create-volume",
+    "exec",
+    "backup",
+    "cancel",
+    "diff",
+    "drill",
+    "hold",
+    "release",
+    "restore",
+    "undo",
+    "verify",
+}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])

@@ -1,0 +1,131 @@
+"""What a host has, over docker-py, for people who look around. It must not know who may see what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import docker
+
+from bot.engine import HELPER_LABEL
+from bot.engine.connection import Verbs
+from bot.engine.containers import health_of, listed_name
+from bot.engine.inventory_contract import Condition, HostSurvey, ListedContainer, ListedImage
+from bot.engine.mounts import mounts_of
+from bot.engine.translate import is_timeout, our_errors, scrub
+from bot.errors import EngineError
+from bot.reasons import Reason
+
+_NO_NAME = "<none>:<none>"
+_ENDED = ("exited", "dead")
+_DATES_TO = len("2026-11-27T18:04:56.123456")
+
+
+class InventoryVerbs(Verbs):
+    """The part of the engine that lists what there is."""
+
+    @property
+    def address(self) -> str:
+        """Where it is reached, without credentials; raises EngineError when no daemon is chosen."""
+        return scrub(self._connection.chosen.text)
+
+    def list_containers(self) -> tuple[ListedContainer, ...]:
+        """The company's containers in any state, by name; raises EngineError."""
+        with self._connection.call("list its containers") as api:
+            listed = api.containers(all=True)
+        found = [_container(raw) for raw in listed if HELPER_LABEL not in (raw.get("Labels") or {})]
+        return tuple(sorted(found, key=lambda container: container.name))
+
+    def condition(self, identifier: str) -> Condition | None:
+        """How the container is now; None when it is gone. Raises EngineError."""
+        with self._connection.call(f"look at the container “{identifier}”") as api:
+            try:
+                return _condition(api.inspect_container(identifier))
+            except docker.errors.NotFound:
+                return None
+
+    def list_images(self) -> tuple[ListedImage, ...]:
+        """All images but intermediate ones, newest first; raises EngineError."""
+        with self._connection.call("list its images") as api:
+            listed = api.images()
+        found = [_image(raw) for raw in listed]
+        return tuple(sorted(found, key=lambda image: (image.created_at, image.id), reverse=True))
+
+    def volume_sizes(self, limit: timedelta) -> Mapping[str, int]:
+        """Bytes of each volume, from `docker system df`; raises EngineError (`stalled`) at the limit."""
+        doing = "say how large its volumes are"
+        with self._limited(doing, limit) as api:
+            found = api.df()["Volumes"] or ()
+        sizes = {str(raw["Name"]): int((raw.get("UsageData") or {}).get("Size", -1)) for raw in found}
+        return {name: size for name, size in sizes.items() if size >= 0}  # -1: the driver does not say
+
+    def survey(self, limit: timedelta) -> HostSurvey:
+        """What the host is at a glance; raises EngineError when an answer takes longer than the limit."""
+        with self._limited("say who it is", limit) as api:
+            version, info = api.version(), api.info()
+            volumes = api.volumes()["Volumes"] or ()
+        return HostSurvey(
+            version=str(version["Version"]),
+            api_version=str(version["ApiVersion"]),
+            containers=int(info["Containers"]),
+            running=int(info["ContainersRunning"]),
+            volumes=len(volumes),
+        )
+
+    @contextmanager
+    def _limited(self, doing: str, limit: timedelta) -> Iterator[Any]:
+        """A client of its own with that time limit on every answer."""
+        attempt = self._connection.attempt(doing)
+        try:
+            with self._connection.transfer(attempt, limit) as api, our_errors(attempt):
+                yield api
+        except EngineError as error:
+            if is_timeout(error.__cause__):
+                raise EngineError(
+                    f"{attempt.engine} did not {doing} within {limit.total_seconds():g} seconds. Nothing was changed.",
+                    reason=Reason.STALLED,
+                ) from error
+            raise
+
+
+def _container(raw: Mapping[str, Any]) -> ListedContainer:
+    volumes = {mount.source for mount in mounts_of(raw) if mount.kind == "volume"}
+    return ListedContainer(
+        id=raw["Id"],
+        name=listed_name(raw),
+        state=str(raw["State"]),
+        image=str(raw.get("Image") or ""),
+        image_id=str(raw.get("ImageID") or ""),
+        created_at=datetime.fromtimestamp(raw["Created"], UTC),
+        volumes=tuple(sorted(volumes)),
+        labels=dict(raw.get("Labels") or {}),
+    )
+
+
+def _condition(raw: Mapping[str, Any]) -> Condition:
+    state = raw["State"]
+    has_ended = state["Status"] in _ENDED
+    since = state["FinishedAt"] if has_ended else state["StartedAt"]
+    return Condition(
+        state=state["Status"],
+        since=_moment(raw["Created"] if state["Status"] == "created" else since),
+        health=health_of(state),
+        exit_code=int(state["ExitCode"]) if has_ended else None,
+    )
+
+
+def _image(raw: Mapping[str, Any]) -> ListedImage:
+    return ListedImage(
+        id=raw["Id"],
+        references=tuple(sorted(name for name in raw.get("RepoTags") or () if name != _NO_NAME)),
+        size_bytes=int(raw["Size"]),
+        created_at=datetime.fromtimestamp(raw["Created"], UTC),
+        labels=dict(raw.get("Labels") or {}),
+    )
+
+
+def _moment(text: str) -> datetime:
+    """Docker's time, which has nanoseconds (RFC 3339) and is in UTC."""
+    return datetime.fromisoformat(text.rstrip("Z")[:_DATES_TO]).replace(tzinfo=UTC, microsecond=0)

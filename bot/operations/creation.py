@@ -1,0 +1,103 @@
+"""Creating a volume, labelled with who and which run; and taking that back while nothing is in it.
+
+Must not know who asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bot.engine import RUN_LABEL, Engine, Volume
+from bot.errors import Conflict, NotFound, UsageError
+from bot.kinds import Assignment
+from bot.model import Reply
+from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
+
+BY_LABEL = "shipkeeper.by"
+"""Who asked for what we made: an actor's id."""
+_OURS = "shipkeeper."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A volume as it is wanted."""
+
+    name: str
+    driver: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def pairs(given: Iterable[Assignment], what: str) -> dict[str, str]:
+    """`k=v` words as a mapping; raises UsageError for a key given twice, and for labels of our own."""
+    found: dict[str, str] = {}
+    for one in given:
+        if one.name in found:
+            raise UsageError(f"The {what} {one.name} is given twice. Nothing was changed.")
+        if one.name.startswith(_OURS):
+            raise UsageError(
+                f"The {what} {one.name} is not for people to give: shipkeeper says by such what it made. Nothing was "
+                "changed; choose another name."
+            )
+        found[one.name] = one.value
+    return found
+
+
+def create(engine: Engine, run: RunContext, wanted: Wanted) -> Reply:
+    """Make the volume and look at it; raises Conflict when the name is taken."""
+    labels = {**wanted.labels, RUN_LABEL: run.run_id, BY_LABEL: run.actor.id}
+    made = Volume(name=wanted.name, driver=wanted.driver, labels=labels, options=wanted.options)
+    with run.undoable(REMOVE_VOLUME, name=wanted.name, run=run.run_id) as step:
+        engine.create_volume(made)
+        found = engine.volume(wanted.name)
+        if found != made:
+            raise Conflict(f"Volume {wanted.name} is not as it was asked for, so it was removed again.")
+        step.keep()
+    return reply_of(engine.host, found)
+
+
+def reply_of(host: str, volume: Volume) -> Reply:
+    """The result in words and facts."""
+    return Reply(
+        text=f"Volume {volume.name} is made on host {host}, and empty. `undo {volume.labels[RUN_LABEL]}` removes it "
+        "while it is.",
+        facts={"volume": volume.name, "host": host, "driver": volume.driver},
+    )
+
+
+def created_by(engine: Engine, run_id: str) -> Volume | None:
+    """The volume that the run made, if it is still there."""
+    return next((one for one in engine.volumes() if one.labels.get(RUN_LABEL) == run_id), None)
+
+
+def take_back(engine: Engine, run: RunContext, name: str, made_by: str) -> Reply:
+    """Remove what run `made_by` created; raises NotFound, Conflict when it is another's, used, or not empty."""
+    volume = created_by(engine, made_by)
+    if volume is None or volume.name != name:
+        raise NotFound(
+            f"Volume {name}, which run {made_by} made, is gone, or somebody else made one of that name since. Nothing "
+            "was changed."
+        )
+    users = ", ".join(user.name for user in engine.users_of(name))
+    if users:
+        raise Conflict(f"Volume {name} is used by {users} by now. It was not removed.")
+    if not _is_empty(engine, run, name):
+        raise Conflict(
+            f"Volume {name} is not empty any more. It was not removed; `remove-volume {name}` shows what is in it."
+        )
+    engine.remove_volume(name)
+    if created_by(engine, made_by) is not None:
+        raise Conflict(f"Docker said that it removed volume {name}, and still lists it. Look at the host.")
+    return Reply(
+        text=f"Volume {name}, which run {made_by} made, is removed: it was empty, and nobody used it.",
+        facts={"volume": name, "host": engine.host},
+    )
+
+
+def _is_empty(engine: Engine, run: RunContext, name: str) -> bool:
+    tool = f"shipkeeper-count-{run.run_id}"
+    with run.undoable(REMOVE_HELPER, name=tool):
+        engine.create_tool(tool, name, run_id=run.run_id, read_only=True)
+        with engine.inventory(tool) as items:
+            return all(item.path == "." for item in items)

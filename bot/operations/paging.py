@@ -1,0 +1,88 @@
+"""Long lists page by page: which rows are shown, the sentence about it, and buttons for the pages beside it.
+
+Must not know what is listed.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Generic, TypeVar
+
+from bot.errors import NotFound
+from bot.model import Button
+
+T = TypeVar("T")
+_FLAG = "--page"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[T]):
+    """Some rows of all: page `number` of `pages`, which begins behind `before` rows."""
+
+    rows: tuple[T, ...]
+    number: int
+    pages: int
+    total: int
+    before: int
+
+    def in_words(self, one: str, many: str) -> str:
+        """How many there are and which of them are shown: `41 volumes; 21 to 40 are shown, page 2 of 3.`"""
+        count = f"1 {one}" if self.total == 1 else f"{self.total} {many}"
+        if self.pages <= 1:
+            return f"{count}."
+        last = self.before + len(self.rows)
+        return f"{count}; {self.before + 1} to {last} are shown, page {self.number} of {self.pages}."
+
+    def buttons(self, words: Sequence[str]) -> tuple[Button, ...]:
+        """One for the page before and one for the next, where there are such; `words` are the line's own."""
+        offered = []
+        if self.number > 1:
+            offered.append(Button(label="Previous page", line=line_for(words, self.number - 1)))
+        if self.number < self.pages:
+            offered.append(Button(label="Next page", line=line_for(words, self.number + 1)))
+        return tuple(offered)
+
+
+def page_of(found: Sequence[T], *, limit: str, number: str) -> Page[T]:
+    """The rows of that page, `limit` a page, both as typed; raises NotFound for a page behind the last one."""
+    size, wanted = int(limit), int(number)
+    pages = max(1, -(-len(found) // size))
+    if wanted > pages:
+        there = "There is only one page" if pages == 1 else f"There are only {pages} pages"
+        raise NotFound(f"{there} of these, so none with the number {wanted}. Nothing was changed.")
+    before = (wanted - 1) * size
+    rows = tuple(found[before : before + size])
+    return Page(rows=rows, number=wanted, pages=pages, total=len(found), before=before)
+
+
+def line_for(words: Sequence[str], number: int) -> str:
+    """The same command line for another page; the first word is the command's name."""
+    kept = list(_without_page(words))
+    return shlex.join([*kept[:1], _FLAG, str(number), *kept[1:]])
+
+
+def fits(name: str, pattern: str | None) -> bool:
+    """Whether it is that name, in which * stands for any characters and ? for one; without a pattern every one is."""
+    return pattern is None or fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+def left_out(count: int) -> str:
+    """What is said of rows that the asker may not see."""
+    if not count:
+        return ""
+    return f" {count} more {'is' if count == 1 else 'are'} not shown, for your roles do not reach them."
+
+
+def _without_page(words: Sequence[str]) -> Iterator[str]:
+    at, ends = 0, list(words).index("--") if "--" in words else len(words)
+    while at < len(words):
+        if at < ends and words[at] == _FLAG:
+            at += 2
+        elif at < ends and words[at].startswith(f"{_FLAG}="):
+            at += 1
+        else:
+            yield words[at]
+            at += 1

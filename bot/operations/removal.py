@@ -1,0 +1,158 @@
+"""Removing a volume: what is known of it, what speaks against it, the code that confirms it, and the removal, proven.
+
+Must not know who asked. Nothing brings a removed volume back but a backup.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot import words
+from bot.engine import Container, Engine, Volume
+from bot.errors import Conflict, EngineError
+from bot.operations.changes import Difference
+from bot.operations.context import REMOVE_HELPER, RunContext
+from bot.operations.holds import is_verified
+from bot.stores.archive import Archive, Backup
+
+_PART = 8
+"""Characters of each of the two parts of a code."""
+_TICK = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What lies in a volume: how many things, and the bytes of its files."""
+
+    entries: int
+    raw_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doomed:
+    """A volume that is to go, who uses it, and its newest verified backup."""
+
+    host: str
+    volume: Volume
+    users: tuple[Container, ...]
+    backup: Backup | None
+
+    @property
+    def code(self) -> str:
+        """What confirms the plan: half of it stands for the volume itself, half for its backup."""
+        itself = (self.host, self.volume.name, self.volume.created_at, self.volume.mountpoint)
+        users = (user.id for user in self.users)
+        return _digest((*itself, *users)) + _digest((self.backup.id if self.backup else "",))
+
+    def refuse_used(self) -> None:
+        """Raises Conflict while any container, in whatever state, mounts it."""
+        if self.users:
+            named = ", ".join(f"{user.name} ({user.state})" for user in self.users)
+            raise Conflict(
+                f"Volume {self.volume.name} is used by {named}. It was not removed. Remove these containers first, "
+                "or leave it."
+            )
+
+    def refuse_outdated(self, code: str) -> None:
+        """Raises Conflict, which says what changed, when the plan that the code confirms was made from other facts."""
+        changed = []
+        if code[:_PART] != self.code[:_PART]:
+            changed.append(
+                "the volume is not the one that was shown: it was made anew, or the code is of another"
+            )
+        if code[_PART:] != self.code[_PART:]:
+            now = f"is backup {self.backup.manifest.run_id} now" if self.backup else "is gone, or failed"
+            changed.append(f"its newest verified backup {now}")
+        if changed:
+            raise Conflict(
+                f"That code confirms another plan: {'; '.join(changed)}. Volume {self.volume.name} was not removed. "
+                f"Look at the plan of today: `remove-volume {self.volume.name}`."
+            )
+
+
+def look(engine: Engine, archive: Archive, name: str) -> Doomed:
+    """What is known of the volume; raises NotFound."""
+    return Doomed(
+        host=engine.host,
+        volume=engine.volume(name),
+        users=engine.users_of(name),
+        backup=newest_verified(archive, engine.host, name),
+    )
+
+
+def newest_verified(archive: Archive, host: str, name: str) -> Backup | None:
+    """The newest backup of the volume that can be relied on."""
+    return next((one for one in archive.backups(host, name) if is_verified(one, archive.marks(one))), None)
+
+
+def count(engine: Engine, run: RunContext, name: str) -> Contents:
+    """Walk through the volume, by a tool that may only read."""
+    tool, entries, size = f"shipkeeper-count-{run.run_id}", 0, 0
+    with run.undoable(REMOVE_HELPER, name=tool):
+        engine.create_tool(tool, name, run_id=run.run_id, read_only=True)
+        with engine.inventory(tool) as items:
+            for item in items:
+                entries += 1
+                size += item.size if item.kind == "file" else 0
+                if entries % _TICK == 0:
+                    run.progress("looking what is in it", size)
+    return Contents(entries=entries, raw_bytes=size)
+
+
+def refuse_unprotected(doomed: Doomed, changes: Difference | None) -> None:
+    """Raises Conflict unless a verified backup holds what the volume holds now.
+
+    `changes` are those since that backup; None when nobody can know, for a dump holds no files.
+    """
+    name = doomed.volume.name
+    if doomed.backup is None:
+        raise Conflict(
+            f"Volume {name} has no verified backup, so nothing would bring it back. It was not removed. "
+            f"`backup {name}` makes one; `remove-volume {name} --without-backup` goes without."
+        )
+    if changes is not None and changes.total:
+        first = ", ".join(change.path for change in changes.first)
+        raise Conflict(
+            f"Volume {name} was changed since its newest verified backup {doomed.backup.manifest.run_id}: "
+            f"{changes.added} added, {changes.removed} removed, {changes.changed} changed ({first}). It was not "
+            f"removed. `backup {name}` makes a new one; `remove-volume {name} --without-backup` does without these "
+            "changes."
+        )
+
+
+def in_words(doomed: Doomed, contents: Contents, now: datetime, *, is_unchanged: bool) -> str:
+    """What would be lost, and how it would come back."""
+    name, backup = doomed.volume.name, doomed.backup
+    told = (
+        f"Volume {name} on host {doomed.host} holds {contents.entries} entries, {words.size(contents.raw_bytes)} in "
+        "files; no container uses it."
+    )
+    if backup is None:
+        return f"{told} It has no verified backup: nothing brings it back."
+    age = words.duration(max(0.0, (now - backup.manifest.started_at).total_seconds()))
+    since = "nothing in it changed since then" if is_unchanged else "what changed since then would be lost"
+    return (
+        f"{told} Its newest verified backup is {backup.manifest.run_id}, {age} old; {since}. It comes back with "
+        f"`restore {backup.manifest.run_id} --into {name}`."
+    )
+
+
+def remove(engine: Engine, name: str) -> None:
+    """Remove it, and prove by looking that it is gone; raises Conflict while it is used, EngineError if it stays."""
+    engine.remove_volume(name)
+    if is_there(engine, name):
+        raise EngineError(
+            f"Docker on host {engine.host} said that it removed volume {name}, and still lists it. Look at the host."
+        )
+
+
+def is_there(engine: Engine, name: str) -> bool:
+    """Whether the host lists a volume of that name."""
+    return any(volume.name == name for volume in engine.volumes())
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:_PART]

@@ -1,0 +1,218 @@
+"""Runbooks: programs that the settings allow in containers, with the values that people may give them.
+
+Must not know who asked. Nothing that a runbook did is taken back: that is for its author to care for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+from bot.engine import Container, Engine, Surroundings
+from bot.errors import (
+    BotError,
+    Cancelled,
+    Conflict,
+    EngineError,
+    Interrupted,
+    NotFound,
+    StreamCut,
+    UsageError,
+)
+from bot.kinds import Assignment
+from bot.model import Reply, Right, Status
+from bot.operations.context import RunContext
+from bot.operations.output import Kept
+from bot.reasons import Reason
+from bot.templates import Parameter, filled, names_in
+
+_CHUNK_BYTES = 64 * 1024
+_SHORTEST_SECRET = 4
+_SHELL = ("/bin/sh", "-c")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runbook:
+    """What may be run: `command` is its words, or one line when `is_shell`. `secrets` are those that are known."""
+
+    name: str
+    summary: str
+    command: tuple[str, ...]
+    containers: tuple[str, ...]
+    user: str
+    limit: timedelta
+    output_bytes: int
+    is_shell: bool
+    right: Right
+    parameters: tuple[Parameter, ...]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Parameter -> value, of those whose variable was set when the bot started."""
+
+    @property
+    def usage(self) -> str:
+        """What is given to it: `table=TEXT [rounds=1…9]`."""
+        return " ".join(one.usage for one in self.parameters if not one.secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A runbook with its values, for one container."""
+
+    runbook: Runbook
+    container: Container
+    values: Mapping[str, str]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The program and its words. A shell gets values as its own parameters, so that none is ever read as code."""
+        command = self.runbook.command
+        if not self.runbook.is_shell:
+            return tuple(filled(word, self.values) for word in command)
+        names = tuple(dict.fromkeys(names_in(command[0])))
+        line = filled(command[0], lambda name: f'"${{{names.index(name) + 1}}}"')
+        return (*_SHELL, line, "sh", *(self.values[name] for name in names))
+
+    @property
+    def text(self) -> str:
+        """What will be done, in a sentence; no secret is among the words."""
+        shown = filled(self.runbook.command[0], lambda name: shlex.quote(self.values[name]))
+        line = shown if self.runbook.is_shell else shlex.join(self.words)
+        return f"Run {self.runbook.name} in container {self.container.name}: `{line}`"
+
+
+def find(runbooks: Mapping[str, Runbook], name: str) -> Runbook:
+    """The runbook of that name; raises NotFound with the nearest one."""
+    found = runbooks.get(name)
+    if found is None:
+        near = difflib.get_close_matches(name, list(runbooks), n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise NotFound(
+            f"There is no runbook {name} in the settings.{hint} Nothing was run. `runbooks` lists those you may use."
+        )
+    return found
+
+
+def call(runbook: Runbook, container: Container, given: Iterable[Assignment]) -> Call:
+    """The runbook with these values in that container; raises UsageError, or Conflict for a container it is not for."""
+    values = _values(runbook, given)
+    if not any(fnmatchcase(container.name, pattern) for pattern in runbook.containers):
+        raise Conflict(
+            f"The settings do not allow runbook {runbook.name} in container {container.name}, only in "
+            f"{', '.join(runbook.containers) or 'none'}. Nothing was run."
+        )
+    return Call(runbook=runbook, container=container, values=values)
+
+
+def carry_out(engine: Engine, run: RunContext, made: Call) -> Reply:
+    """Run it to its end; the exit code and both outputs are in the reply, which is `failed` unless the code is 0.
+
+    Raises Conflict when the container does not run any more, Cancelled, EngineError.
+    """
+    runbook, secrets = made.runbook, _secrets(made.runbook)
+    out, errors = (Kept(runbook.output_bytes, secrets.values()) for _ in range(2))
+    environment = {name.upper(): value for name, value in secrets.items()}
+    around = Surroundings(environment=environment, on_errors=errors.feed)
+    code: int | None = None
+    run.progress(f"running {runbook.name}")
+    with engine.execute(
+        made.container, made.words, limit=runbook.limit, user=runbook.user, around=around
+    ) as execution:
+        try:
+            with run.watched(execution.abort):
+                while chunk := execution.read(_CHUNK_BYTES):
+                    out.feed(chunk)
+                code = execution.finish()
+        except StreamCut:
+            _refuse_cancelled(run, made)
+            raise
+        except EngineError as error:
+            if error.reason is not Reason.STALLED:
+                raise
+    return _reply(made, code, out, errors)
+
+
+def interrupted(runbook: str, container: str) -> Reply:
+    """What is known of one that the bot did not see the end of."""
+    return Reply(
+        text=f"The bot was stopped while runbook {runbook} ran in container {container}. It may have run on to its "
+        "end, and nobody saw its exit code. Look at what it did before you run it again.",
+        status=Status.INTERRUPTED,
+    )
+
+
+def _values(runbook: Runbook, given: Iterable[Assignment]) -> dict[str, str]:
+    known = {one.name: one for one in runbook.parameters}
+    values: dict[str, str] = {}
+    for one in given:
+        parameter = known.get(one.name)
+        if parameter is None:
+            near = difflib.get_close_matches(one.name, list(known), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {runbook.usage or 'none'}."
+            raise UsageError(f"Runbook {runbook.name} has no parameter {one.name}; {hint} Nothing was run.")
+        if parameter.secret:
+            raise UsageError(
+                f"{one.name} of runbook {runbook.name} is a secret, which is never given in a command line. Nothing "
+                "was run. What you typed is in the record, and in Slack’s: if it was the secret itself, change it."
+            )
+        if one.name in values:
+            raise UsageError(f"{one.name} is given twice. Nothing was run.")
+        problem = parameter.problem(one.value)
+        if problem:
+            raise UsageError(f"{one.name}: “{one.value}” {problem}. Nothing was run.")
+        values[one.name] = one.value
+    for parameter in runbook.parameters:
+        if parameter.secret or parameter.name in values:
+            continue
+        if not parameter.default:
+            raise UsageError(f"{parameter.usage} is missing. Nothing was run. It takes: {runbook.usage}.")
+        values[parameter.name] = parameter.default
+    return values
+
+
+def _secrets(runbook: Runbook) -> dict[str, str]:
+    for parameter in runbook.parameters:
+        if parameter.secret and len(runbook.secrets.get(parameter.name, "")) < _SHORTEST_SECRET:
+            raise Conflict(
+                f"The secret {parameter.name} of runbook {runbook.name} was not set when the bot started, or has fewer "
+                f"than {_SHORTEST_SECRET} characters. Nothing was run. Whoever keeps the settings can set its variable."
+            )
+    return dict(runbook.secrets)
+
+
+def _refuse_cancelled(run: RunContext, made: Call) -> None:
+    try:
+        run.check()
+    except (Cancelled, Interrupted) as error:
+        kind: type[BotError] = type(error)
+        raise kind(
+            f"Runbook {made.runbook.name} was ended in container {made.container.name} before its end. What it had "
+            "done until then stays done."
+        ) from error
+
+
+def _reply(made: Call, code: int | None, out: Kept, errors: Kept) -> Reply:
+    name, container = made.runbook.name, made.container.name
+    written, complained = out.text(), errors.text()
+    if code is None:
+        how = f"took longer than {made.runbook.limit.total_seconds():g} s and was killed; what it had done stays done"
+    else:
+        how = f"ended with exit code {code}"
+    heading = "--- standard error ---\n" if complained else ""
+    facts = {
+        "runbook": name,
+        "container": container,
+        "exit_code": code,
+        "output_bytes": out.total_bytes,
+        "errors_bytes": errors.total_bytes,
+        "left_out_bytes": out.left_out_bytes + errors.left_out_bytes,
+    }
+    return Reply(
+        text=f"Runbook {name} in container {container} {how}.",
+        facts=facts if code == 0 else {**facts, "reason": Reason.RUNBOOK.value},
+        output="\n".join(part for part in (written, f"{heading}{complained}") if part),
+        status=Status.SUCCEEDED if code == 0 else Status.FAILED,
+    )

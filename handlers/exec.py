@@ -1,0 +1,72 @@
+"""`exec CONTAINER RUNBOOK`: run what the settings allow, with values that they allow, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.command import Command, Takes, arg, parse
+from bot.commandline import split
+from bot.context import RunContext
+from bot.kinds import Assignment, ContainerName, HostName, RunbookName
+from bot.model import Plan, Reply, Right
+from bot.operations.runbooks import Call, call, carry_out, find, interrupted
+from bot.services import Services
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `exec` takes."""
+
+    container: ContainerName = arg("the container to run it in")
+    runbook: RunbookName = arg("what to run; `runbooks` lists what you may")
+    value: tuple[Assignment, ...] = arg(
+        "a value for a parameter of it", default=(), positional=True, takes=Takes.MANY
+    )
+    host: HostName | None = arg("the Docker host", default=None)
+    wait: bool = arg("queue behind whoever holds the container", default=False)
+
+
+def _call(arguments: Arguments, services: Services) -> Call:
+    runbook = find(services.runbooks, arguments.runbook)
+    container = services.engine(arguments.host).container(arguments.container)
+    return call(runbook, container, arguments.value)
+
+
+def _right(arguments: Arguments, services: Services) -> Right:
+    runbook = services.runbooks.get(arguments.runbook)
+    return runbook.right if runbook else Right.OPERATE
+
+
+def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
+    made = _call(arguments, services)
+    return (f"container:{made.container.name}", f"runbook:{made.runbook.name}")
+
+
+def _plan(arguments: Arguments, services: Services) -> Plan:
+    made = _call(arguments, services)
+    # Only the container is held: the same runbook may run in others meanwhile.
+    return Plan(text=made.text, targets=(f"container:{made.container.name}",))
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    return carry_out(services.engine(run.host), run, _call(arguments, services))
+
+
+def _done(run_id: str, services: Services) -> Reply | None:
+    run = services.runs.get(run_id)
+    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    return interrupted(asked.runbook, asked.container) if run.plan else None
+
+
+COMMAND = Command(
+    name="exec",
+    summary="Run a runbook of the settings in a container",
+    right=Right.OPERATE,
+    arguments=Arguments,
+    targets=_targets,
+    plan=_plan,
+    run=_run,
+    done=_done,
+    right_for=_right,
+    examples=("exec db vacuum table=orders", "exec web-1 reload"),
+)
