@@ -15,10 +15,11 @@ test: setup-tests      ## every test, on a real engine
 	@$(MAKE) --no-print-directory check-style
 	@$(ENGINE) test $(MAKE) --no-print-directory run-tests
 
-# Most tests wait more than they work, so several files run side by side; what measures time runs alone.
+# Most tests wait more than they work, so several files run side by side, in the order of tests/conftest.py (else
+# files of few tests would come last, and those take minutes); what measures time runs alone.
 .PHONY: run-tests
 run-tests:
-	@$(PY) -m pytest -n 4 --dist loadfile -m "not bench" --ignore=tests/bench
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not bench" --ignore=tests/bench
 	@$(PY) -m pytest -m "not bench" -s tests/bench
 
 check: setup check-style   ## style, types, import contracts and unit tests, in under a minute

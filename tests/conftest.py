@@ -15,6 +15,16 @@ for _proxy in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
     os.environ.pop(_proxy, None)  # Slack's websocket client would use them even on loopback
 
 
+_LONGEST_FIRST = ("faults", "engine", "browser", "slack", "playground", "stores", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that the many quick ones fill the end and no core idles there."""
+    root = Path(__file__).parent
+    rooms = {room: number for number, room in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: rooms.get(item.path.relative_to(root).parts[0], len(rooms)))
+
+
 @pytest.fixture
 def fake_engine() -> FakeEngine:
     """A Docker host in memory with the volume `pgdata`, which the running container `db` uses."""
