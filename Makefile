@@ -38,6 +38,7 @@ bench: setup-tests     ## speed and load; slow, and never part of `make test`
 campaign: setup-tests  ## the long versions of the fault tests
 	@SHIPKEEPER_KILLS=300 SHIPKEEPER_POINTS=0 SHIPKEEPER_ROUNDS=1000 SHIPKEEPER_FAULT_RUNS=300 \
 	 SHIPKEEPER_QUIET_RUNS=100 SHIPKEEPER_FLIPS=500 $(ENGINE) campaign $(PY) -m pytest -m faults -s
+	@SHIPKEEPER_HISTORIES=10000 $(PY) -m pytest -q tests/unit/test_retention.py
 
 format: setup
 	@$(PY) -m ruff format .
