@@ -15,10 +15,11 @@ test: setup-tests      ## every test, on a real engine
 	@$(MAKE) --no-print-directory check-style
 	@$(ENGINE) test $(MAKE) --no-print-directory run-tests
 
-# Most tests wait more than they work, so several files run side by side; what measures time runs alone.
+# Most tests wait more than they work, so several files run side by side, in the order of tests/conftest.py (else
+# files of few tests would come last, and those take minutes); what measures time runs alone.
 .PHONY: run-tests
 run-tests:
-	@$(PY) -m pytest -n 4 --dist loadfile -m "not bench" --ignore=tests/bench
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not bench" --ignore=tests/bench
 	@$(PY) -m pytest -m "not bench" -s tests/bench
 
 check: setup check-style   ## style, types, import contracts and unit tests, in under a minute
@@ -37,6 +38,7 @@ bench: setup-tests     ## speed and load; slow, and never part of `make test`
 campaign: setup-tests  ## the long versions of the fault tests
 	@SHIPKEEPER_KILLS=300 SHIPKEEPER_POINTS=0 SHIPKEEPER_ROUNDS=1000 SHIPKEEPER_FAULT_RUNS=300 \
 	 SHIPKEEPER_QUIET_RUNS=100 SHIPKEEPER_FLIPS=500 $(ENGINE) campaign $(PY) -m pytest -m faults -s
+	@SHIPKEEPER_HISTORIES=10000 $(PY) -m pytest -q tests/unit/test_retention.py
 
 format: setup
 	@$(PY) -m ruff format .

@@ -15,7 +15,7 @@ from tests.support.yard import Yard, refuse_untrue_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.engine]
 
-FLIPS = int(os.environ.get("SHIPKEEPER_FLIPS", "60"))
+FLIPS = int(os.environ.get("SHIPKEEPER_FLIPS", "30"))
 _FILL = (
     "mkdir -p d/e && echo one > d/a && dd if=/dev/urandom of=d/big bs=1000 count=90 2>/dev/null && "
     "ln d/a hard && ln -s a s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 import tokenize
@@ -23,8 +24,13 @@ def _name(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
+@functools.cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def _functions(file: Path) -> Iterator[Function]:
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(_tree(file)):
         if isinstance(node, Function):
             yield node
 
@@ -35,7 +41,7 @@ def _code_lines(file: Path) -> int:
     with file.open("rb") as source:
         tokens = [token for token in tokenize.tokenize(source.readline) if token.type not in prose]
     lines = {n for t in tokens[1:-1] for n in range(t.start[0], t.end[0] + 1)}
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(_tree(file)):
         if (
             isinstance(node, ast.Expr)
             and isinstance(node.value, ast.Constant)
@@ -81,11 +87,7 @@ def test_handlers_are_thin() -> None:
 @pytest.mark.parametrize("files", [PRODUCT, TESTS], ids=["product", "tests"])
 def test_every_module_says_what_it_is_for(files: list[Path]) -> None:
     """Each module that holds anything opens with a docstring."""
-    silent = [
-        _name(file)
-        for file in files
-        if file.read_text() and not ast.get_docstring(ast.parse(file.read_text()))
-    ]
+    silent = [_name(file) for file in files if file.read_text() and not ast.get_docstring(_tree(file))]
     assert silent == []
 
 
@@ -93,7 +95,7 @@ def test_what_is_public_says_what_it_does() -> None:
     """Public functions, classes and methods of the product have docstrings."""
     silent = []
     for file in PRODUCT:
-        tree = ast.parse(file.read_text())
+        tree = _tree(file)
         classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
         for holder in (tree, *classes):
             for node in holder.body:
@@ -128,7 +130,7 @@ def test_errors_are_caught_by_name() -> None:
     """Bare `except` and `except Exception` stand only where everything unforeseen must be turned into words."""
     found = set()
     for file in PRODUCT:
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(_tree(file)):
             if isinstance(node, ast.ExceptHandler):
                 caught = "" if node.type is None else ast.unparse(node.type)
                 if caught in ("", "Exception"):
@@ -141,7 +143,13 @@ def test_nobody_sleeps() -> None:
     sleepers = {
         _name(file)
         for file in (*PRODUCT, *TESTS)
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep")
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Call) and _is_sleep(node.func)
     }
     assert sleepers == set()
+
+
+def _is_sleep(called: ast.expr) -> bool:
+    if isinstance(called, ast.Attribute):
+        return called.attr == "sleep" and isinstance(called.value, ast.Name) and called.value.id == "time"
+    return isinstance(called, ast.Name) and called.id == "sleep"

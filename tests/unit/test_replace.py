@@ -25,6 +25,7 @@ from bot.operations.replaced import Replaced, reply_after_crash, reply_of
 from bot.operations.replaceplan import ReplacePlan, plan_replace
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup
+from bot.words import size
 from tests.fakes import FakeEngine
 from tests.support.fake_run import FakeRun
 
@@ -330,12 +331,12 @@ def test_users_that_may_not_be_stopped_or_are_not_held(world: World) -> None:
     plan.refuse_users(plan.targets)
 
 
-def test_too_little_room_is_named_in_bytes(world: World) -> None:
+def test_too_little_room_is_named(world: World) -> None:
     """Needed is what the backup holds and a twentieth more."""
     world.engine.free = 4_000
-    error = refused(world, EngineError, "4000 are free")
+    error = refused(world, EngineError, "4.0 kB are free")
     missing = int(world.backup.manifest.raw.bytes * 1.05) - 4_000
-    assert f"{missing} are missing" in str(error)
+    assert f"{size(missing)} are missing" in str(error)
     assert error.reason is Reason.DISK_FULL
     assert "write_volume" not in world.mortal.calls
 

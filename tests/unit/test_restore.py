@@ -255,9 +255,9 @@ def test_a_walk_whose_tool_was_removed_for_a_cancel_is_cancelled(
 def test_too_little_room_is_found_before_anything_is_written(
     engine: Recorder, archive: Archive, run: FakeRun, backup: Backup
 ) -> None:
-    """The missing bytes are named, and the volume is gone again."""
+    """What is missing is named, and the volume is gone again."""
     engine.free = 1_000
-    with pytest.raises(EngineError, match="1000 are free") as raised:
+    with pytest.raises(EngineError, match=r"1\.0 kB are free") as raised:
         restore(engine, archive, run, backup, "fresh")
     assert raised.value.reason is Reason.DISK_FULL
     assert engine.names() == {"pgdata"}
