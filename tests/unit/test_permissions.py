@@ -33,10 +33,14 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 
 VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
-VIEW |= {"containers", "hosts", "images", "runbooks", "volumes"}
+VIEW |= {"containers", "hosts", "images", "registries", "runbooks", "tags", "volumes"}
 OPERATE = VIEW | {
     "create-volume",
     "exec",
+    "login",
+    "pull",
+    "push",
+    "tag",
     "backup",
     "cancel",
     "diff",
