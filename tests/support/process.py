@@ -23,6 +23,7 @@ from bot.playground.playground import Playground
 from bot.playground.records import Delivery, Message
 from bot.settings import Settings, read
 from tests.support.canaries import is_in
+from tests.support.forking import carried_out
 from tests.support.house import ROLES
 
 T = TypeVar("T")
@@ -113,8 +114,8 @@ class Site:
         return process
 
     def say(self, *words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
-        """Run `shipkeeper WORDS…` to its end."""
-        return finished(self.start(*words), seconds=seconds)
+        """Run `shipkeeper WORDS…` to its end, in a fork of a process that has imported it already."""
+        return _clean(carried_out(words, self.environment, seconds=seconds))
 
     def serve(self) -> Served:
         """Start `shipkeeper serve`; it logs beside the state directory. Returns at once."""
@@ -258,8 +259,12 @@ class Served:
 def finished(process: subprocess.Popen[str], *, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Wait for the process to end by itself."""
     output, errors = process.communicate(timeout=seconds)
-    assert not is_in(output + errors), f"a secret that was planted was printed: {output + errors}"
-    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+    return _clean(subprocess.CompletedProcess(process.args, process.returncode, output, errors))
+
+
+def _clean(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    assert not is_in(done.stdout + done.stderr), f"a secret that was planted was printed: {done}"
+    return done
 
 
 def outcome(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
