@@ -113,7 +113,7 @@ class FakeHost:
         """Programs that still ran when `execute` was left."""
         self.images: dict[str, ListedImage] = {}
         """By id; see `add_image`."""
-        self.sizes_take: timedelta = timedelta(0)
+        self.sizes_take = timedelta(milliseconds=1)
         """How long the daemon would need to say how large its volumes are."""
         self._born = 0
 
