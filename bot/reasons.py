@@ -25,6 +25,11 @@ class Reason(StrEnum):
     CHECK = "check"
     RUNBOOK = "runbook"
     UNHEALTHY = "unhealthy"
+    REGISTRY = "registry"
+    UNAUTHORIZED = "unauthorized"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    DIGEST = "digest"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     BUSY = "busy"
@@ -54,6 +59,11 @@ TABLE: dict[Reason, str] = {
     Reason.CHECK: "a drill’s check of what was restored failed",
     Reason.RUNBOOK: "a runbook’s program failed or took too long",
     Reason.UNHEALTHY: "a container did not become healthy again",
+    Reason.REGISTRY: "a registry failed, or answered what no registry answers",
+    Reason.UNAUTHORIZED: "a registry did not accept the credentials, or there are none",
+    Reason.REFUSED: "a registry, or Docker on its behalf, refused what was asked",
+    Reason.UNREACHABLE: "a registry could not be reached, or broke off",
+    Reason.DIGEST: "the registry does not serve what was pushed",
     Reason.CANCELLED: "somebody cancelled it",
     Reason.INTERRUPTED: "the bot was stopped",
     Reason.BUSY: "another run holds what is needed",

@@ -13,6 +13,7 @@ from bot.errors import NotFound, UsageError
 from bot.model import Actor
 from bot.operations.drill import DrillRule
 from bot.operations.quiesce import QuiescePolicy
+from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.runbooks import Runbook
 from bot.permissions import Policy
@@ -39,6 +40,7 @@ class Services:
     retention: Retention
     drills: Mapping[str, DrillRule]
     runbooks: Mapping[str, Runbook]
+    registries: Registries
     clock: Callable[[], datetime]
 
     def chosen(self, host: str | None, *, everywhere: bool) -> Mapping[str, Engine]:

@@ -13,8 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
+from bot.registrysection import RegistrySection, refuse_unclear
 from bot.sections import (
     ArchiveSection,
     DrillSection,
@@ -45,7 +46,12 @@ class Settings(Section):
     retention: RetentionSection = RetentionSection()
     drills: dict[str, DrillSection] = Field(default_factory=dict)
     runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
+    registries: dict[str, RegistrySection] = Field(default_factory=dict)
 
+    registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
+    """Registry -> its password, where an environment variable has it."""
+    docker_config: Path | None = Field(None, exclude=True)
+    """What `docker login` keeps, whether it is there or not; None when nobody knows a home."""
     state: Path = Field(exclude=True)
     database_url: str = Field(exclude=True, repr=False)
     docker_host: str | None = Field(None, exclude=True)
@@ -55,6 +61,12 @@ class Settings(Section):
     signing_secret: SecretStr | None = Field(None, exclude=True)
     secrets: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """By the name of the variable that holds it, of those that the sections name."""
+
+    @field_validator("registries")
+    @classmethod
+    def _clear(cls, registries: dict[str, RegistrySection]) -> dict[str, RegistrySection]:
+        refuse_unclear(registries)
+        return registries
 
     @property
     def archive_path(self) -> Path:
@@ -90,6 +102,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             bot_token=_secret(environment, "SLACK_BOT_TOKEN", problems),
             app_token=_secret(environment, "SLACK_APP_TOKEN", problems),
             signing_secret=_secret(environment, "SLACK_SIGNING_SECRET", problems),
+            registry_passwords=_registry_passwords(values.get("registries"), environment, problems),
+            docker_config=_docker_config(environment),
         )
         settings = settings.model_copy(update={"secrets": _named_secrets(settings, environment, problems)})
     except ValidationError as error:
@@ -153,6 +167,30 @@ def _named_secrets(
     return {name: secret for name, secret in found.items() if secret is not None}
 
 
+def _registry_passwords(
+    registries: object, environment: Mapping[str, str], problems: list[str]
+) -> dict[str, SecretStr]:
+    """What the variables hold that `password_env` names; a name that is not even text is told of elsewhere."""
+    found = {}
+    for name, section in registries.items() if isinstance(registries, dict) else ():
+        variable = section.get("password_env") if isinstance(section, dict) else None
+        if isinstance(variable, str) and variable:
+            secret = _secret(environment, variable, problems)
+            if secret is None:
+                # Which one is not said: somebody may have put the password itself there.
+                problems.append(f"registries.{name}.password_env: the variable that it names is not set")
+            else:
+                found[name] = secret
+    return found
+
+
+def _docker_config(environment: Mapping[str, str]) -> Path | None:
+    """Where Docker's command line keeps its settings (its manual, `DOCKER_CONFIG`)."""
+    home = environment.get("HOME")
+    directory = environment.get("DOCKER_CONFIG") or (home and str(Path(home) / ".docker"))
+    return Path(directory) / "config.json" if directory else None
+
+
 def _sentence(problem: Any) -> str:
     place = tuple(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
@@ -201,6 +239,7 @@ _EXAMPLE_NAMES = {
     "drills": "postgresql",
     "runbooks": "vacuum",
     "parameters": "table",
+    "registries": "company",
 }
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
@@ -208,6 +247,7 @@ _EXAMPLE_VALUES = {
     ("roles", "right"): '"operate"',
     ("drills", "volumes"): '["pg*"]',
     ("drills", "image"): '"postgres:16"',
+    ("registries", "host"): '"registry.example.com"',
     ("drills", "command"): '["sh", "-c", "test -s /volume/PG_VERSION"]',
     ("runbooks", "command"): '["vacuumdb", "--table", "{table}", "shop"]',
     ("runbooks", "containers"): '["db*"]',

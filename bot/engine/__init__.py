@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from bot.engine.image_contract import ImageEngine
 from bot.engine.inventory_contract import InventoryEngine
 from bot.entry import Item
 
@@ -147,7 +148,7 @@ class Execution(ByteStream, Protocol):
         """The end of what it wrote to its standard error so far, as text; at most some thousand characters."""
 
 
-class Engine(InventoryEngine, Protocol):
+class Engine(InventoryEngine, ImageEngine, Protocol):
     """One Docker host. Every method raises `EngineError` when the daemon fails or does not answer."""
 
     host: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bot.errors import EngineError, NotFound
 from bot.model import Outcome, Status
 from bot.operations.hostwide import ask_all
 from bot.operations.paging import fits, line_for, page_of
+from bot.reference import parse
 from tests.fakes import FakeEngine
 from tests.support.house import House, at_work, from_slack, settings
 
@@ -28,7 +30,7 @@ right = "admin"
 [roles.shop]
 members = ["U0CAT"]
 right = "view"
-targets = ["volume:shop-*", "container:shop-*", "image:shop/*"]
+targets = ["volume:shop-*", "container:shop-*", "image:docker.io/shop/*"]
 channels = ["C0OPS"]
 """
 
@@ -39,9 +41,12 @@ def engines() -> dict[str, FakeEngine]:
     alpha, beta = FakeEngine("alpha"), FakeEngine("beta")
     for name in ("shop-data", "shop-old", "pgdata"):
         alpha.add_volume(name, {"file": name.encode()})
-    alpha.add_image("shop/web:1.4", "shop/web:latest", "internal/web:1", size_bytes=5000)
-    alpha.add_image(size_bytes=70)
-    alpha.add_image("postgres:16", size_bytes=900, **{"shipkeeper.run": "7f3a2c1b"})
+    web = alpha.add_image("shop/web:1.4")
+    for name in ("shop/web:latest", "internal/web:1"):
+        alpha.tag(web.id, parse(name))
+    dangling = alpha.add_image("shop/web:0.9")
+    alpha.kept_images[dangling.id] = replace(dangling, references=(), size_bytes=70)
+    alpha.add_image("postgres:16", **{"shipkeeper.run": "7f3a2c1b"})
     alpha.add_container("shop-web", ["shop-data"], image="shop/web:1.4", health="healthy")
     alpha.add_container("db", ["pgdata", "shop-data"], image="postgres:16", state="exited")
     alpha.create_helper("ours", "pgdata", run_id="r", read_only=True)
@@ -89,7 +94,7 @@ def test_containers_tell_state_health_and_what_they_use(looking: House) -> None:
         ("volumes shop-*", ["shop-data", "shop-old"]),
         ("volumes --unprotected", ["pgdata", "shop-data", "shop-old"]),
         ("images --dangling", [""]),
-        ("images shop/web", ["shop/web:1.4, shop/web:latest, internal/web:1"]),
+        ("images shop/web", ["internal/web:1, shop/web:1.4, shop/web:latest"]),
         ("images --unused", [""]),
         ("hosts be*", ["beta"]),
     ],
@@ -203,7 +208,7 @@ def test_a_mute_host_delays_nobody() -> None:
     assert "Host b did not answer within 0.3 seconds." in answers.in_words
     engines["a"].faults.down = True
     with pytest.raises(EngineError, match="does not answer"):
-        ask_all({"a": engines["a"]}, lambda engine: engine.list_images(), timedelta(seconds=5))
+        ask_all({"a": engines["a"]}, lambda engine: engine.images(), timedelta(seconds=5))
 
 
 def test_pages_carry_the_same_line(looking: House) -> None:
