@@ -33,7 +33,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 
 VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
-VIEW |= {"containers", "hosts", "images", "runbooks", "volumes"}
+VIEW |= {"containers", "hosts", "images", "registries", "runbooks", "tags", "volumes"}
 OPERATE = VIEW | {
     "create-volume",
     "exec",
@@ -47,6 +47,7 @@ OPERATE = VIEW | {
     "undo",
     "verify",
 }
+OPERATE |= {"login", "pull", "push", "tag"}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])
