@@ -162,8 +162,8 @@ def build(
         quiesce=_quiesce(settings),
         retention=Retention(**settings.retention.model_dump()),
         drills={name: _drill(section) for name, section in settings.drills.items()},
-        registries=registries or _registries(settings),
         runbooks={name: _runbook(name, section, settings) for name, section in settings.runbooks.items()},
+        registries=registries or _registries(settings),
         clock=clock,
     )
     undoer = Undoer(journal, undo.registry(services.engine, archive), clock)

@@ -107,44 +107,6 @@ class Day(Kind):
     hint = "a day, written like 2027-01-31"
 
 
-class ImageReference(Kind):
-    """The name of an image as `docker` takes it, as it was typed; `bot.reference` has the grammar."""
-
-    noun = "IMAGE"
-    shape = re.compile(r"\S+")
-    hint = "the name of an image, such as team/web:1.4"
-
-    @classmethod
-    def parse(cls, word: str) -> Self:
-        """The word, checked; raises UsageError, which says what the grammar does not allow."""
-        reference.parse(word)
-        return cls(word)
-
-
-class RepositoryName(ImageReference):
-    """The name of a repository: of an image without a tag and a digest."""
-
-    noun = "REPOSITORY"
-
-    @classmethod
-    def parse(cls, word: str) -> Self:
-        """The word, checked; raises UsageError."""
-        named = reference.parse(word)
-        if named.tag or named.digest:
-            raise UsageError(
-                f"“{word}” names one image of a repository. Nothing was changed; leave out the tag or digest."
-            )
-        return cls(word)
-
-
-class RegistryName(Kind):
-    """A registry of the settings."""
-
-    noun = "REGISTRY"
-    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-    hint = "the name of a registry in the settings; `registries` lists them"
-
-
 class ContainerName(Kind):
     """A container, by its name or its id."""
 
@@ -201,3 +163,41 @@ class PlanCode(Kind):
     noun = "CODE"
     shape = re.compile(r"[0-9a-f]{16}")
     hint = "the code of a plan (16 characters, as the plan shows it)"
+
+
+class ImageReference(Kind):
+    """The name of an image as `docker` takes it, as it was typed; `bot.reference` has the grammar."""
+
+    noun = "IMAGE"
+    shape = re.compile(r"\S+")
+    hint = "the name of an image, such as team/web:1.4"
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """The word, checked; raises UsageError, which says what the grammar does not allow."""
+        reference.parse(word)
+        return cls(word)
+
+
+class RepositoryName(ImageReference):
+    """The name of a repository: of an image without a tag and a digest."""
+
+    noun = "REPOSITORY"
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """The word, checked; raises UsageError."""
+        named = reference.parse(word)
+        if named.tag or named.digest:
+            raise UsageError(
+                f"“{word}” names one image of a repository. Nothing was changed; leave out the tag or digest."
+            )
+        return cls(word)
+
+
+class RegistryName(Kind):
+    """A registry of the settings."""
+
+    noun = "REGISTRY"
+    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+    hint = "the name of a registry in the settings; `registries` lists them"

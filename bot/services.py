@@ -39,8 +39,8 @@ class Services:
     quiesce: QuiescePolicy
     retention: Retention
     drills: Mapping[str, DrillRule]
-    registries: Registries
     runbooks: Mapping[str, Runbook]
+    registries: Registries
     clock: Callable[[], datetime]
 
     def chosen(self, host: str | None, *, everywhere: bool) -> Mapping[str, Engine]:

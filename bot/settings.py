@@ -45,8 +45,8 @@ class Settings(Section):
     quiesce: QuiesceSection = QuiesceSection()
     retention: RetentionSection = RetentionSection()
     drills: dict[str, DrillSection] = Field(default_factory=dict)
-    registries: dict[str, RegistrySection] = Field(default_factory=dict)
     runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
+    registries: dict[str, RegistrySection] = Field(default_factory=dict)
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """Registry -> its password, where an environment variable has it."""
@@ -158,6 +158,15 @@ def _secret(environment: Mapping[str, str], name: str, problems: list[str]) -> S
     return SecretStr(value) if value else None
 
 
+def _named_secrets(
+    settings: Settings, environment: Mapping[str, str], problems: list[str]
+) -> dict[str, SecretStr]:
+    """Those that are set. One that is not is missed by whoever wants to use it, and by nobody else."""
+    sections = [one for runbook in settings.runbooks.values() for one in runbook.parameters.values()]
+    found = {one.variable: _secret(environment, one.variable, problems) for one in sections if one.secret}
+    return {name: secret for name, secret in found.items() if secret is not None}
+
+
 def _registry_passwords(
     registries: object, environment: Mapping[str, str], problems: list[str]
 ) -> dict[str, SecretStr]:
@@ -180,15 +189,6 @@ def _docker_config(environment: Mapping[str, str]) -> Path | None:
     home = environment.get("HOME")
     directory = environment.get("DOCKER_CONFIG") or (home and str(Path(home) / ".docker"))
     return Path(directory) / "config.json" if directory else None
-
-
-def _named_secrets(
-    settings: Settings, environment: Mapping[str, str], problems: list[str]
-) -> dict[str, SecretStr]:
-    """Those that are set. One that is not is missed by whoever wants to use it, and by nobody else."""
-    sections = [one for runbook in settings.runbooks.values() for one in runbook.parameters.values()]
-    found = {one.variable: _secret(environment, one.variable, problems) for one in sections if one.secret}
-    return {name: secret for name, secret in found.items() if secret is not None}
 
 
 def _sentence(problem: Any) -> str:
@@ -240,6 +240,7 @@ _EXAMPLE_NAMES = {
     "registries": "company",
     "runbooks": "vacuum",
     "parameters": "table",
+    "registries": "company",
 }
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',

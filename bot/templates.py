@@ -53,7 +53,7 @@ class Parameter:
             return "" if value in self.choices else f"is not one of {', '.join(self.choices)}"
         if value.startswith("-") and not self.dash:
             return "begins with “-”, so the program could take it for a flag"
-        if self.type == "path" and (not value.startswith("/") or posixpath.normpath(value) != value):
+        if self.type == "path" and not _is_plain_path(value):
             return "is no absolute path without “..” and superfluous slashes"
         if _CONTROL.search(value):
             return "holds control characters"
@@ -64,6 +64,11 @@ class Parameter:
         if re.fullmatch(r"-?[0-9]{1,18}", value) and self.least <= int(value) <= self.most:
             return ""
         return f"is no number from {self.least} to {self.most}"
+
+
+def _is_plain_path(value: str) -> bool:
+    """POSIX leaves two slashes at the beginning alone, so they have to be looked for."""
+    return value.startswith("/") and not value.startswith("//") and posixpath.normpath(value) == value
 
 
 def names_in(word: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from bot.context import RunContext
 from bot.kinds import Count, HostName, PageNumber, Pattern
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import LOOK_LIMIT, ask_all
-from bot.operations.inventory import ImageRow, MayTouch, image_rows, named
+from bot.operations.inventory import ImageRow, MayTouch, image_rows, named, short
 from bot.operations.paging import fits, left_out, page_of
 from bot.services import Services
 
@@ -48,7 +48,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 
 def _is_wanted(row: ImageRow, arguments: Arguments) -> bool:
-    names = (*row.references, row.short_id)
+    names = (*(short(name) for name in row.references), *row.references, row.short_id)
     return (
         any(fits(name, arguments.name) or fits(name.rpartition(":")[0], arguments.name) for name in names)
         and not (arguments.dangling and row.references)
@@ -66,11 +66,11 @@ def _as_seen(row: ImageRow, may_touch: MayTouch) -> ImageRow | None:
 
 def _cells(row: ImageRow, may_touch: MayTouch) -> tuple[Value, ...]:
     return (
-        ", ".join(row.references),
+        ", ".join(short(name) for name in row.references),
         row.short_id,
         row.host,
         row.image.size_bytes,
-        row.image.created_at.isoformat(),
+        row.image.created_at.isoformat() if row.image.created_at else None,
         named("container", row.users, may_touch),
         row.made_by_run,
     )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from bot.command import Command, arg, parse
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import HostName, PlanCode, VolumeName
-from bot.model import Button, Plan, Reply, Right, Status
+from bot.model import Plan, Reply, Right
 from bot.operations import removal
 from bot.operations.changes import Difference
 from bot.operations.difference import until_now
 from bot.operations.removal import Doomed
+from bot.operations.removaltold import Known, asks, gone
 from bot.services import Services
 
 _NAMED_CHANGES = 3
@@ -52,8 +52,14 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         removal.refuse_unprotected(doomed, changes)
     if arguments.confirm:
         removal.remove(engine, arguments.volume)
-        return _gone(arguments, doomed.backup.manifest.run_id if doomed.backup else "")
-    return _asks(arguments, services, run, doomed, is_unchanged=changes is not None)
+        return gone(run.host, arguments.volume, doomed.backup)
+    known = Known(
+        contents=removal.count(engine, run, arguments.volume),
+        is_unchanged=changes is not None or None,
+        without_backup=arguments.without_backup,
+        now=services.clock(),
+    )
+    return asks(doomed, known)
 
 
 def _changes(doomed: Doomed, services: Services, run: RunContext) -> Difference | None:
@@ -63,45 +69,13 @@ def _changes(doomed: Doomed, services: Services, run: RunContext) -> Difference 
     return found
 
 
-def _asks(
-    arguments: Arguments, services: Services, run: RunContext, doomed: Doomed, *, is_unchanged: bool
-) -> Reply:
-    contents = removal.count(services.engine(run.host), run, arguments.volume)
-    line = ["remove-volume", arguments.volume, "--host", run.host, "--confirm", doomed.code]
-    line += ["--without-backup"] if arguments.without_backup else []
-    told = removal.in_words(doomed, contents, services.clock(), is_unchanged=is_unchanged)
-    return Reply(
-        text=f"Nothing was removed yet. {told} To remove it: `{shlex.join(line)}`",
-        facts={
-            "volume": arguments.volume,
-            "raw_bytes": contents.raw_bytes,
-            "backup": doomed.backup.manifest.run_id if doomed.backup else None,
-            "code": doomed.code,
-        },
-        buttons=(Button(label="Remove it", line=shlex.join(line), danger=True),),
-        status=Status.PARTIAL,
-    )
-
-
-def _gone(arguments: Arguments, backup: str) -> Reply:
-    again = f"restore {backup} --into {arguments.volume}" + (
-        f" --host {arguments.host}" if arguments.host else ""
-    )
-    return Reply(
-        text=f"Volume {arguments.volume} is removed: the host does not list it any more."
-        + (f" `{again}` brings it back." if backup else " No verified backup holds what was in it."),
-        facts={"volume": arguments.volume, "backup": backup or None},
-        buttons=(Button(label="Restore it", line=again),) if backup else (),
-    )
-
-
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
     asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
     if not asked.confirm or removal.is_there(services.engine(run.host), asked.volume):
         return None
     newest = removal.newest_verified(services.archive, run.host, asked.volume)
-    return _gone(asked, newest.manifest.run_id if newest else "")
+    return gone(run.host, asked.volume, newest)
 
 
 COMMAND = Command(

@@ -11,8 +11,8 @@ from bot.commandline import split
 from bot.context import RunContext
 from bot.errors import Conflict
 from bot.kinds import RunId
-from bot.model import Plan, Reply, Right, Status
-from bot.operations.creation import take_back
+from bot.model import Plan, Reply, Right
+from bot.operations.creation import plan_back, take_back, volume_of
 from bot.operations.replaced import safety_of
 from bot.operations.replaceplan import UNDO_DAYS
 from bot.operations.restoration import Terms, carry_out, found_done
@@ -30,11 +30,8 @@ class Arguments:
     wait: bool = arg("queue behind whoever holds the volume", default=False)
 
 
-def _created(arguments: Arguments, services: Services) -> tuple[str, str] | None:
-    """The run and the volume that it created, if that is what it did; then it is taken back by removing it."""
-    run = services.runs.get(arguments.run)
-    is_ours = run.command == "create-volume" and run.reply is not None and run.status is Status.SUCCEEDED
-    return (run.id, str(run.reply.facts["volume"])) if is_ours and run.reply else None
+def _created(arguments: Arguments, services: Services) -> str | None:
+    return volume_of(services.runs.get(arguments.run))
 
 
 def _safety(arguments: Arguments, services: Services) -> tuple[Run, Backup]:
@@ -64,7 +61,7 @@ def _wish(arguments: Arguments, services: Services) -> RestoreWish:
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
     if created := _created(arguments, services):
-        return (f"volume:{created[1]}",)
+        return plan_back(arguments.run, created).targets
     return _wish(arguments, services).targets(lambda: services.engine(_host(arguments, services)))
 
 
@@ -74,8 +71,7 @@ def _host(arguments: Arguments, services: Services) -> str:
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     if created := _created(arguments, services):
-        text = f"Undo run {created[0]}: remove volume {created[1]} if it is empty and nobody uses it."
-        return Plan(text=text, targets=_targets(arguments, services))
+        return plan_back(arguments.run, created)
     made = _wish(arguments, services).plan(services.engine(_host(arguments, services)))
     return Plan(text=f"Undo run {arguments.run}. {made.text}", targets=made.targets, steps=made.steps)
 
@@ -83,7 +79,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, archive = services.engine(run.host), services.archive
     if created := _created(arguments, services):
-        return take_back(engine, run, created[1], created[0])
+        return take_back(engine, run, created, arguments.run)
     made = _wish(arguments, services).plan(engine)
     terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
     return carry_out(engine, archive, run, made, terms)
@@ -92,8 +88,6 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
     asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
-    if _created(asked, services):
-        return None
     kept = partial(services.was_kept, run_id)
     path = _wish(asked, services).path
     return found_done(services.engine(run.host), services.archive, kept, run_id, path)

@@ -12,13 +12,12 @@ import docker
 from bot.engine import HELPER_LABEL
 from bot.engine.connection import Verbs
 from bot.engine.containers import health_of, listed_name
-from bot.engine.inventory_contract import Condition, HostSurvey, ListedContainer, ListedImage
+from bot.engine.inventory_contract import Condition, HostSurvey, ListedContainer
 from bot.engine.mounts import mounts_of
 from bot.engine.translate import is_timeout, our_errors, scrub
 from bot.errors import EngineError
 from bot.reasons import Reason
 
-_NO_NAME = "<none>:<none>"
 _ENDED = ("exited", "dead")
 _DATES_TO = len("2026-11-27T18:04:56.123456")
 
@@ -45,13 +44,6 @@ class InventoryVerbs(Verbs):
                 return _condition(api.inspect_container(identifier))
             except docker.errors.NotFound:
                 return None
-
-    def list_images(self) -> tuple[ListedImage, ...]:
-        """All images but intermediate ones, newest first; raises EngineError."""
-        with self._connection.call("list its images") as api:
-            listed = api.images()
-        found = [_image(raw) for raw in listed]
-        return tuple(sorted(found, key=lambda image: (image.created_at, image.id), reverse=True))
 
     def volume_sizes(self, limit: timedelta) -> Mapping[str, int]:
         """Bytes of each volume, from `docker system df`; raises EngineError (`stalled`) at the limit."""
@@ -113,16 +105,6 @@ def _condition(raw: Mapping[str, Any]) -> Condition:
         since=_moment(raw["Created"] if state["Status"] == "created" else since),
         health=health_of(state),
         exit_code=int(state["ExitCode"]) if has_ended else None,
-    )
-
-
-def _image(raw: Mapping[str, Any]) -> ListedImage:
-    return ListedImage(
-        id=raw["Id"],
-        references=tuple(sorted(name for name in raw.get("RepoTags") or () if name != _NO_NAME)),
-        size_bytes=int(raw["Size"]),
-        created_at=datetime.fromtimestamp(raw["Created"], UTC),
-        labels=dict(raw.get("Labels") or {}),
     )
 
 

@@ -34,17 +34,6 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListedImage:
-    """An image as a list tells it. One without `references`, such as `web:1.4`, is dangling."""
-
-    id: str
-    references: tuple[str, ...]
-    size_bytes: int
-    created_at: datetime
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class HostSurvey:
     """What a host is at a glance; our own helpers are counted, too."""
 
@@ -67,9 +56,6 @@ class InventoryEngine(Protocol):
 
     def condition(self, identifier: str) -> Condition | None:
         """How the container with that id is now; None when it is gone."""
-
-    def list_images(self) -> tuple[ListedImage, ...]:
-        """All images but the intermediate ones of builds, newest first."""
 
     def volume_sizes(self, limit: timedelta) -> Mapping[str, int]:
         """Bytes that each volume's files take, as far as Docker can tell.

@@ -15,7 +15,7 @@ from bot.engine.tools import ToolVerbs
 _MINUTE = timedelta(seconds=60)
 
 
-class DockerEngine(ToolVerbs, CheckVerbs, ExecutionVerbs, ImageVerbs, InventoryVerbs, Engine):
+class DockerEngine(ToolVerbs, CheckVerbs, ExecutionVerbs, InventoryVerbs, ImageVerbs, Engine):
     """One Docker host. Nothing is connected before the first call, so a bot starts while Docker is down.
 
     `base_url` None follows Docker's own rules (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, the CLI's

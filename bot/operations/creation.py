@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from bot.engine import RUN_LABEL, Engine, Volume
 from bot.errors import Conflict, NotFound, UsageError
 from bot.kinds import Assignment
-from bot.model import Reply
+from bot.model import Plan, Reply, Status
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
+from bot.stores.runs import Run
 
 BY_LABEL = "shipkeeper.by"
 """Who asked for what we made: an actor's id."""
@@ -69,6 +70,18 @@ def reply_of(host: str, volume: Volume) -> Reply:
 def created_by(engine: Engine, run_id: str) -> Volume | None:
     """The volume that the run made, if it is still there."""
     return next((one for one in engine.volumes() if one.labels.get(RUN_LABEL) == run_id), None)
+
+
+def volume_of(run: Run) -> str | None:
+    """The volume that a `create-volume` made, of its run; None for any other run."""
+    is_done = run.command == "create-volume" and run.status is Status.SUCCEEDED
+    return str(run.reply.facts["volume"]) if is_done and run.reply else None
+
+
+def plan_back(made_by: str, name: str) -> Plan:
+    """What taking it back will do."""
+    text = f"Undo run {made_by}: remove volume {name} if it is empty and nobody uses it."
+    return Plan(text=text, targets=(f"volume:{name}",))
 
 
 def take_back(engine: Engine, run: RunContext, name: str, made_by: str) -> Reply:

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.engine import RUN_LABEL, Engine, Volume
-from bot.engine.inventory_contract import Condition, ListedContainer, ListedImage
+from bot.engine.image_contract import Image
+from bot.engine.inventory_contract import Condition, ListedContainer
+from bot.errors import UsageError
 from bot.operations.holds import is_verified
+from bot.reference import parse
 from bot.stores.archive import Archive, Backup
 
 MayTouch = Callable[[str], bool]
@@ -33,10 +36,10 @@ class VolumeRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRow:
-    """An image as far as it may be shown, with the containers that were made from it, in any state."""
+    """An image with its references in full, as far as they may be shown, and the containers made from it."""
 
     host: str
-    image: ListedImage
+    image: Image
     references: tuple[str, ...]
     users: tuple[str, ...]
 
@@ -98,7 +101,7 @@ def volume_rows(engine: Engine, archive: Archive, sizes: Mapping[str, int]) -> t
 
 
 def image_rows(engine: Engine) -> tuple[ImageRow, ...]:
-    """All images, newest first."""
+    """All images, by name, as the engine sorts them."""
     containers = engine.list_containers()
     return tuple(
         ImageRow(
@@ -107,13 +110,16 @@ def image_rows(engine: Engine) -> tuple[ImageRow, ...]:
             references=image.references,
             users=tuple(one.name for one in containers if one.image_id == image.id),
         )
-        for image in engine.list_images()
+        for image in engine.images()
     )
 
 
-def image_targets(image: ListedImage) -> tuple[str, ...]:
-    """What the policy is asked about it: each of its references, or its id if it has none."""
-    return tuple(f"image:{name}" for name in image.references or (image.id,))
+def short(reference: str) -> str:
+    """A reference as people type it: without what Docker adds by itself."""
+    try:
+        return parse(reference).familiar
+    except UsageError:
+        return reference
 
 
 def named(kind: str, names: Iterable[str], may_touch: MayTouch) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
-from bot import words
 from bot.engine import Container, Engine, Volume
 from bot.errors import Conflict, EngineError
 from bot.operations.changes import Difference
@@ -118,26 +116,8 @@ def refuse_unprotected(doomed: Doomed, changes: Difference | None) -> None:
         raise Conflict(
             f"Volume {name} was changed since its newest verified backup {doomed.backup.manifest.run_id}: "
             f"{changes.added} added, {changes.removed} removed, {changes.changed} changed ({first}). It was not "
-            f"removed. `backup {name}` makes a new one; `remove-volume {name} --without-backup` does without these "
-            "changes."
+            f"removed. `backup {name}` makes a new one; `remove-volume {name} --without-backup` gives these changes up."
         )
-
-
-def in_words(doomed: Doomed, contents: Contents, now: datetime, *, is_unchanged: bool) -> str:
-    """What would be lost, and how it would come back."""
-    name, backup = doomed.volume.name, doomed.backup
-    told = (
-        f"Volume {name} on host {doomed.host} holds {contents.entries} entries, {words.size(contents.raw_bytes)} in "
-        "files; no container uses it."
-    )
-    if backup is None:
-        return f"{told} It has no verified backup: nothing brings it back."
-    age = words.duration(max(0.0, (now - backup.manifest.started_at).total_seconds()))
-    since = "nothing in it changed since then" if is_unchanged else "what changed since then would be lost"
-    return (
-        f"{told} Its newest verified backup is {backup.manifest.run_id}, {age} old; {since}. It comes back with "
-        f"`restore {backup.manifest.run_id} --into {name}`."
-    )
 
 
 def remove(engine: Engine, name: str) -> None:

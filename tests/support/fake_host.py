@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
 from bot.engine import HELPER_LABEL, Container, HostPath, Mount, Storage, Volume
-from bot.engine.inventory_contract import ListedImage
 from bot.errors import Conflict, EngineError, NotFound
 from tests.support.fake_files import Disk, Node, Tree
 from tests.support.fake_streams import Faults
@@ -111,9 +110,7 @@ class FakeHost:
         self.executed: list[Executed] = []
         self.killed: list[Executed] = []
         """Programs that still ran when `execute` was left."""
-        self.images: dict[str, ListedImage] = {}
-        """By id; see `add_image`."""
-        self.sizes_take: timedelta = timedelta(0)
+        self.sizes_take = timedelta(milliseconds=1)
         """How long the daemon would need to say how large its volumes are."""
         self._born = 0
 
@@ -192,19 +189,6 @@ class FakeHost:
             for path, data in facts.get("files", {}).items():
                 self.layer(name).file(path, data)
             return box.container
-
-    def add_image(self, *references: str, size_bytes: int = 1000, **labels: str) -> ListedImage:
-        """An image with these references; without any it is dangling."""
-        with self.lock:
-            made = ListedImage(
-                id=f"sha256:{self._identifier()}",
-                references=references,
-                size_bytes=size_bytes,
-                created_at=datetime.fromisoformat(self._moment()),
-                labels=labels,
-            )
-            self.images[made.id] = made
-            return made
 
     def set_health(self, name: str, health: str, *, after: int = 0) -> None:
         """From now on its health check finds this, after `after` more looks at which it is `starting`."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from bot.engine.inventory_contract import Condition, HostSurvey, ListedContainer, ListedImage
+from bot.engine.inventory_contract import Condition, HostSurvey, ListedContainer
 from bot.errors import EngineError
 from bot.reasons import Reason
-from tests.support.fake_host import Box, FakeHost, is_helper
+from tests.support.fake_host import Box, is_helper
+from tests.support.fake_images import FakeImages
 
 
-class InventoryVerbs(FakeHost):
+class InventoryVerbs(FakeImages):
     """The part of the engine that lists what there is."""
 
     @property
@@ -40,12 +41,6 @@ class InventoryVerbs(FakeHost):
                 health=seen.health,
                 exit_code=0 if seen.state in ("exited", "dead") else None,
             )
-
-    def list_images(self) -> tuple[ListedImage, ...]:
-        """All images, newest first."""
-        self._enter("list_images")
-        with self.lock:
-            return tuple(sorted(self.images.values(), key=lambda image: image.id, reverse=True))
 
     def volume_sizes(self, limit: timedelta) -> Mapping[str, int]:
         """What the files of each volume take, unless that takes too long."""
@@ -77,13 +72,13 @@ class InventoryVerbs(FakeHost):
 
     def _listed(self, box: Box) -> ListedContainer:
         seen = box.container
-        made_of = [image.id for image in self.images.values() if seen.image in image.references]
+        made_of = self.holder_of(seen.image)
         return ListedContainer(
             id=seen.id,
             name=seen.name,
             state=seen.state,
             image=seen.image,
-            image_id=made_of[0] if made_of else f"sha256:{seen.image}",
+            image_id=made_of or f"sha256:{seen.image}",
             created_at=datetime.fromisoformat(box.created_at),
             volumes=tuple(sorted({mount.source for mount in seen.mounts if mount.kind == "volume"})),
             labels=dict(seen.labels),

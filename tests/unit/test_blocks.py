@@ -110,6 +110,18 @@ def test_a_whole_message_is_as_written_down() -> None:
     assert {"text": rendered.text, "blocks": rendered.blocks} == wanted
 
 
+def test_a_programs_output_is_shown_as_it_stands() -> None:
+    """It is laid out as written, is no markup, and says how much of it does not fit; also below a table."""
+    table = Table(columns=("a",), rows=(("x" * 70,),) * 100)
+    for shown in (None, table):
+        reply = Reply(text="Done.", output="<!channel> *x*\n  two\n" + "y" * 90_000, table=shown)
+        blocks = _good(_message(_run(Status.FAILED, reply=reply)))
+        said = json.dumps([block for block in blocks if block["type"] == "rich_text"], ensure_ascii=False)
+        assert "<!channel> *x*\\n  two" in said
+        assert "more characters; ask in a shell to see them." in said
+        assert not [text for text in _mrkdwn(blocks) if "<!channel>" in text]
+
+
 def test_running_shows_how_far_it_is() -> None:
     """Step, bytes, rate and time left are shown; a cancel that was asked for as well."""
     progress = Progress(step="reading back", done_bytes=500_000_000, total_bytes=10**9, rate=5_000_000.0)

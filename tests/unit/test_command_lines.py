@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import handlers
-from bot.command import Command, arg, find, parse
+from bot.command import Command, Takes, arg, find, parse
 from bot.commandline import LONGEST, from_slack, repair, split
 from bot.errors import UsageError
-from bot.kinds import Count, Text
+from bot.kinds import Assignment, Count, Text
 from bot.model import Reply, Right
 
 
@@ -34,8 +34,18 @@ def _run(*_: Any) -> Reply:
     raise AssertionError("this table only reads")
 
 
+@dataclass(frozen=True)
+class Later:
+    """What the test's own `later` takes: a whole command line at its end."""
+
+    when: Text = arg("when to do it")
+    line: tuple[Text, ...] = arg("what to do", takes=Takes.REST)
+    tag: tuple[Assignment, ...] = arg("a tag; may be repeated", default=(), takes=Takes.MANY)
+
+
+LATER = Command(name="later", summary="Do it later", right=Right.NONE, arguments=Later, run=_run)
 SAY = Command(name="say", summary="Say it", right=Right.NONE, arguments=Arguments, run=_run)
-COMMANDS = {**handlers.load(), "say": SAY}
+COMMANDS = {**handlers.load(), "say": SAY, "later": LATER}
 SHA = "0123456789abcdef" * 4
 REFERENCE = f"host:5000/team/app:1.2@sha256:{SHA}"
 _DEFAULTS = asdict(Arguments(what=Text("")))
@@ -165,6 +175,30 @@ UNDERSTOOD: list[tuple[str, dict[str, Any]]] = [
     ("check", {"rebuild": False}),
     ("check --rebuild", {"rebuild": True}),
     ("verify 20261124T101112Z-7f3a2c1b", {"backup": "20261124T101112Z-7f3a2c1b", "wait": False}),
+    # --- many words, and the rest of a line
+    (
+        'later noon backup pgdata --quiesce stop -- --note "a b"',
+        {"when": "noon", "line": ("backup", "pgdata", "--quiesce", "stop", "--", "--note", "a b"), "tag": ()},
+    ),
+    (
+        "later --tag a=1 noon --tag b=2=3 runs",
+        {"when": "noon", "line": ("runs",), "tag": ("a=1", "b=2=3")},
+    ),
+    ("later -- --noon --x", {"when": "--noon", "line": ("--x",), "tag": ()}),
+    (
+        "exec db vacuum table=orders —host h1 jobs=2",
+        {
+            "container": "db",
+            "runbook": "vacuum",
+            "value": ("table=orders", "jobs=2"),
+            "host": "h1",
+            "wait": False,
+        },
+    ),
+    (
+        "create-volume v1 --label a=1 --label=b= --wait",
+        {"volume": "v1", "driver": "local", "label": ("a=1", "b="), "option": (), "host": None, "wait": True},
+    ),
     ("backups pgdata --limit 5", {"source": "pgdata", "host": None, "limit": "5", "page": "1"}),
     ("runs --mine --status failed", {"status": "failed", "mine": True, "limit": "20"}),
 ]
@@ -219,6 +253,12 @@ REFUSED: list[tuple[str, str]] = [
     ('backup "pgdata\n"', "is not the name of a volume"),
     ("backup 데이터", "“데이터” is not the name of a volume"),
     (f"backup {REFERENCE}", "is not the name of a volume"),
+    ("later noon", "TEXT… is missing (what to do)"),
+    ("later --tag", "--tag needs a value"),
+    ("exec db", "RUNBOOK is missing"),
+    ("exec db vacuum orders", "“orders” is not NAME=VALUE, such as table=orders"),
+    ("remove-volume v1 --confirm 7f3a", "“7f3a” is not the code of a plan"),
+    ("volumes --page 0", "“0” is not the number of a page"),
     ("restore 7F3A2C1B", "is not a backup’s id"),
     ("restore 7f3a2c1", "is not a backup’s id"),
     ("restore ../../7f3a2c1b", "is not a backup’s id"),
@@ -270,6 +310,12 @@ def test_usage_is_in_every_refusal_of_arguments() -> None:
     """Whoever gets the arguments wrong is shown how the command is written."""
     with pytest.raises(UsageError, match=r"Usage: `say TEXT \[TEXT\] \[--mood calm\|loud\|sad\]"):
         _read("say")
+
+
+def test_usage_shows_what_may_be_many() -> None:
+    """An ellipsis stands behind what may be repeated, and behind the rest of a line."""
+    assert LATER.usage == "later TEXT TEXT… [--tag NAME=VALUE]…"
+    assert COMMANDS["exec"].usage == "exec CONTAINER RUNBOOK [NAME=VALUE…] [--host HOST] [--wait]"
 
 
 def test_only_the_bot_reads_slack_markup() -> None:

@@ -51,6 +51,7 @@ OPERATE = VIEW | {
     "undo",
     "verify",
 }
+OPERATE |= {"login", "pull", "push", "tag"}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])

@@ -69,6 +69,7 @@ def test_json_has_its_keys() -> None:
         "status": "succeeded",
         "text": "Fertig ☕",
         "facts": {"raw_bytes": 1500, "not_kept": ""},
+        "output": "",
         "rows": [{"volume": "a", "raw_bytes": 1}, {"volume": "b", "raw_bytes": None}],
         "started_at": "2026-11-24T12:00:00+00:00",
         "ended_at": "2026-11-24T12:01:30+00:00",
@@ -95,6 +96,13 @@ def test_people_see_words() -> None:
         "run 7f3a2c1b succeeded, 1 min 30 s",
     ):
         assert words in said
+
+
+def test_people_see_what_a_program_wrote() -> None:
+    """Its output stands as it is, line by line, and steers nothing."""
+    said = _shown(_outcome(Reply(text="Done.", output="one [bold]\n  two\x1b[2J")))
+    assert "\none [bold]\n  two[2J\n" in said
+    assert json.loads(terminal.as_json(_outcome(Reply(text="", output="a\nb"))))["output"] == "a\nb"
 
 
 def test_text_from_outside_is_no_markup() -> None:
