@@ -240,7 +240,6 @@ _EXAMPLE_NAMES = {
     "registries": "company",
     "runbooks": "vacuum",
     "parameters": "table",
-    "registries": "company",
 }
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
