@@ -104,3 +104,19 @@ class Day(Kind):
     noun = "YYYY-MM-DD"
     shape = re.compile(r"\d{4}-\d{2}-\d{2}")
     hint = "a day, written like 2027-01-31"
+
+
+class CopySource(Kind):
+    """What is copied: a path in a container, a file of Slack's, or a path of a shell's machine."""
+
+    noun = "SOURCE"
+    shape = re.compile(r"[^\0\n]+")
+    hint = "what could be copied: CONTAINER:/PATH, `upload`, a Slack file’s id or link, or in a shell a path"
+
+
+class CopyDestination(Kind):
+    """Where it goes: a path in a container, Slack, or a path of a shell's machine."""
+
+    noun = "DESTINATION"
+    shape = re.compile(r"[^\0\n]+")
+    hint = "where something could be copied: CONTAINER:/PATH, `slack`, or in a shell a path"

@@ -12,12 +12,15 @@ from contextlib import contextmanager
 
 from bot.engine import RUN_LABEL, Container, Engine, Exchange, HostPath, Storage
 from bot.errors import Conflict, EngineError, NotFound
-from bot.operations import hooks
+from bot.operations import hooks, local, placing
 from bot.operations.context import (
     CLEAR_STAGE,
     DISCARD_DRAFT,
     EXCHANGE_BACK,
+    PUT_BACK_FILE,
+    REMOVE_FILES,
     REMOVE_HELPER,
+    REMOVE_PART,
     REMOVE_VOLUME,
     RUN_HOOK,
     START,
@@ -62,7 +65,16 @@ def registry(
     def run_hook(host: str, arguments: Arguments) -> None:
         hooks.run_undo(engine(host), arguments)
 
+    def files(host: str, arguments: Arguments) -> None:
+        placing.remove_files(engine(host), arguments)
+
+    def put_back(host: str, arguments: Arguments) -> None:
+        placing.put_back_file(engine(host), arguments)
+
     return {
+        REMOVE_FILES: files,
+        PUT_BACK_FILE: put_back,
+        REMOVE_PART: lambda _host, arguments: local.remove_part(arguments),
         UNPAUSE: unpause,
         START: start,
         REMOVE_HELPER: remove_helper,
