@@ -18,7 +18,7 @@ from bot.reasons import Reason
 from bot.tarheader import KINDS, Header, entry_of
 from bot.tarstream import TarParser
 
-MAX_ENTRIES = 500_000
+MAX_ENTRIES = 100_000
 """More things than that are a job for `backup`."""
 
 _LONGEST_PATH = 4096
