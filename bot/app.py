@@ -20,9 +20,11 @@ from bot.ending import Endings
 from bot.engine import Check, Engine
 from bot.engine.real import DockerEngine
 from bot.errors import BotError, StoreError
-from bot.model import Right
+from bot.model import Invocation, Right
 from bot.operations import undo
 from bot.operations.drill import DrillRule
+from bot.operations.fetching import Uploaded
+from bot.operations.fetching import Uploads as FetchedUploads
 from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
@@ -40,8 +42,10 @@ from bot.stores.claims import Claims
 from bot.stores.database import Database
 from bot.stores.journal import Journal
 from bot.stores.outbox import Outbox
+from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Lane, Runs
 from bot.stores.sole import Sole
+from bot.stores.uploads import Uploads
 from bot.undo import Undoer
 
 _log = logging.getLogger(__name__)
@@ -62,6 +66,7 @@ class App:
     dispatcher: Dispatcher
     queue: EmbeddedQueue
     outbox: Outbox
+    uploads: Uploads
     housekeeper: Housekeeper
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:
@@ -73,9 +78,25 @@ class App:
         """
         if only is not None:
             self.housekeeper.take_back_again()
+        else:
+            self._sweep_files()
         self.queue.start(self.dispatcher.execute, only=only)
         if only is None:
             self.housekeeper.start()
+
+    def _sweep_files(self) -> None:
+        """Nobody writes yet: what a dead holder left half-written, and what nobody waits for, goes."""
+        self.uploads.give_up_old()
+        for name in self.services.outgoing.sweep(self._is_wanted):
+            _log.info("removed a file that nobody waits for: %s", name)
+
+    def _is_wanted(self, run_id: str, sha256: str) -> bool:
+        for run in self.services.runs.some({run_id}):
+            if not run.status.is_ending or self.uploads.is_wanted(run_id, sha256):
+                return True
+            files = run.reply.attachments if run.reply else ()
+            return run.invocation.place is None and any(file.sha256 == sha256 for file in files)
+        return False
 
     def end(self) -> None:
         """Hand out nothing more, wait for what runs, give everything back. May be called twice."""
@@ -147,18 +168,23 @@ def build(
     claims = Claims(database, audit, clock, queue.enqueue)
     archive = Archive(settings.archive_path, clock)
     outbox = Outbox(database, clock)
+    outgoing = Outgoing(settings.state / "outgoing", clock)
     journal = Journal(database)
     dispatcher: Dispatcher
     services = Services(
         engines=engines or _engines(settings),
         default_host=DEFAULT_HOST if not settings.hosts else next(iter(settings.hosts)),
         archive=archive,
+        outgoing=outgoing,
         runs=runs,
         audit=audit,
         policy=_policy(settings),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         was_kept=journal.was_kept,
+        kept=journal.kept,
+        uploads=_SlackUploads(settings),
+        copy_bytes=settings.limits.copy_bytes,
         quiesce=_quiesce(settings),
         retention=Retention(**settings.retention.model_dump()),
         drills={name: _drill(section) for name, section in settings.drills.items()},
@@ -179,8 +205,24 @@ def build(
         dispatcher=dispatcher,
         queue=queue,
         outbox=outbox,
+        uploads=Uploads(database, clock),
         housekeeper=Housekeeper(endings, services),
     )
+
+
+class _SlackUploads(FetchedUploads):
+    """What people uploaded to Slack. Slack's libraries are loaded when they are first needed: a shell rarely does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def find(self, file_id: str, asked: Invocation) -> Uploaded:
+        """The file, by Slack's word."""
+        from bot.slack.fetching import SlackUploads
+
+        token = self._settings.bot_token
+        found = SlackUploads(self._settings.slack_api_url, token.get_secret_value() if token else None)
+        return found.find(file_id, asked)
 
 
 def _make_private(settings: Settings) -> None:

@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from rich.console import Console
 
@@ -116,7 +117,7 @@ def _command_line(argv: list[str], commands: Commands) -> int:
     app = build(settings, commands)
     try:
         outcome = carried(app, _invocation(app, line, key))
-        _print(outcome, as_json=as_json)
+        _print(outcome, _handed_over(app, outcome), as_json=as_json)
     finally:
         # Ending may wait for the questions of other shells: a second Ctrl-C is for those who cannot.
         with OnSignal(lambda: None):
@@ -124,12 +125,19 @@ def _command_line(argv: list[str], commands: Commands) -> int:
     return terminal.exit_code(outcome.status)
 
 
-def _print(outcome: Outcome, *, as_json: bool) -> None:
+def _print(outcome: Outcome, files: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
-        print(terminal.as_json(outcome), flush=True)
+        print(terminal.as_json(outcome, files), flush=True)
     else:
         # Into a file or a pipe, a row of a table stays one line.
-        terminal.show(outcome, Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS))
+        width = None if sys.stdout.isatty() else _PIPE_COLUMNS
+        terminal.show(outcome, Console(highlight=False, width=width), files)
+
+
+def _handed_over(app: App, outcome: Outcome) -> tuple[str, ...]:
+    """The files that came with the answer, written into the directory that the shell is in; their paths."""
+    here, outgoing = Path.cwd(), app.services.outgoing
+    return tuple(str(outgoing.hand_over(outcome.run_id, file, here)) for file in outcome.reply.attachments)
 
 
 def _options(argv: list[str]) -> tuple[list[str], bool, str | None]:
@@ -158,6 +166,9 @@ def _options(argv: list[str]) -> tuple[list[str], bool, str | None]:
 
 def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
     user = _user()
+    command = app.services.commands.get(line[0]) if line else None
+    if command is not None and command.at_home is not None:
+        line = command.at_home(line, Path.cwd())
     return Invocation(
         line=shlex.join(line),
         actor=Actor(id=f"cli:{user}", name=user),

@@ -12,6 +12,7 @@ from bot.engine import Engine
 from bot.errors import NotFound, UsageError
 from bot.model import Actor
 from bot.operations.drill import DrillRule
+from bot.operations.fetching import Uploads
 from bot.operations.quiesce import QuiescePolicy
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
@@ -19,6 +20,7 @@ from bot.operations.runbooks import Runbook
 from bot.permissions import Policy
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
+from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Run, Runs
 
 
@@ -29,6 +31,7 @@ class Services:
     engines: Mapping[str, Engine]
     default_host: str
     archive: Archive
+    outgoing: Outgoing
     runs: Runs
     audit: Audit
     policy: Policy
@@ -36,6 +39,11 @@ class Services:
     cancel: Callable[[Run, Actor], Run]
     was_kept: Callable[[str, str], bool]
     """Of a run and a verb of the undo journal: whether the run did it, and it is to stay."""
+    kept: Callable[[str, str], Mapping[str, str] | None]
+    """The same, with the arguments that were written down."""
+    uploads: Uploads
+    copy_bytes: int
+    """So much is copied into and out of containers at most."""
     quiesce: QuiescePolicy
     retention: Retention
     drills: Mapping[str, DrillRule]

@@ -70,6 +70,19 @@ def parse_header(block: bytes) -> Header:
     return header
 
 
+def out_of_bounds(header: Header) -> str:
+    """Which of its numbers no file system has, in words; empty when all are as they may be."""
+    if not 0 <= header.size < 1 << 63:
+        return f"a size of {header.size}"[:60]
+    if not (0 <= header.uid < 1 << 32 and 0 <= header.gid < 1 << 32):
+        return "an owner that no file system has"
+    if not -(1 << 63) <= header.mtime < 1 << 63:
+        return "a time that no file system has"
+    if not all(0 <= part < 1 << 32 for part in header.device or ()):
+        return "a device that no file system has"
+    return ""
+
+
 def number(field: bytes) -> int:
     """The number in a header's field, in octal digits or GNU tar's base 256; raises ValueError."""
     if field[0] in (0o200, 0o377):

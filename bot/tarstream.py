@@ -22,6 +22,7 @@ from bot.tarheader import (
     Header,
     apply_pax,
     entry_of,
+    out_of_bounds,
     parse_header,
     parse_pax,
 )
@@ -29,6 +30,9 @@ from bot.words import size
 
 MAX_EXTENSION_BYTES = 1 << 20
 """As much as Go's archive/tar, and so Docker, accepts."""
+
+_MAX_EXTENSIONS_BYTES = 4 * MAX_EXTENSION_BYTES
+"""All that may come before one entry, and all global ones of a tar: they are held in memory."""
 
 ZERO_BLOCK = bytes(BLOCK_BYTES)
 _EXTENSIONS = (PAX, PAX_GLOBAL, GNU_NAME, GNU_LINK)
@@ -54,6 +58,8 @@ class TarParser:
         self._current = Header(b"", "", 0, 0, 0, 0, 0)
         self._extended: dict[str, str] = {}
         self._global: dict[str, str] = {}
+        self._extension_bytes = 0
+        self._global_bytes = 0
         self._zero_blocks = 0
         self._ended = False
 
@@ -171,6 +177,11 @@ class TarParser:
         if not 0 < header.size <= MAX_EXTENSION_BYTES:
             raise self._malformed(f"an extended header claims {header.size} bytes")
 
+        self._extension_bytes += header.size
+        self._global_bytes += header.size if header.type == PAX_GLOBAL else 0
+        if max(self._extension_bytes, self._global_bytes) > _MAX_EXTENSIONS_BYTES:
+            raise self._malformed("extended headers without end precede an entry")
+
         def take(piece: bytes) -> None:
             self._extension(header.type, piece)
             self.extended(header, block, piece)
@@ -197,10 +208,14 @@ class TarParser:
                 apply_pax(header, {**self._global, **records})
             except ValueError as error:
                 raise self._malformed(f"“{printable(header.name)}”: {error}") from error
+        problem = out_of_bounds(header)
+        if problem:
+            raise self._malformed(f"“{printable(header.name[:200])}” claims {problem}")
         if header.size < 0 or (header.size and KINDS[header.type] != "file"):
             raise self._malformed(f"“{printable(header.name)}” claims {header.size} bytes")
         self._current = header
         self._left = header.size
+        self._extension_bytes = 0
         self.opened(header, block, records)
         if header.size:
             self._state = self._body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -29,8 +30,11 @@ def exit_code(status: Status) -> int:
     return EXIT_CODES.get(status, 1)
 
 
-def as_json(outcome: Outcome) -> str:
-    """The outcome as one JSON object; facts keep their names, times are ISO 8601 in UTC, sizes bytes."""
+def as_json(outcome: Outcome, files: Sequence[str] = ()) -> str:
+    """The outcome as one JSON object; facts keep their names, times are ISO 8601 in UTC, sizes bytes.
+
+    `files` are the paths of the answer's files, in their order.
+    """
     table = outcome.reply.table
     words_of_it: dict[str, Any] = {
         "run_id": outcome.run_id,
@@ -40,6 +44,10 @@ def as_json(outcome: Outcome) -> str:
         "facts": dict(outcome.reply.facts),
         "output": outcome.reply.output,
         "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows] if table else [],
+        "files": [
+            {"path": path, "size_bytes": file.size, "sha256": file.sha256}
+            for path, file in zip(files, outcome.reply.attachments, strict=True)
+        ],
         "started_at": outcome.started_at.isoformat() if outcome.started_at else None,
         "ended_at": outcome.ended_at.isoformat(),
         "took_seconds": outcome.took.total_seconds(),
@@ -47,7 +55,7 @@ def as_json(outcome: Outcome) -> str:
     return json.dumps(words_of_it, ensure_ascii=False, indent=2)
 
 
-def show(outcome: Outcome, console: Console) -> None:
+def show(outcome: Outcome, console: Console, files: Sequence[str] = ()) -> None:
     """Print it for a person. Names and texts from outside are no markup and steer nothing."""
     mark = words.MARKS[outcome.status]
     console.print(plain(f"{mark} {outcome.reply.text}"), soft_wrap=True)
@@ -63,6 +71,8 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(table)
     if outcome.reply.output:
         console.print(plain(outcome.reply.output), soft_wrap=True)
+    for path in files:
+        console.print(plain(f"   file: {path}"), soft_wrap=True)
     took = words.duration(outcome.took.total_seconds())
     console.print(Text(f"   run {outcome.run_id} {outcome.status.value}, {took}", style="dim"))
 

@@ -8,6 +8,7 @@ from bot.engine import Engine, EngineInfo
 from bot.engine.checks import CheckVerbs
 from bot.engine.connection import Connection, Limits
 from bot.engine.execution import ExecutionVerbs
+from bot.engine.files import SingleFileVerbs
 from bot.engine.images import ImageVerbs
 from bot.engine.inventory import InventoryVerbs
 from bot.engine.tools import ToolVerbs
@@ -15,7 +16,9 @@ from bot.engine.tools import ToolVerbs
 _MINUTE = timedelta(seconds=60)
 
 
-class DockerEngine(ToolVerbs, CheckVerbs, ExecutionVerbs, InventoryVerbs, ImageVerbs, Engine):
+class DockerEngine(
+    ToolVerbs, CheckVerbs, ExecutionVerbs, InventoryVerbs, ImageVerbs, SingleFileVerbs, Engine
+):
     """One Docker host. Nothing is connected before the first call, so a bot starts while Docker is down.
 
     `base_url` None follows Docker's own rules (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, the CLI's

@@ -102,9 +102,18 @@ def take_back(engine: Engine, run: RunContext, name: str, made_by: str) -> Reply
     engine.remove_volume(name)
     if created_by(engine, made_by) is not None:
         raise Conflict(f"Docker said that it removed volume {name}, and still lists it. Look at the host.")
+    return _told(engine.host, name, made_by)
+
+
+def told_gone(engine: Engine, name: str, made_by: str) -> Reply | None:
+    """What is to be said after a crash, once the volume is gone; None while it is there."""
+    return None if created_by(engine, made_by) else _told(engine.host, name, made_by)
+
+
+def _told(host: str, name: str, made_by: str) -> Reply:
     return Reply(
         text=f"Volume {name}, which run {made_by} made, is removed: it was empty, and nobody used it.",
-        facts={"volume": name, "host": engine.host},
+        facts={"volume": name, "host": host},
     )
 
 

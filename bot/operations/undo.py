@@ -12,12 +12,15 @@ from contextlib import contextmanager
 
 from bot.engine import RUN_LABEL, Container, Engine, Exchange, HostPath, Storage
 from bot.errors import Conflict, EngineError, NotFound
-from bot.operations import hooks, tagging
+from bot.operations import hooks, local, placing, tagging
 from bot.operations.context import (
     CLEAR_STAGE,
     DISCARD_DRAFT,
     EXCHANGE_BACK,
+    PUT_BACK_FILE,
+    REMOVE_FILES,
     REMOVE_HELPER,
+    REMOVE_PART,
     REMOVE_VOLUME,
     RUN_HOOK,
     START,
@@ -60,22 +63,22 @@ def registry(
     def discard_draft(_host: str, arguments: Arguments) -> None:
         archive.discard(arguments["host"], arguments["volume"], arguments["backup"])
 
-    def run_hook(host: str, arguments: Arguments) -> None:
-        hooks.run_undo(engine(host), arguments)
-
-    def untag(host: str, arguments: Arguments) -> None:
-        tagging.take_back(engine(host), arguments)
+    def there(act: Callable[[Engine, Arguments], None]) -> Callable[[str, Arguments], None]:
+        return lambda host, arguments: act(engine(host), arguments)
 
     return {
+        REMOVE_FILES: there(placing.remove_files),
+        PUT_BACK_FILE: there(placing.put_back_file),
+        REMOVE_PART: lambda _host, arguments: local.remove_part(arguments),
         UNPAUSE: unpause,
         START: start,
         REMOVE_HELPER: remove_helper,
         REMOVE_VOLUME: remove_volume,
         DISCARD_DRAFT: discard_draft,
-        RUN_HOOK: run_hook,
+        RUN_HOOK: there(hooks.run_undo),
         CLEAR_STAGE: exchanges.clear_stage,
         EXCHANGE_BACK: exchanges.back,
-        UNTAG: untag,
+        UNTAG: there(tagging.take_back),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from bot.model import Button, Plan, Progress, Reply, Status, Table
+from bot.model import Attachment, Button, Plan, Progress, Reply, Status, Table
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -48,4 +48,5 @@ def reply_from_json(value: dict[str, Any] | None) -> Reply | None:
         buttons=tuple(Button(**button) for button in value["buttons"]),
         status=Status(value["status"]),
         output=value.get("output", ""),
+        attachments=tuple(Attachment(**one) for one in value.get("attachments", ())),
     )

@@ -6,6 +6,7 @@ from bot.engine import Engine
 from tests.contracts.container_contract import ContainerContract
 from tests.contracts.exchange_contract import ExchangeContract
 from tests.contracts.execution_contract import ExecutionContract
+from tests.contracts.file_contract import FileContract
 from tests.contracts.holder_contract import HolderContract
 from tests.contracts.inventory_contract import InventoryContract
 from tests.contracts.tool_contract import ToolContract
@@ -22,6 +23,7 @@ class EngineContract(
     ExchangeContract,
     ExecutionContract,
     InventoryContract,
+    FileContract,
 ):
     """Subclass it; give the fixtures `engine`, `bench` (a Bench) and `new_name` (names that no one else uses)."""
 

@@ -5,6 +5,7 @@ It knows HTTP and nothing of tar or of the product; every request gets a connect
 
 from __future__ import annotations
 
+import http
 import http.client
 import re
 import socket
@@ -30,6 +31,8 @@ class CuttingProxy:
         """Archive streams end after this many bytes, with a correct last chunk."""
         self.hold_at: int | None = None
         """Archive streams pause after this many bytes until `go_on` is set."""
+        self.instead: bytes | None = None
+        """What archive streams carry instead of what the engine sends."""
         self.go_on = threading.Event()
         self.held = threading.Event()
         """Set as soon as a stream is being held back."""
@@ -114,8 +117,17 @@ class _Handler(socketserver.StreamRequestHandler):
             lines.append("Transfer-Encoding: chunked")
         self.wfile.write("\r\n".join([*lines, "", ""]).encode())
         self.owner.passed = 0
+        if self.owner.instead is not None and answer.status == http.HTTPStatus.OK:
+            self._write_chunks(self.owner.instead)
+            return
         while piece := answer.read(self._allowed()):
             self.owner.passed += len(piece)
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _write_chunks(self, data: bytes) -> None:
+        for start in range(0, len(data), _PIECE):
+            piece = data[start : start + _PIECE]
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 

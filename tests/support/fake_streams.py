@@ -371,7 +371,7 @@ def unpack(tar: Iterator[bytes], tree: Tree, path: str, taking: Taking) -> None:
                 held = unpacked.extractfile(info) if info.isreg() else None
                 file = File(info, held.read() if held else b"")
                 with tree.disk.lock:
-                    node = _keep(tree, path, file)
+                    node = _kept(tree, path, file)
                 if node.kind == "directory":
                     directories.append((node, file.mtime_ns))
         while source.read(_BLOCK * 20):
@@ -384,6 +384,13 @@ def unpack(tar: Iterator[bytes], tree: Tree, path: str, taking: Taking) -> None:
     with tree.disk.lock:
         for node, mtime_ns in directories:
             node.mtime_ns, node.ctime_ns = mtime_ns, tree.disk.now()
+
+
+def _kept(tree: Tree, base: str, file: File) -> Node:
+    try:
+        return _keep(tree, base, file)
+    except FileNotFoundError as error:  # something above it is no directory
+        raise EngineError(f"The engine could not make {file.info.name!r}; what came before stays.") from error
 
 
 def _keep(tree: Tree, base: str, file: File) -> Node:
