@@ -17,6 +17,7 @@ from bot.context import Ledger
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
 from bot.engine import Check, Engine
+from bot.engine.address import Access
 from bot.engine.real import DockerEngine
 from bot.errors import BotError, StoreError
 from bot.model import Right
@@ -27,7 +28,7 @@ from bot.operations.retention import Retention
 from bot.operations.sweep import sweep
 from bot.permissions import Policy, Role
 from bot.queue import EmbeddedQueue
-from bot.sections import DrillSection
+from bot.sections import DrillSection, HostSection
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.archive import Archive
@@ -42,7 +43,7 @@ from bot.undo import Undoer
 
 _log = logging.getLogger(__name__)
 DEFAULT_HOST = "local"
-_FRONT_WORKERS = 2
+_FRONT_WORKERS = 4
 _TIDY_SECONDS = 2.0
 _LONGEST_ANSWER = timedelta(seconds=60)
 
@@ -134,7 +135,9 @@ def build(
     _make_private(settings)
     database = Database(settings.database_url)
     database.migrate()
-    queue = EmbeddedQueue(database, {Lane.FRONT: _FRONT_WORKERS, Lane.WORK: settings.limits.workers})
+    docker = engines or _engines(settings)
+    lanes = {Lane.FRONT: _FRONT_WORKERS, Lane.WORK: settings.limits.workers}
+    queue = EmbeddedQueue(database, lanes, len(docker))
     runs = Runs(database, clock, queue.enqueue)
     queue.bind(runs)
     audit = Audit(database)
@@ -144,8 +147,8 @@ def build(
     journal = Journal(database)
     dispatcher: Dispatcher
     services = Services(
-        engines=engines or _engines(settings),
-        default_host=DEFAULT_HOST if not settings.hosts else next(iter(settings.hosts)),
+        engines=docker,
+        default_host=settings.default_host or DEFAULT_HOST,
         archive=archive,
         runs=runs,
         audit=audit,
@@ -194,9 +197,20 @@ def _engines(settings: Settings) -> dict[str, Engine]:
         )
         return {DEFAULT_HOST: engine}
     return {
-        name: DockerEngine(name, base_url=host.address, stall=stall, request_timeout=answer)
+        name: DockerEngine(
+            name, base_url=host.address, stall=stall, request_timeout=answer, access=_access(host)
+        )
         for name, host in settings.hosts.items()
     }
+
+
+def _access(host: HostSection) -> Access:
+    files = {
+        name: str(path)
+        for name in ("ca_file", "cert_file", "key_file", "ssh_config")
+        if (path := getattr(host, name)) is not None
+    }
+    return Access(**files, contact=timedelta(seconds=host.seconds))
 
 
 def _quiesce(settings: Settings) -> QuiescePolicy:
@@ -224,6 +238,7 @@ def _policy(settings: Settings) -> Policy:
             commands=role.commands,
             targets=role.targets,
             channels=role.channels,
+            hosts=role.hosts,
         )
         for name, role in settings.roles.items()
     )

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from bot.sections import (
     ArchiveSection,
@@ -25,6 +25,7 @@ from bot.sections import (
     RoleSection,
     Section,
     SlackSection,
+    refuse_odd_hosts,
 )
 
 
@@ -51,6 +52,17 @@ class Settings(Section):
     bot_token: SecretStr | None = Field(None, exclude=True)
     app_token: SecretStr | None = Field(None, exclude=True)
     signing_secret: SecretStr | None = Field(None, exclude=True)
+
+    @field_validator("hosts")
+    @classmethod
+    def _known_apart(cls, hosts: dict[str, HostSection]) -> dict[str, HostSection]:
+        refuse_odd_hosts(hosts)
+        return hosts
+
+    @property
+    def default_host(self) -> str | None:
+        """The host that is meant where none is named; None when no host is set."""
+        return next((name for name, host in self.hosts.items() if host.default), next(iter(self.hosts), None))
 
     @property
     def archive_path(self) -> Path:
@@ -199,4 +211,6 @@ def _example_lines() -> Iterator[str]:
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(f'"{item}"' for item in value) + "]"
-    return str(value) if isinstance(value, int) else f'"{value or ""}"'
+    if isinstance(value, int):
+        return str(value).lower()  # a bool is one, and TOML writes it small
+    return f'"{value or ""}"'

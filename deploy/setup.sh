@@ -39,6 +39,9 @@ install_for_tests() {
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
     command -v redis-server >/dev/null || missing="$missing redis-server"
     command -v sqlite3 >/dev/null || missing="$missing sqlite3"
+    [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+    command -v ssh >/dev/null || missing="$missing openssh-client"
+    command -v openssl >/dev/null || missing="$missing openssl"
     # shellcheck disable=SC2086  # a list of names, without blanks in them
     [ -z "$missing" ] || deploy/packages.sh $missing || say "tests that need them will say so"
 }

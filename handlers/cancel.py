@@ -48,6 +48,7 @@ def _refuse_strangers(wanted: Run, services: Services, run: RunContext) -> None:
         command=command,
         # What a queued run is about was not found out yet: then only who may do it to everything may end it.
         targets=wanted.plan.targets[:1] if wanted.plan else ("*",),
+        host=wanted.host,
     )
     if not services.policy.allows(request):
         raise PermissionDenied(

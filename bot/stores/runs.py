@@ -156,20 +156,32 @@ class Runs:
         """Those of the runs that exist."""
         return self._list(_query().where(runs.c.id.in_(run_ids)))
 
-    def claimable(self, lane: Lane, limit: int, *, only: Collection[str] | None = None) -> tuple[str, ...]:
-        """Ids of runs that a worker of that lane may claim now, oldest first."""
+    def claimable(
+        self,
+        lane: Lane,
+        limit: int,
+        *,
+        only: Collection[str] | None = None,
+        not_on: Collection[str] = (),
+        without: Collection[str] = (),
+    ) -> tuple[tuple[str, str], ...]:
+        """Ids and hosts of runs that a worker of that lane may claim now, oldest first; some hosts' or ids left out."""
         query = (
-            select(runs.c.id)
-            .where(runs.c.status == Status.QUEUED.value, runs.c.lane == lane.value)
-            .where(runs.c.released_at.is_not(None))
+            select(runs.c.id, runs.c.host)
+            .where(
+                runs.c.status == Status.QUEUED.value,
+                runs.c.lane == lane.value,
+                runs.c.released_at.is_not(None),
+            )
             .where(or_(runs.c.not_before.is_(None), runs.c.not_before <= self._clock()))
+            .where(runs.c.host.not_in(not_on), runs.c.id.not_in(without))
             .order_by(runs.c.created_at)
             .limit(limit)
         )
         if only is not None:
             query = query.where(runs.c.id.in_(only))
         with self._database.read() as connection:
-            return tuple(connection.execute(query).scalars())
+            return tuple((row.id, row.host) for row in connection.execute(query))
 
     def abandoned(self, older_than: timedelta) -> tuple[Run, ...]:
         """Queued runs whose acceptance nobody was told of in that time."""
@@ -197,10 +209,8 @@ class Runs:
     ) -> tuple[Run, ...]:
         """The newest runs first, perhaps only those with a status or of one actor."""
         query = _query().order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
-        if status is not None:
-            query = query.where(runs.c.status == status.value)
-        if actor is not None:
-            query = query.where(runs.c.actor_id == actor)
+        query = query if status is None else query.where(runs.c.status == status.value)
+        query = query if actor is None else query.where(runs.c.actor_id == actor)
         return self._list(query)
 
     def counts(self) -> dict[Status, int]:
@@ -210,9 +220,10 @@ class Runs:
             return {Status(status): count for status, count in connection.execute(query)}
 
     def waiting_before(self, run: Run) -> int:
-        """How many queued or running runs of the same lane are older."""
+        """How many queued or running runs of the same lane and host are older."""
         query = select(runs.c.id).where(
             runs.c.lane == run.lane.value,
+            runs.c.host == run.host,
             runs.c.status.in_([Status.QUEUED.value, Status.RUNNING.value]),
             runs.c.created_at < run.created_at,
         )
@@ -221,12 +232,10 @@ class Runs:
 
     def ask_to_cancel(self, run_id: str, by: str) -> Run:
         """Raise the flag that the holder looks at; a run that has ended is left as it is."""
+        flag = update(runs).values(cancel_requested_by=by, revision=runs.c.revision + 1)
+        mine = (runs.c.id == run_id, runs.c.cancel_requested_by.is_(None), runs.c.ended_at.is_(None))
         with self._database.write() as connection:
-            connection.execute(
-                update(runs)
-                .where(runs.c.id == run_id, runs.c.cancel_requested_by.is_(None), runs.c.ended_at.is_(None))
-                .values(cancel_requested_by=by, revision=runs.c.revision + 1)
-            )
+            connection.execute(flag.where(*mine))
             return get_run(connection, run_id)
 
     def _list(self, query: Select[tuple[object, ...]]) -> tuple[Run, ...]:
