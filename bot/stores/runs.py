@@ -5,7 +5,6 @@ What only the holder of a run may write is in `claims.py`. Nothing here executes
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.errors import NotFound
 from bot.model import Actor, Invocation, Origin, Outcome, Place, Plan, Progress, Reply, Status
-from bot.stores.coding import plan_from_json, progress_from_json, reply_from_json
+from bot.stores.coding import plan_from_json, progress_from_json, reply_from_json, storable
 from bot.stores.database import Database
 from bot.stores.schema import messages, runs
-
-_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class Lane(StrEnum):
@@ -109,8 +106,8 @@ class Runs:
                 key=invocation.key,
                 origin=invocation.origin.value,
                 actor_id=invocation.actor.id,
-                actor_name=_storable(invocation.actor.name),
-                line=_storable(invocation.line),
+                actor_name=storable(invocation.actor.name),
+                line=storable(invocation.line),
                 token=invocation.token,
                 host=host,
                 lane=Lane.FRONT.value,
@@ -241,11 +238,6 @@ class Runs:
     def _list(self, query: Select[tuple[object, ...]]) -> tuple[Run, ...]:
         with self._database.read() as connection:
             return tuple(run_of(row) for row in connection.execute(query).mappings())
-
-
-def _storable(words: str) -> str:
-    """No database takes NUL or a lone surrogate: they become U+FFFD, which the command line refuses."""
-    return _NO_TEXT.sub("\ufffd", words)
 
 
 def _query() -> Select[tuple[object, ...]]:
