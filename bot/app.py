@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bot import wiring
 from bot.command import Command
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
@@ -24,6 +25,7 @@ from bot.model import Right
 from bot.operations import undo
 from bot.operations.drill import DrillRule
 from bot.operations.quiesce import Quiesce, QuiescePolicy
+from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.sweep import sweep
 from bot.permissions import Policy, Role
@@ -129,6 +131,7 @@ def build(
     commands: Mapping[str, Command],
     *,
     engines: Mapping[str, Engine] | None = None,
+    registries: Registries | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> App:
     """Make every room once. Touches the state directory and the database, but neither Docker nor Slack."""
@@ -159,6 +162,7 @@ def build(
         quiesce=_quiesce(settings),
         retention=Retention(**settings.retention.model_dump()),
         drills={name: _drill(section) for name, section in settings.drills.items()},
+        registries=registries or _registries(settings),
         clock=clock,
     )
     undoer = Undoer(journal, undo.registry(services.engine, archive), clock)
@@ -211,6 +215,13 @@ def _access(host: HostSection) -> Access:
         if (path := getattr(host, name)) is not None
     }
     return Access(**files, contact=timedelta(seconds=host.seconds))
+
+
+def _registries(settings: Settings) -> Registries:
+    passwords = settings.registry_passwords
+    return wiring.registries(
+        settings.registries, lambda name: passwords[name].get_secret_value(), settings.docker_config
+    )
 
 
 def _quiesce(settings: Settings) -> QuiescePolicy:

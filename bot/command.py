@@ -72,8 +72,8 @@ class Parameter:
 
     @property
     def flag(self) -> str:
-        """How it is written, for one that is not positional."""
-        return "--" + self.name.replace("_", "-")
+        """How it is written, for one that is not positional; a Python keyword has a `_` behind it as a field."""
+        return "--" + self.name.rstrip("_").replace("_", "-")
 
     @property
     def is_switch(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Self
 
+from bot import reference
 from bot.errors import UsageError
 
 
@@ -104,3 +105,41 @@ class Day(Kind):
     noun = "YYYY-MM-DD"
     shape = re.compile(r"\d{4}-\d{2}-\d{2}")
     hint = "a day, written like 2027-01-31"
+
+
+class ImageReference(Kind):
+    """The name of an image as `docker` takes it, as it was typed; `bot.reference` has the grammar."""
+
+    noun = "IMAGE"
+    shape = re.compile(r"\S+")
+    hint = "the name of an image, such as team/web:1.4"
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """The word, checked; raises UsageError, which says what the grammar does not allow."""
+        reference.parse(word)
+        return cls(word)
+
+
+class RepositoryName(ImageReference):
+    """The name of a repository: of an image without a tag and a digest."""
+
+    noun = "REPOSITORY"
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """The word, checked; raises UsageError."""
+        named = reference.parse(word)
+        if named.tag or named.digest:
+            raise UsageError(
+                f"“{word}” names one image of a repository. Nothing was changed; leave out the tag or digest."
+            )
+        return cls(word)
+
+
+class RegistryName(Kind):
+    """A registry of the settings."""
+
+    noun = "REGISTRY"
+    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+    hint = "the name of a registry in the settings; `registries` lists them"

@@ -29,6 +29,9 @@ EXCHANGE_BACK = "exchange_back"
 """Undo verb with `directory`, `place`, `new`, `aside` (relative to it), `run`, `storage`, `users` (ids of those who
 were stopped for it, with blanks between), `name` (for people)."""
 
+UNTAG = "untag"
+"""Undo verb with `reference` (in full), `image` (id), `before` (id of who had the name, or empty), `name`."""
+
 
 class Step(Protocol):
     """One undoable thing while it is being done."""
