@@ -39,8 +39,10 @@ from bot.stores.claims import Claims
 from bot.stores.database import Database
 from bot.stores.journal import Journal
 from bot.stores.outbox import Outbox
+from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Lane, Runs
 from bot.stores.sole import Sole
+from bot.stores.uploads import Uploads
 from bot.undo import Undoer
 
 _log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class App:
     dispatcher: Dispatcher
     queue: EmbeddedQueue
     outbox: Outbox
+    uploads: Uploads
     housekeeper: Housekeeper
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:
@@ -71,9 +74,25 @@ class App:
         """
         if only is not None:
             self.housekeeper.take_back_again()
+        else:
+            self._sweep_files()
         self.queue.start(self.dispatcher.execute, only=only)
         if only is None:
             self.housekeeper.start()
+
+    def _sweep_files(self) -> None:
+        """Nobody writes yet: what a dead holder left half-written, and what nobody waits for, goes."""
+        self.uploads.give_up_old()
+        for name in self.services.outgoing.sweep(self._is_wanted):
+            _log.info("removed a file that nobody waits for: %s", name)
+
+    def _is_wanted(self, run_id: str, sha256: str) -> bool:
+        for run in self.services.runs.some({run_id}):
+            if not run.status.is_ending or self.uploads.is_wanted(run_id, sha256):
+                return True
+            files = run.reply.attachments if run.reply else ()
+            return run.invocation.place is None and any(file.sha256 == sha256 for file in files)
+        return False
 
     def end(self) -> None:
         """Hand out nothing more, wait for what runs, give everything back. May be called twice."""
@@ -147,12 +166,14 @@ def build(
     claims = Claims(database, audit, clock, queue.enqueue)
     archive = Archive(settings.archive_path, clock)
     outbox = Outbox(database, clock)
+    outgoing = Outgoing(settings.state / "outgoing", clock)
     journal = Journal(database)
     dispatcher: Dispatcher
     services = Services(
         engines=docker,
         default_host=settings.default_host or DEFAULT_HOST,
         archive=archive,
+        outgoing=outgoing,
         runs=runs,
         audit=audit,
         policy=_policy(settings),
@@ -178,6 +199,7 @@ def build(
         dispatcher=dispatcher,
         queue=queue,
         outbox=outbox,
+        uploads=Uploads(database, clock),
         housekeeper=Housekeeper(endings, services),
     )
 

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from rich.console import Console
 
@@ -118,14 +119,22 @@ def _command_line(argv: list[str], commands: Commands) -> int:
     app = build(settings, commands)
     try:
         outcome = _carried(app, _invocation(app, line, key))
+        files = _handed_over(app, outcome)
     finally:
         app.end()
     if as_json:
-        print(terminal.as_json(outcome))
+        print(terminal.as_json(outcome, files))
     else:
         # Into a file or a pipe, a row of a table stays one line.
-        terminal.show(outcome, Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS))
+        width = None if sys.stdout.isatty() else _PIPE_COLUMNS
+        terminal.show(outcome, Console(highlight=False, width=width), files)
     return terminal.exit_code(outcome.status)
+
+
+def _handed_over(app: App, outcome: Outcome) -> tuple[str, ...]:
+    """The files that came with the answer, written into the directory that the shell is in; their paths."""
+    here, outgoing = Path.cwd(), app.services.outgoing
+    return tuple(str(outgoing.hand_over(outcome.run_id, file, here)) for file in outcome.reply.attachments)
 
 
 def _options(argv: list[str]) -> tuple[list[str], bool, str | None]:

@@ -73,6 +73,8 @@ class Place:
     user: str
     thread_ts: str | None = None
     response_url: str | None = None
+    files: tuple[str, ...] = ()
+    """Ids of the files that came with the command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,14 +134,24 @@ class Button:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A file that goes with a reply. Its bytes lie in the outgoing store until the asker has them."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What a handler says: a sentence, facts by name, perhaps a table. No markup of any face."""
+    """What a handler says: a sentence, facts by name, perhaps a table and files. No markup of any face."""
 
     text: str
     facts: Mapping[str, Value] = field(default_factory=dict)
     table: Table | None = None
     buttons: tuple[Button, ...] = ()
     status: Status = Status.SUCCEEDED
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

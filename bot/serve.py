@@ -174,6 +174,8 @@ def _road(app: App) -> Road:
         accept=accept,
         confirm=app.dispatcher.confirm,
         outbox=app.outbox,
+        uploads=app.uploads,
+        outgoing=app.services.outgoing,
         runs=app.services.runs,
         commands=[name for name, command in app.services.commands.items() if command.slash],
         clock=app.services.clock,

@@ -18,6 +18,7 @@ from bot.operations.retention import Retention
 from bot.permissions import Policy
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
+from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Run, Runs
 
 
@@ -28,6 +29,7 @@ class Services:
     engines: Mapping[str, Engine]
     default_host: str
     archive: Archive
+    outgoing: Outgoing
     runs: Runs
     audit: Audit
     policy: Policy

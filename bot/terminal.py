@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -29,8 +30,11 @@ def exit_code(status: Status) -> int:
     return EXIT_CODES.get(status, 1)
 
 
-def as_json(outcome: Outcome) -> str:
-    """The outcome as one JSON object; facts keep their names, times are ISO 8601 in UTC, sizes bytes."""
+def as_json(outcome: Outcome, files: Sequence[str] = ()) -> str:
+    """The outcome as one JSON object; facts keep their names, times are ISO 8601 in UTC, sizes bytes.
+
+    `files` are the paths of the answer's files, in their order.
+    """
     table = outcome.reply.table
     words_of_it: dict[str, Any] = {
         "run_id": outcome.run_id,
@@ -39,6 +43,10 @@ def as_json(outcome: Outcome) -> str:
         "text": outcome.reply.text,
         "facts": dict(outcome.reply.facts),
         "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows] if table else [],
+        "files": [
+            {"path": path, "size_bytes": file.size, "sha256": file.sha256}
+            for path, file in zip(files, outcome.reply.attachments, strict=True)
+        ],
         "started_at": outcome.started_at.isoformat() if outcome.started_at else None,
         "ended_at": outcome.ended_at.isoformat(),
         "took_seconds": outcome.took.total_seconds(),
@@ -46,7 +54,7 @@ def as_json(outcome: Outcome) -> str:
     return json.dumps(words_of_it, ensure_ascii=False, indent=2)
 
 
-def show(outcome: Outcome, console: Console) -> None:
+def show(outcome: Outcome, console: Console, files: Sequence[str] = ()) -> None:
     """Print it for a person. Names and texts from outside are no markup and steer nothing."""
     mark = words.MARKS[outcome.status]
     console.print(_text(f"{mark} {outcome.reply.text}"), soft_wrap=True)
@@ -60,6 +68,8 @@ def show(outcome: Outcome, console: Console) -> None:
             cells = zip(outcome.reply.table.columns, row, strict=True)
             table.add_row(*(_text(words.value(column, raw)) for column, raw in cells))
         console.print(table)
+    for path in files:
+        console.print(_text(f"   file: {path}"), soft_wrap=True)
     took = words.duration(outcome.took.total_seconds())
     console.print(Text(f"   run {outcome.run_id} {outcome.status.value}, {took}", style="dim"))
 

@@ -13,13 +13,14 @@ from bot.engine.names import did_you_mean
 from bot.errors import Conflict, EngineError, NotFound
 from tests.support.fake_host import Box, FakeHost, is_helper, volume_directory
 from tests.support.fake_images import FakeImages
+from tests.support.fake_single import SingleFileVerbs
 from tests.support.fake_streams import FakeStream, Taking, unpack
 from tests.support.fake_tools import ToolVerbs
 
 __all__ = ["FakeEngine"]
 
 
-class FakeEngine(ToolVerbs, FakeImages, FakeHost):
+class FakeEngine(ToolVerbs, FakeImages, SingleFileVerbs, FakeHost):
     """One Docker host in memory.
 
     What the world holds is said by the methods of `FakeHost` (tests/support/fake_host.py): `add_volume`,

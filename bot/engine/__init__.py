@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from bot.engine.copy_contract import FileVerbs
 from bot.engine.image_contract import ImageEngine
 from bot.entry import Item
 
@@ -58,6 +59,7 @@ class Mount:
     kind: str
     source: str
     destination: str
+    read_only: bool = field(default=False, compare=False)
 
     @property
     def storage(self) -> Storage | None:
@@ -134,7 +136,7 @@ class Execution(ByteStream, Protocol):
         """The end of what it wrote to its standard error so far, as text; at most some thousand characters."""
 
 
-class Engine(ImageEngine, Protocol):
+class Engine(ImageEngine, FileVerbs, Protocol):
     """One Docker host. Every method raises `EngineError` when the daemon fails or does not answer."""
 
     host: str

@@ -31,7 +31,7 @@ from bot.errors import Conflict, EngineError
 _IMAGE = "shipkeeper-scratch"
 _TAG = "1"
 
-_STAT_HEADER = "X-Docker-Container-Path-Stat"
+STAT_HEADER = "X-Docker-Container-Path-Stat"
 
 # After the last byte the daemon still writes what it holds, to a disk that may be slow.
 ANSWER_LIMIT = timedelta(minutes=15)
@@ -131,7 +131,7 @@ class HelperVerbs(VolumeVerbs):
             if answer.status_code == HTTPStatus.NOT_FOUND:
                 return None
             api._raise_for_status(answer)
-        return _link_target(answer.headers.get(_STAT_HEADER, ""), path)
+        return _link_target(answer.headers.get(STAT_HEADER, ""), path)
 
     def write_volume(
         self,
@@ -148,7 +148,9 @@ class HelperVerbs(VolumeVerbs):
         """
         send(lambda pieces: self._put(helper, pieces, path), tar, check)
 
-    def _put(self, helper: str, pieces: Iterator[bytes], path: str) -> None:
+    def _put(
+        self, helper: str, pieces: Iterator[bytes], path: str, *, keep_directories: bool = False
+    ) -> None:
         source = Source(pieces)
         attempt = self._connection.attempt(f"write “{scrub(path)}” through “{helper}”", changes=True)
         silence = self._connection.limits.stall.total_seconds()
@@ -157,7 +159,10 @@ class HelperVerbs(VolumeVerbs):
             with self._connection.transfer(attempt) as api, our_errors(attempt):
                 response = api._put(
                     api._url("/containers/{0}/archive", helper),
-                    params={"path": path.encode("utf-8", "surrogateescape")},
+                    params={
+                        "path": path.encode("utf-8", "surrogateescape"),
+                        **({"noOverwriteDirNonDir": "1"} if keep_directories else {}),
+                    },
                     data=source,
                     timeout=(silence, answer),
                 )

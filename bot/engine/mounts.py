@@ -67,6 +67,7 @@ def mounts_of(raw: Mapping[str, Any]) -> tuple[Mount, ...]:
             kind=str(mount.get("Type") or ""),
             source=str((mount.get("Name") if mount.get("Type") == "volume" else mount.get("Source")) or ""),
             destination=str(mount.get("Destination") or ""),
+            read_only=not mount.get("RW", True),
         )
         for mount in raw.get("Mounts") or ()
     ]

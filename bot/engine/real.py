@@ -9,13 +9,14 @@ from bot.engine.address import Access
 from bot.engine.checks import CheckVerbs
 from bot.engine.connection import Connection, Limits
 from bot.engine.execution import ExecutionVerbs
+from bot.engine.files import SingleFileVerbs
 from bot.engine.images import ImageVerbs
 from bot.engine.tools import ToolVerbs
 
 _MINUTE = timedelta(seconds=60)
 
 
-class DockerEngine(ToolVerbs, CheckVerbs, ExecutionVerbs, ImageVerbs, Engine):
+class DockerEngine(ToolVerbs, CheckVerbs, ExecutionVerbs, ImageVerbs, SingleFileVerbs, Engine):
     """One Docker host. Nothing is connected before the first call, so a bot starts while Docker is down.
 
     `base_url` None follows Docker's own rules (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, the CLI's

@@ -35,6 +35,8 @@ class Source:
     container: Container | None = None
     volume: Volume | None = None
     inner: tuple[str, ...] = ()
+    read_only: bool = field(default=False, compare=False)
+    """Whether the container may not write there."""
     through: str = field(default="", compare=False)
     """What it was asked for as, when symbolic links in the container led from there; else empty."""
 
@@ -200,7 +202,7 @@ def _path(engine: Engine, container: Container, mounts: tuple[Mount, ...], place
     rest = place.removeprefix(_slashless(mount.destination))
     volume = engine.volume(storage) if isinstance(storage, str) else None
     if volume is not None and not rest:
-        return _of_volume(volume)
+        return replace(_of_volume(volume), read_only=mount.read_only)
     return Source(
         name=name,
         target=f"volume:{volume.name}" if volume else f"path:{_host_path(storage)}",
@@ -209,6 +211,7 @@ def _path(engine: Engine, container: Container, mounts: tuple[Mount, ...], place
         container=container,
         volume=volume,
         inner=_places(below),
+        read_only=mount.read_only,
     )
 
 

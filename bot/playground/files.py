@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mimetypes
 import secrets
 import threading
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from bot.playground.records import BOT_USER_ID, Json
 
@@ -25,18 +27,31 @@ class StoredFile:
 
     def payload(self, base_url: str) -> Json:
         """The file object of Slack's API."""
-        url = f"{base_url}/files/{self.id}/{self.name}"
+        url = f"{base_url}/files/{self.id}/{quote(self.name)}"
         return {
             "id": self.id,
             "name": self.name,
             "title": self.title or self.name,
             "user": self.user,
             "size": self.length,
+            "mimetype": self.mimetype,
             "mode": "hosted",
             "url_private": url,
             "url_private_download": url,
-            "channels": list(self.shared_in),
+            "permalink": f"{base_url}/archives/files/{self.user}/{self.id}/{quote(self.name)}",
+            **self._places(),
         }
+
+    def _places(self) -> Json:
+        """Where it is shared: `channels` and `ims` by the kind of conversation, as in Slack's file object."""
+        channels = [place for place in self.shared_in if not place.startswith("D")]
+        direct = [place for place in self.shared_in if place.startswith("D")]
+        return {"channels": channels, "groups": [], "ims": direct}
+
+    @property
+    def mimetype(self) -> str:
+        """Slack's guess from the name."""
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
 
 
 class Files:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.playground.records import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Channel, Json, Message, User
@@ -73,8 +74,8 @@ def event(inner: Json) -> Json:
     }
 
 
-def message_event(kind: str, message: Message, channel: Channel) -> Json:
-    """An `app_mention` or `message` event about something a person wrote."""
+def message_event(kind: str, message: Message, channel: Channel, files: Sequence[Json] = ()) -> Json:
+    """An `app_mention` or `message` event about something a person wrote, with the files that came with it."""
     inner: Json = {
         "type": kind,
         "user": message.user,
@@ -86,7 +87,10 @@ def message_event(kind: str, message: Message, channel: Channel) -> Json:
     }
     if message.thread_ts is not None:
         inner["thread_ts"] = message.thread_ts
+    if files:
+        inner |= {"files": list(files), "upload": False, "display_as_bot": False}
     if kind == "message":
+        inner |= {"subtype": "file_share"} if files else {}
         inner["channel_type"] = "im" if channel.is_im else "channel"
     return event(inner)
 

@@ -6,11 +6,12 @@ Turns each act into a delivery; how it reaches the bot is the deliverer's busine
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.playground import payloads
+from bot.playground.files import StoredFile
 from bot.playground.forms import find_input, state_values
 from bot.playground.payloads import Occasion
 from bot.playground.places import message_payload
@@ -44,11 +45,20 @@ class People:
         payload = payloads.slash(occasion, command, text)
         return self._do(_Deed(kind="slash", payload=payload, user=user, channel=where.id, summary=summary))
 
-    def mention(self, text: str, user: str, channel: str, thread_ts: str | None) -> Delivery:
+    def upload(self, name: str, content: bytes, user: str) -> StoredFile:
+        """Put a file into the workspace, which nobody sees until it is shared with a message."""
+        files = self._workspace.files
+        return files.receive(files.promise(name, len(content), self._user(user).id), content)
+
+    def mention(
+        self, text: str, user: str, channel: str, thread_ts: str | None, files: Sequence[StoredFile] = ()
+    ) -> Delivery:
         """Write `<@bot> text` into a channel; Slack tells only bots that are members and hold the scope."""
         where = self._channel(channel)
-        message = self._write(f"<@{BOT_USER_ID}> {text}", user, where, thread_ts)
-        payload = payloads.message_event("app_mention", message, where)
+        shared = [self._workspace.files.share(file, "", where.id) for file in files]
+        message = self._write(f"<@{BOT_USER_ID}> {text}", user, where, thread_ts, shared)
+        shown = [file.payload(self._workspace.base_url) for file in shared]
+        payload = payloads.message_event("app_mention", message, where, shown)
         deed = _Deed(kind="mention", payload=payload, user=user, channel=where.id, summary=message.text)
         if BOT_USER_ID not in where.members:
             return self._refuse(deed, "not_in_channel")
@@ -144,9 +154,17 @@ class People:
             raise LookupError(f"There is no channel {channel} in the playground. Add one with add_channel.")
         return found
 
-    def _write(self, text: str, user: str, where: Channel, thread_ts: str | None) -> Message:
+    def _write(
+        self,
+        text: str,
+        user: str,
+        where: Channel,
+        thread_ts: str | None,
+        files: Sequence[StoredFile] = (),
+    ) -> Message:
         self._user(user)
-        draft = Draft(channel=where.id, user=user, text=text, thread_ts=thread_ts)
+        names = tuple(file.id for file in files)
+        draft = Draft(channel=where.id, user=user, text=text, thread_ts=thread_ts, files=names)
         return self._workspace.world.post(draft)
 
     def _occasion(

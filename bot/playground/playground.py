@@ -6,12 +6,13 @@ It is Slack seen from outside and knows nothing of the bot it talks to.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
 from bot.playground.answers import Answers
 from bot.playground.delivery import Deliverer
+from bot.playground.files import StoredFile
 from bot.playground.http_delivery import HttpAnswer, HttpCourier, Signature
 from bot.playground.page import Page
 from bot.playground.people import People
@@ -139,11 +140,21 @@ class Playground:
         """Type a slash command."""
         return self._people.slash(command, text, user, channel, trigger_id)
 
+    def upload(self, name: str, content: bytes, *, user: str = "U0ANN") -> StoredFile:
+        """Put a file into the workspace; nobody sees it until somebody shares it with a mention."""
+        return self._people.upload(name, content, user)
+
     def mention(
-        self, text: str, *, user: str = "U0ANN", channel: str = "C0OPS", thread_ts: str | None = None
+        self,
+        text: str,
+        *,
+        user: str = "U0ANN",
+        channel: str = "C0OPS",
+        thread_ts: str | None = None,
+        files: Sequence[StoredFile] = (),
     ) -> Delivery:
-        """Write `<@bot> text`; delivered as app_mention if the bot is a member and holds the scope."""
-        return self._people.mention(text, user, channel, thread_ts)
+        """Write `<@bot> text`, perhaps with files; delivered if the bot is a member and holds the scope."""
+        return self._people.mention(text, user, channel, thread_ts, files)
 
     def say(
         self, text: str, *, user: str = "U0ANN", channel: str = "C0OPS", thread_ts: str | None = None

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.playground.answers import Answers
+from bot.playground.file_doors import FileDoors
 from bot.playground.page import Page, local_host
 from bot.playground.sockets import SocketHub
 from bot.playground.webapi import WebApi
@@ -46,36 +47,13 @@ class LoopbackOnly:
 
 def application(doors: Doors) -> Starlette:
     """The application with all routes."""
-    workspace = doors.workspace
-
-    async def upload(request: Request) -> Response:
-        file = workspace.files.get(request.path_params["file"])
-        content = await request.body()
-        if file is None or file.secret != request.path_params["secret"]:
-            return PlainTextResponse("no such upload", 404)
-        if len(content) != file.length:
-            return PlainTextResponse("the length differs from the announced one", 400)
-        workspace.files.receive(file, content)
-        return PlainTextResponse(f"OK - {file.length}")
-
-    async def download(request: Request) -> Response:
-        """A file's bytes; without a good token the login page with status 200, as Slack does."""
-        file = workspace.files.get(request.path_params["file"])
-        if file is None or file.content is None:
-            return PlainTextResponse("not found", 404)
-        good = request.headers.get("authorization") == f"Bearer {workspace.credentials.bot_token}"
-        if not good or "files:read" not in workspace.scopes:
-            return HTMLResponse("<!DOCTYPE html><title>Sign in</title>")
-        return Response(file.content, media_type="application/octet-stream")
-
     return Starlette(
         routes=[
             Route("/api/{method}", doors.api.endpoint, methods=["GET", "POST"]),
             WebSocketRoute("/link/", doors.hub.endpoint),
             Route("/commands/{rest:path}", doors.answers.endpoint, methods=["POST"]),
             Route("/actions/{rest:path}", doors.answers.endpoint, methods=["POST"]),
-            Route("/upload/{file}/{secret}", upload, methods=["POST"]),
-            Route("/files/{file}/{name}", download),
+            *FileDoors(doors.workspace).routes(),
             *doors.page.routes(),
         ],
         middleware=[Middleware(LoopbackOnly)],

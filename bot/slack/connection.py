@@ -16,8 +16,11 @@ from bot.model import Invocation
 from bot.slack.delivery import Delivery
 from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
 from bot.slack.listeners import Listeners
+from bot.slack.uploading import Uploading
 from bot.stores.outbox import Outbox
+from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Runs
+from bot.stores.uploads import Uploads
 
 _log = logging.getLogger(__name__)
 _CALL_SECONDS = 10
@@ -37,6 +40,8 @@ class Road:
     accept: Callable[[Invocation], str]
     confirm: Callable[[str, timedelta], None]
     outbox: Outbox
+    uploads: Uploads
+    outgoing: Outgoing
     runs: Runs
     commands: Collection[str]
     clock: Callable[[], datetime]
@@ -61,6 +66,7 @@ class SlackConnection:
         self._who = Who()
         self._account = account
         self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock)
+        self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
         app = make_app(self._client, account.signing_secret, lambda: self._who)
         listeners = Listeners(road.accept, road.outbox.button, road.clock)
         listeners.register(app, road.commands, account.command_prefix)
@@ -82,6 +88,7 @@ class SlackConnection:
         """
         reached = self._introduce()
         self._delivery.start()
+        self._uploading.start()
         if not (reached and self._connect()):
             self._connector = threading.Thread(target=self._keep_trying, name="slack", daemon=True)
             self._connector.start()
@@ -94,6 +101,7 @@ class SlackConnection:
         if self._socket is not None:
             self._socket.shut()
         self._delivery.stop()
+        self._uploading.stop()
 
     def _introduce(self) -> bool:
         try:

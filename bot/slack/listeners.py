@@ -75,7 +75,12 @@ class Listeners:
             line=repair(from_slack(typed)) or "help",
             actor=_actor(event["user"]),
             key=f"slack:{body.get('team_id')}:{body['event_id']}",
-            place=Place(channel=event["channel"], user=event["user"], thread_ts=event.get("thread_ts")),
+            place=Place(
+                channel=event["channel"],
+                user=event["user"],
+                thread_ts=event.get("thread_ts"),
+                files=tuple(str(file["id"]) for file in event.get("files") or () if file.get("id")),
+            ),
         )
         context[RUN] = self._accept(invocation)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from bot.command import Command
 
-SCOPES = ("app_mentions:read", "chat:write", "commands", "im:write")
+SCOPES = ("app_mentions:read", "chat:write", "commands", "files:read", "files:write", "im:write")
 """What the bot cannot do without."""
 
 OPTIONAL_SCOPES = ("chat:write.public", "channels:history", "groups:history", "im:history")

@@ -23,6 +23,7 @@ from bot.stores.coding import plan_to_json, progress_to_json, reply_to_json
 from bot.stores.database import Database
 from bot.stores.runs import Enqueue, Lane, Run, get_run
 from bot.stores.schema import buttons, journal, messages, runs
+from bot.stores.uploads import offer_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +205,7 @@ class Claims:
             locks.release(connection, run_id)
         _withdraw(connection, run_id)
         _offer(connection, run_id, ending.reply.buttons)
+        offer_files(connection, run_id, ending.reply.attachments, self._clock())
         self._audit.append(connection, event)
 
 

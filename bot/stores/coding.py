@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from bot.model import Button, Plan, Progress, Reply, Status, Table
+from bot.model import Attachment, Button, Plan, Progress, Reply, Status, Table
 
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -50,6 +50,7 @@ def reply_from_json(value: dict[str, Any] | None) -> Reply | None:
         and Table(columns=tuple(table["columns"]), rows=tuple(tuple(row) for row in table["rows"])),
         buttons=tuple(Button(**button) for button in value["buttons"]),
         status=Status(value["status"]),
+        attachments=tuple(Attachment(**one) for one in value.get("attachments", ())),
     )
 
 

@@ -20,6 +20,9 @@ from bot.stores.coding import plan_from_json, progress_from_json, reply_from_jso
 from bot.stores.database import Database
 from bot.stores.schema import messages, runs
 
+PLACE = tuple(messages.c[name] for name in ("channel", "user", "thread_ts", "response_url", "files"))
+"""What `run_of` needs beside the run."""
+
 
 class Lane(StrEnum):
     """Which workers take a run: FRONT parses, decides and looks; WORK changes things and may take hours."""
@@ -127,6 +130,7 @@ class Runs:
                     user=place.user,
                     thread_ts=place.thread_ts,
                     response_url=place.response_url,
+                    files=list(place.files) or None,
                 )
             )
 
@@ -241,8 +245,7 @@ class Runs:
 
 
 def _query() -> Select[tuple[object, ...]]:
-    place = (messages.c.channel, messages.c.user, messages.c.thread_ts, messages.c.response_url)
-    return select(runs, *place).outerjoin(messages, messages.c.run_id == runs.c.id)
+    return select(runs, *PLACE).outerjoin(messages, messages.c.run_id == runs.c.id)
 
 
 def get_run(connection: Connection, run_id: str) -> Run:
@@ -267,6 +270,7 @@ def run_of(row: RowMapping) -> Run:
         user=row["user"],
         thread_ts=row["thread_ts"],
         response_url=row["response_url"],
+        files=tuple(row["files"] or ()),
     )
     return Run(
         id=row["id"],

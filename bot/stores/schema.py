@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -107,6 +108,7 @@ messages = Table(
     Column("user", String(64), nullable=False),
     Column("thread_ts", String(64)),
     Column("response_url", Text),
+    Column("files", JSON(none_as_null=True)),
     Column("posted_channel", String(64)),
     Column("ts", String(64)),
     Column("posting_since", UtcTime),
@@ -116,6 +118,27 @@ messages = Table(
     Column("closed", Boolean, nullable=False, default=False),
     Column("error", Text),
     Index("messages_open", "closed", "not_before"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("run_id", String(8), ForeignKey("runs.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("file_id", String(64)),
+    Column("channel", String(64)),
+    Column("thread_ts", String(64)),
+    Column("sharing_since", UtcTime),
+    Column("looks", Integer, nullable=False, default=0),
+    Column("not_before", UtcTime),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("closed", Boolean, nullable=False, default=False),
+    Column("error", Text),
+    Column("created_at", UtcTime, nullable=False),
+    Index("uploads_open", "closed", "not_before"),
 )
 
 buttons = Table(

@@ -6,6 +6,7 @@ from bot.engine import Engine
 from tests.contracts.container_contract import ContainerContract
 from tests.contracts.exchange_contract import ExchangeContract
 from tests.contracts.execution_contract import ExecutionContract
+from tests.contracts.file_contract import FileContract
 from tests.contracts.holder_contract import HolderContract
 from tests.contracts.tool_contract import ToolContract
 from tests.contracts.transfer_contract import TransferContract
@@ -20,6 +21,7 @@ class EngineContract(
     ToolContract,
     ExchangeContract,
     ExecutionContract,
+    FileContract,
 ):
     """Subclass it; give the fixtures `engine`, `bench` (a Bench) and `new_name` (names that no one else uses)."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import handlers
+from bot.command import Command
 from bot.model import Status
 from bot.playground import Delivery, Message, Playground, User
 from bot.serve import Bot
@@ -74,6 +75,8 @@ class Workplace:
             place = self.world.channels[channel]
             people = place.members | {"U0ADA", "U0CAT"}
             playground.add_channel(type(place)(id=place.id, name=place.name, members=people))
+        self.more: dict[str, Command] = {}
+        """Commands beside the product's own."""
         self.may_be_doubled = False
         self.may_be_refused_blocks = False
         self._bot: Bot | None = None
@@ -102,7 +105,8 @@ class Workplace:
 
     def make(self, **environment: str) -> Bot:
         """Build the bot, without starting it."""
-        self._bot = Bot(self.settings(**environment), handlers.load(), engines={"local": self.engine})
+        commands = {**handlers.load(), **self.more}
+        self._bot = Bot(self.settings(**environment), commands, engines={"local": self.engine})
         return self._bot
 
     def open(self, *, connected: bool = True) -> Bot:
@@ -235,6 +239,7 @@ class Workplace:
         busy = lambda: {status for status in runs.counts() if not status.is_ending}  # noqa: E731
         wait_for(lambda: not busy() and not outbox.behind(1), seconds=seconds, saying="quiet")
         wait_for(lambda: not self._untold(), seconds=seconds, saying="every message")
+        wait_for(lambda: not self.bot.app.uploads.open_ones(), seconds=seconds, saying="every file")
 
     def _untold(self) -> list[Run]:
         closed = self._rows("SELECT run_id FROM messages WHERE closed = 0")
@@ -252,6 +257,7 @@ class Workplace:
         self.engine.faults.go_on.set()
         self.wait_until_quiet()
         refuse_untrue(self.bot.app)
+        wait_for(lambda: not self.bot.app.services.outgoing.names(), seconds=5, saying="no file left")
         assert not self.too_early, f"acked before the run was stored: {self.too_early}"
         assert not self.world.rate_violations, f"calls before Retry-After: {self.world.rate_violations}"
         refused = [call for call in self.world.calls() if call.error in ("invalid_blocks", "msg_too_long")]
