@@ -183,6 +183,7 @@ def build(
         quiesce=_quiesce(settings),
         retention=Retention(**settings.retention.model_dump()),
         drills={name: _drill(section) for name, section in settings.drills.items()},
+        builds=wiring.builds(settings.builds),
         registries=registries or _registries(settings),
         clock=clock,
     )

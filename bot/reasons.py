@@ -23,6 +23,7 @@ class Reason(StrEnum):
     HOOK = "hook"
     DUMP = "dump"
     CHECK = "check"
+    BUILD = "build"
     UNHEALTHY = "unhealthy"
     REGISTRY = "registry"
     UNAUTHORIZED = "unauthorized"
@@ -56,6 +57,7 @@ TABLE: dict[Reason, str] = {
     Reason.HOOK: "a hook of the container failed or took too long",
     Reason.DUMP: "a database's dump failed, is empty or has no end",
     Reason.CHECK: "a drill’s check of what was restored failed",
+    Reason.BUILD: "a context could not be sent, or a step of its Dockerfile failed",
     Reason.UNHEALTHY: "a container did not become healthy again",
     Reason.REGISTRY: "a registry failed, or answered what no registry answers",
     Reason.UNAUTHORIZED: "a registry did not accept the credentials, or there are none",

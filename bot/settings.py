@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
+from bot.buildsection import BuildSection
 from bot.registrysection import RegistrySection, refuse_unclear
 from bot.sections import (
     ArchiveSection,
@@ -45,6 +46,7 @@ class Settings(Section):
     quiesce: QuiesceSection = QuiesceSection()
     retention: RetentionSection = RetentionSection()
     drills: dict[str, DrillSection] = Field(default_factory=dict)
+    builds: dict[str, BuildSection] = Field(default_factory=dict)
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
@@ -221,9 +223,17 @@ def example() -> str:
     return "\n".join(_example_lines()) + "\n"
 
 
-_EXAMPLE_NAMES = {"hosts": "local", "roles": "operators", "drills": "postgresql", "registries": "company"}
+_EXAMPLE_NAMES = {
+    "hosts": "local",
+    "roles": "operators",
+    "drills": "postgresql",
+    "registries": "company",
+    "builds": "web",
+}
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
+    ("builds", "context"): '"/srv/web"',
+    ("builds", "image"): '"team/web:nightly"',
     ("roles", "members"): '["U012ABCDEF"]',
     ("roles", "right"): '"operate"',
     ("drills", "volumes"): '["pg*"]',

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from bot.engine import Engine, EngineInfo
 from bot.engine.address import Access
+from bot.engine.builds import BuildVerbs
 from bot.engine.checks import CheckVerbs
 from bot.engine.connection import Connection, Limits
 from bot.engine.execution import ExecutionVerbs
@@ -16,7 +17,7 @@ from bot.engine.tools import ToolVerbs
 _MINUTE = timedelta(seconds=60)
 
 
-class DockerEngine(ToolVerbs, CheckVerbs, ExecutionVerbs, ImageVerbs, SingleFileVerbs, Engine):
+class DockerEngine(ToolVerbs, CheckVerbs, ExecutionVerbs, ImageVerbs, SingleFileVerbs, BuildVerbs, Engine):
     """One Docker host. Nothing is connected before the first call, so a bot starts while Docker is down.
 
     `base_url` None follows Docker's own rules (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, the CLI's

@@ -154,10 +154,10 @@ def test_wrong_papers_are_told_at_the_first_use(other: Other, monkeypatch: pytes
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.ca))
     for access, words in (
         (authority.access(ca=authority.strange_ca), "certificate verify failed"),
-        (Access(ca_file=str(authority.ca)), "certificate required|bad certificate|alert"),
+        (Access(ca_file=str(authority.ca)), "certificate required|bad certificate|alert|SSLError"),
         (
             authority.access(client=authority.strange_client),
-            "unknown ca|unknown certificate|bad certificate|alert",
+            "unknown ca|bad certificate|alert|SSLError",
         ),
         (authority.access(ca=Path("/nowhere/ca.pem")), "Invalid CA certificate"),
     ):
