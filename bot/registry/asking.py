@@ -133,7 +133,7 @@ class Asking:
                 method="GET",
                 url=realm,
                 parameters={name: value for name, value in parameters.items() if value},
-                login=(login.username, login.password) if login else None,
+                headers={"Authorization": _basic(login)} if login else {},
             )
         )
         if answer.status in (401, 403):

@@ -54,7 +54,6 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
-    login: tuple[str, str] | None = None
     most_bytes: int = 1 << 20
 
 
@@ -92,7 +91,6 @@ class Wire:
                 request.url,
                 params=dict(request.parameters),
                 headers={"User-Agent": "shipkeeper", **request.headers},
-                auth=request.login,
                 timeout=(self._limits.connect.total_seconds(), self._limits.answer.total_seconds()),
                 allow_redirects=False,
                 stream=True,

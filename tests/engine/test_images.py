@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
 import threading
 import time
 import uuid
@@ -21,20 +18,10 @@ from bot.errors import Cancelled
 from bot.reference import Reference, parse
 from tests.contracts.image_contract import USER, ImageContract
 from tests.support.busybox import DockerBench
+from tests.support.image_made import new_image
 from tests.support.registries import RealRegistry, free_port, frozen
 
 pytestmark = pytest.mark.engine
-
-
-def layer(size: int = 0) -> bytes:
-    """A tar of one file with content of its own, so that no registry has it already."""
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w") as tar:
-        data = uuid.uuid4().bytes + bytes(size)
-        info = tarfile.TarInfo("content")
-        info.size = len(data)
-        tar.addfile(info, io.BytesIO(data))
-    return held.getvalue()
 
 
 @dataclass(frozen=True)
@@ -70,11 +57,7 @@ class RealImageBench:
 
     def add(self, name: str, size: int = 0) -> str:
         """An image of one file."""
-        reference = parse(name).tagged
-        answer = self._docker.api.import_image_from_data(
-            layer(size), repository=reference.name, tag=reference.tag, changes=["LABEL made=here"]
-        )
-        image = str(json.loads(answer.splitlines()[-1])["status"])
+        image = new_image(self._docker.api, name, size)
         self._made.append(image)
         return image
 

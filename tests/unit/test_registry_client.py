@@ -104,6 +104,21 @@ def test_a_token_is_fetched_and_used() -> None:
         assert _refused(_client(server, wrong).prove).reason is Reason.UNAUTHORIZED
 
 
+def test_passwords_may_have_any_letters() -> None:
+    """Whatever alphabet they are in, they go to registry and realm as UTF-8."""
+    korean = Login(username="bot", password="비밀번호")
+    expected = "Basic " + base64.b64encode("bot:비밀번호".encode()).decode()
+    for scheme in ("Basic realm=x", 'Bearer realm="http://HOST/token"'):
+
+        def answer(asked: Asked, scheme: str = scheme) -> Said:
+            if asked.headers.get("Authorization") == expected or "Bearer" in str(asked.headers):
+                return Said(body=b'{"token":"t"}')
+            return Said(status=401, headers={"WWW-Authenticate": scheme.replace("HOST", server.host)})
+
+        with ScriptedHttp(answer) as server:
+            assert _client(server, korean).prove() is True
+
+
 def test_a_realm_elsewhere_without_tls_gets_nothing() -> None:
     """A registry that sends people to a place without TLS is not obeyed: nobody was asked there."""
     with ScriptedHttp(lambda _: Said()) as thief:
