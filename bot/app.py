@@ -21,9 +21,11 @@ from bot.engine import Check, Engine
 from bot.engine.address import Access
 from bot.engine.real import DockerEngine
 from bot.errors import BotError, StoreError
-from bot.model import Right
+from bot.model import Invocation, Right
 from bot.operations import undo
 from bot.operations.drill import DrillRule
+from bot.operations.fetching import Uploaded
+from bot.operations.fetching import Uploads as FetchedUploads
 from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
@@ -180,6 +182,9 @@ def build(
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         was_kept=journal.was_kept,
+        kept=journal.kept,
+        uploads=_SlackUploads(settings),
+        copy_bytes=settings.limits.copy_bytes,
         quiesce=_quiesce(settings),
         retention=Retention(**settings.retention.model_dump()),
         drills={name: _drill(section) for name, section in settings.drills.items()},
@@ -203,6 +208,21 @@ def build(
         uploads=Uploads(database, clock),
         housekeeper=Housekeeper(endings, services),
     )
+
+
+class _SlackUploads(FetchedUploads):
+    """What people uploaded to Slack. Slack's libraries are loaded when they are first needed: a shell rarely does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def find(self, file_id: str, asked: Invocation) -> Uploaded:
+        """The file, by Slack's word."""
+        from bot.slack.fetching import SlackUploads
+
+        token = self._settings.bot_token
+        found = SlackUploads(self._settings.slack_api_url, token.get_secret_value() if token else None)
+        return found.find(file_id, asked)
 
 
 def _make_private(settings: Settings) -> None:

@@ -163,6 +163,9 @@ def _options(argv: list[str]) -> tuple[list[str], bool, str | None]:
 
 def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
     user = _user()
+    command = app.services.commands.get(line[0]) if line else None
+    if command is not None and command.at_home is not None:
+        line = command.at_home(line, Path.cwd())
     return Invocation(
         line=shlex.join(line),
         actor=Actor(id=f"cli:{user}", name=user),

@@ -10,11 +10,12 @@ import difflib
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bot.errors import UsageError
 from bot.kinds import Kind
-from bot.model import Plan, Reply, Right
+from bot.model import Invocation, Plan, Reply, Right
 
 
 def arg(help: str, *, default: Any = MISSING, choices: tuple[str, ...] = (), positional: bool = False) -> Any:
@@ -33,9 +34,10 @@ class Command:
     `targets(arguments, services)` names what it is about, such as `volume:pgdata`: it makes the command one
     that changes something, so it is planned, held and recorded before it begins. Without it the command only
     looks, and answers privately. `host(arguments, services)` says on which host that is, where it is not simply
-    the one that `--host` names. `plan(arguments, services)` says what would be done, `run(arguments,
-    services, run)` does it. `done(run_id, services)` finds out, after a crash and after what could be taken
-    back was, whether it had been done.
+    the one that `--host` names. `plan(arguments, services)` says what would be done (`plan_for` the same,
+    where that hangs on who asks or what came with the command), `run(arguments, services, run)` does it.
+    `done(run_id, services)` finds out, after a crash and after what could be taken back was, whether it had been
+    done. `at_home(words, directory)` makes a shell's words, typed in that directory, mean the same anywhere.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Command:
     host: Callable[[Any, Any], str] | None = None
     plan: Callable[[Any, Any], Plan] | None = None
     done: Callable[[str, Any], Reply | None] | None = None
+    plan_for: Callable[[Any, Any, Invocation], Plan] | None = None
+    at_home: Callable[[Sequence[str], Path], list[str]] | None = None
     examples: tuple[str, ...] = ()
     slash: bool = False
 

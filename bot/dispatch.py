@@ -204,12 +204,7 @@ class Dispatcher:
         """The work lane: plan, hold, write `started`, run. None when it waits for its target."""
         context = RunContext(claim, self._ledger, signal)
         context.check()
-        make_plan = asked.command.plan
-        plan = (
-            make_plan(asked.arguments, self._services)
-            if make_plan
-            else Plan(text=claim.run.invocation.line, targets=asked.targets)
-        )
+        plan = self._planned(claim.run, asked)
         try:
             self._claims.start(
                 claim, plan, self._endings.event(claim.run, None, plan.text, asked, plan.targets)
@@ -220,6 +215,14 @@ class Dispatcher:
             self._claims.put_back(claim, self._services.clock() + _WAIT_FOR_TARGET)
             return None
         return asked.command.run(asked.arguments, self._services, context)
+
+    def _planned(self, run: Run, asked: Asked) -> Plan:
+        command, arguments = asked.command, asked.arguments
+        if command.plan_for is not None:
+            return command.plan_for(arguments, self._services, run.invocation)
+        if command.plan is not None:
+            return command.plan(arguments, self._services)
+        return Plan(text=run.invocation.line, targets=asked.targets)
 
 
 def _is_about_a_host(asked: Asked) -> bool:

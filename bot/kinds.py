@@ -151,3 +151,19 @@ class RegistryName(Kind):
     noun = "REGISTRY"
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a registry in the settings; `registries` lists them"
+
+
+class CopySource(Kind):
+    """What is copied: a path in a container, a file of Slack's, or a path of a shell's machine."""
+
+    noun = "SOURCE"
+    shape = re.compile(r"[^\0\n]+")
+    hint = "what could be copied: CONTAINER:/PATH, `upload`, a Slack file’s id or link, or in a shell a path"
+
+
+class CopyDestination(Kind):
+    """Where it goes: a path in a container, Slack, or a path of a shell's machine."""
+
+    noun = "DESTINATION"
+    shape = re.compile(r"[^\0\n]+")
+    hint = "where something could be copied: CONTAINER:/PATH, `slack`, or in a shell a path"

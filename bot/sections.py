@@ -154,6 +154,9 @@ class LimitsSection(Section):
     max_downtime: int = Field(
         3600, ge=1, le=86_400, description="seconds after which containers are woken, done or not"
     )
+    copy_bytes: int = Field(
+        1 << 30, ge=1, description="the most bytes that `cp` copies; to and from Slack a billion"
+    )
 
 
 class QuiesceSection(Section):

@@ -13,6 +13,7 @@ from bot.errors import NotFound
 from bot.model import Actor
 from bot.operations.build import BuildRule
 from bot.operations.drill import DrillRule
+from bot.operations.fetching import Uploads
 from bot.operations.quiesce import QuiescePolicy
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
@@ -38,6 +39,11 @@ class Services:
     cancel: Callable[[Run, Actor], Run]
     was_kept: Callable[[str, str], bool]
     """Of a run and a verb of the undo journal: whether the run did it, and it is to stay."""
+    kept: Callable[[str, str], Mapping[str, str] | None]
+    """The same, with the arguments that were written down."""
+    uploads: Uploads
+    copy_bytes: int
+    """So much is copied into and out of containers at most."""
     quiesce: QuiescePolicy
     retention: Retention
     drills: Mapping[str, DrillRule]

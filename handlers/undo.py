@@ -1,4 +1,4 @@
-"""`undo RUN`: bring back what a `restore --replace` replaced, by the same chain, so that this can be undone, too."""
+"""`undo RUN`: bring back what a `restore --replace` or a `cp` replaced, so that this can be undone, too."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bot.operations.replaced import safety_of
 from bot.operations.replaceplan import UNDO_DAYS
 from bot.operations.restoration import Terms, carry_out, found_done
 from bot.operations.restoring import RestoreWish
+from bot.operations.uncopy import Uncopy, found_copied, uncopy_of
 from bot.services import Services
 from bot.stores.archive import Backup
 from bot.stores.runs import Run
@@ -25,7 +26,7 @@ from bot.stores.runs import Run
 class Arguments:
     """What `undo` takes."""
 
-    run: RunId = arg("the run of a `restore --replace`, or of an `undo`")
+    run: RunId = arg("the run of a `restore --replace`, of a `cp` into a container, or of an `undo`")
     wait: bool = arg("queue behind whoever holds the volume", default=False)
 
 
@@ -37,8 +38,8 @@ def _safety(arguments: Arguments, services: Services) -> tuple[Run, Backup]:
     if backup is None:
         raise Conflict(
             f"Run {wanted.id} (`{wanted.invocation.line}`, {wanted.status.value}) has replaced nothing that could be "
-            "brought back. Nothing was changed. What can be undone is a `restore --replace` that was done, and an "
-            "`undo` of one."
+            "brought back. Nothing was changed. What can be undone is a `restore --replace` or a `cp` into a container "
+            "that was done, and an `undo` of one."
         )
     if services.clock() > backup.manifest.ended_at + timedelta(days=UNDO_DAYS):
         raise Conflict(
@@ -54,7 +55,14 @@ def _wish(arguments: Arguments, services: Services) -> RestoreWish:
     return RestoreWish(backup=backup, replace=True, path=str(path or ""))
 
 
+def _copied(arguments: Arguments, services: Services) -> Uncopy | None:
+    return uncopy_of(services.archive, services.runs.get(arguments.run), services.clock())
+
+
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
+    copied = _copied(arguments, services)
+    if copied is not None:
+        return copied.targets(services.engine(_host(arguments, services)))
     return _wish(arguments, services).targets(lambda: services.engine(_host(arguments, services)))
 
 
@@ -63,12 +71,18 @@ def _host(arguments: Arguments, services: Services) -> str:
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
+    copied = _copied(arguments, services)
+    if copied is not None:
+        return copied.plan(services.engine(_host(arguments, services)))
     made = _wish(arguments, services).plan(services.engine(_host(arguments, services)))
     return Plan(text=f"Undo run {arguments.run}. {made.text}", targets=made.targets, steps=made.steps)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, archive = services.engine(run.host), services.archive
+    copied = _copied(arguments, services)
+    if copied is not None:
+        return copied.carry_out(engine, archive, run, services.runs.get(run.run_id).plan)
     made = _wish(arguments, services).plan(engine)
     terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
     return carry_out(engine, archive, run, made, terms)
@@ -77,6 +91,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
     asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    if _copied(asked, services) is not None:
+        return found_copied(services.engine(run.host), services.archive, services.kept, run_id)
     kept = partial(services.was_kept, run_id)
     path = _wish(asked, services).path
     return found_done(services.engine(run.host), services.archive, kept, run_id, path)
@@ -84,7 +100,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="undo",
-    summary="Bring back what a `restore --replace` replaced",
+    summary="Bring back what a `restore --replace` or a `cp` replaced",
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,

@@ -31,6 +31,13 @@ were stopped for it, with blanks between), `name` (for people)."""
 
 UNTAG = "untag"
 """Undo verb with `reference` (in full), `image` (id), `before` (id of who had the name, or empty), `name`."""
+REMOVE_FILES = "remove_files"
+"""Undo verb with `holder` (a container's id), `storage` (what it mounts there, or empty), `directory`, `run`."""
+PUT_BACK_FILE = "put_back_file"
+"""Undo verb with the same, `name` (of a file in the directory), `was` (empty if nothing was there before) and `place`
+(`CONTAINER:/PATH`, for people)."""
+REMOVE_PART = "remove_part"
+"""Undo verb with `path`, of a file where the bot runs that was not whole yet, and `place`, where it was to stand."""
 
 
 class Step(Protocol):

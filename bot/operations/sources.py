@@ -97,7 +97,7 @@ def normal(path: str) -> str:
         )
     if not parts:
         raise UsageError(
-            "A whole container cannot be backed up by its files. Nothing was changed. Name a directory or a file "
+            "A whole container cannot be taken by its files. Nothing was changed. Name a directory or a file "
             "in it, such as web:/etc/nginx."
         )
     return "/" + "/".join(parts)
@@ -197,7 +197,7 @@ def _path(engine: Engine, container: Container, mounts: tuple[Mount, ...], place
     if storage is None:
         raise Conflict(
             f"What {container.name} has at {mount.destination} is a {mount.kind}, which only its own processes can "
-            f"see, so it cannot be backed up. Nothing was changed. {_mounted(container)}"
+            f"see, so it can be neither backed up nor copied. Nothing was changed. {_mounted(container)}"
         )
     rest = place.removeprefix(_slashless(mount.destination))
     volume = engine.volume(storage) if isinstance(storage, str) else None
@@ -220,7 +220,7 @@ def _refuse_made_up(container: Container, place: str) -> None:
     if _names(place)[0] in _MADE_UP:
         raise Conflict(
             f"{container.name}:{place} is no directory of a disk: the kernel makes up what processes see there, so it "
-            f"cannot be backed up. Nothing was changed. {_mounted(container)}"
+            f"can be neither backed up nor copied. Nothing was changed. {_mounted(container)}"
         )
 
 

@@ -12,12 +12,15 @@ from contextlib import contextmanager
 
 from bot.engine import RUN_LABEL, Container, Engine, Exchange, HostPath, Storage
 from bot.errors import Conflict, EngineError, NotFound
-from bot.operations import hooks, tagging
+from bot.operations import hooks, local, placing, tagging
 from bot.operations.context import (
     CLEAR_STAGE,
     DISCARD_DRAFT,
     EXCHANGE_BACK,
+    PUT_BACK_FILE,
+    REMOVE_FILES,
     REMOVE_HELPER,
+    REMOVE_PART,
     REMOVE_VOLUME,
     RUN_HOOK,
     START,
@@ -63,10 +66,16 @@ def registry(
     def run_hook(host: str, arguments: Arguments) -> None:
         hooks.run_undo(engine(host), arguments)
 
-    def untag(host: str, arguments: Arguments) -> None:
-        tagging.take_back(engine(host), arguments)
+    def files(host: str, arguments: Arguments) -> None:
+        placing.remove_files(engine(host), arguments)
+
+    def put_back(host: str, arguments: Arguments) -> None:
+        placing.put_back_file(engine(host), arguments)
 
     return {
+        REMOVE_FILES: files,
+        PUT_BACK_FILE: put_back,
+        REMOVE_PART: lambda _host, arguments: local.remove_part(arguments),
         UNPAUSE: unpause,
         START: start,
         REMOVE_HELPER: remove_helper,
@@ -75,7 +84,7 @@ def registry(
         RUN_HOOK: run_hook,
         CLEAR_STAGE: exchanges.clear_stage,
         EXCHANGE_BACK: exchanges.back,
-        UNTAG: untag,
+        UNTAG: lambda host, arguments: tagging.take_back(engine(host), arguments),
     }
 
 

@@ -68,11 +68,16 @@ class Journal:
 
     def was_kept(self, run_id: str, verb: str) -> bool:
         """Whether the run did something of that kind, and it is to stay."""
-        query = select(journal.c.id).where(
+        return self.kept(run_id, verb) is not None
+
+    def kept(self, run_id: str, verb: str) -> Mapping[str, str] | None:
+        """With which arguments the run did something of that kind that is to stay; None if it did not."""
+        query = select(journal.c.arguments).where(
             journal.c.run_id == run_id, journal.c.verb == verb, journal.c.kept.is_(True)
         )
         with self._database.read() as connection:
-            return connection.execute(query.limit(1)).first() is not None
+            found: Mapping[str, str] | None = connection.execute(query.limit(1)).scalar()
+            return found
 
     def note_failure(self, entry_id: int, error: str) -> None:
         """Remember why carrying it out failed; the entry stays open."""

@@ -1,0 +1,265 @@
+"""Puts a single file in its place in a container in one step, or takes one away, so that nothing is ever half there.
+
+The new file is written beside its place under a name of the run's, read back and compared, and only then linked to its
+place; the old one keeps a second name until all is proven. Must not know where the content comes from.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bot.engine import Container, Engine, HostPath, Storage
+from bot.engine.copy_contract import Link
+from bot.entry import printable
+from bot.errors import BotError, Conflict, EngineError, NotFound
+from bot.operations.context import PUT_BACK_FILE, REMOVE_FILES, REMOVE_HELPER, RunContext
+from bot.operations.single import Stored, facts_at, sha256_at
+from bot.operations.sources import MOUNTED, Source
+from bot.reasons import Reason
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """A file's place: `name` in `directory`, as a helper that mounts `storage` or the container itself sees it.
+
+    `place` is its path in the container, for people.
+    """
+
+    container: str
+    container_id: str
+    place: str
+    directory: str
+    name: str
+    storage: Storage | None
+    is_new: bool = False
+    """Whether nothing is there now."""
+
+    @property
+    def words(self) -> str:
+        """How sentences call it."""
+        return f"{self.container}:{printable(self.place)}"
+
+
+def spot_of(container: Container, place: str, source: Source) -> Spot:
+    """Where a resolved path lies; raises Conflict for what is mounted as a single thing."""
+    directory, _, name = source.path.rpartition("/")
+    if source.storage is not None and source.path == MOUNTED:
+        raise Conflict(
+            f"{container.name}:{printable(place)} is mounted there by itself, so nothing can take its place. Nothing "
+            "was changed. Copy to what is mounted, on the host."
+        )
+    return Spot(
+        container=container.name,
+        container_id=container.id,
+        place=place,
+        directory=directory or "/",
+        name=name,
+        storage=source.storage,
+    )
+
+
+def put(
+    engine: Engine, run: RunContext, spot: Spot, content: Stored, still: Callable[[], None] = lambda: None
+) -> str:
+    """Put it there, proven; its SHA-256. On any error, and when `still` raises one, the place is as it was.
+
+    Raises EngineError (reason `differs` when Docker does not give back what was written), what the content's tar and
+    `run.check` raise.
+    """
+    new = _names(run.run_id)[0]
+    with _settled() as settle, _held(engine, run, spot) as holder, _scraps(run, spot):
+        engine.write_volume(holder, _counted(run, content, new), spot.directory, check=run.check)
+        _refuse_other(engine, run, spot, holder, new, content.sha256())
+        with _taken_back(engine, run, spot, holder) as keep:
+            made = facts_at(engine, holder, _path(spot, new))
+            engine.link_in(
+                holder, spot.directory, Link(name=spot.name, existing=new, uid=made.uid, gid=made.gid)
+            )
+            _refuse_other(engine, run, spot, holder, spot.name, content.sha256())
+            still()
+            run.check()
+            keep()
+        settle()
+    return content.sha256()
+
+
+def take_away(engine: Engine, run: RunContext, spot: Spot) -> None:
+    """Remove the file that is there; on any error it is there again. Raises EngineError."""
+    with _settled() as settle, _held(engine, run, spot) as holder, _scraps(run, spot):
+        with _taken_back(engine, run, spot, holder) as keep:
+            engine.remove_in(holder, spot.directory, spot.name)
+            keep()
+        settle()
+
+
+def sha256_now(engine: Engine, run: RunContext, spot: Spot) -> str | None:
+    """Of the file that is there now; None when there is none."""
+    with _held(engine, run, spot) as holder:
+        return sha256_at(engine, holder, _path(spot, spot.name), run)
+
+
+@contextmanager
+def _held(engine: Engine, run: RunContext, spot: Spot) -> Iterator[str]:
+    """Who is written through: a helper, so that the container is not locked meanwhile, where that sees the same."""
+    if spot.storage is None:
+        yield spot.container_id
+        return
+    name = f"shipkeeper-copy-{run.run_id}"
+    with run.undoable(REMOVE_HELPER, name=name):
+        engine.create_helper(name, spot.storage, run_id=run.run_id, read_only=False)
+        yield name
+
+
+@contextmanager
+def _settled() -> Iterator[Callable[[], None]]:
+    """Once the place holds what it is to hold, trouble with clearing up beside it does not make that untrue.
+
+    What could not be cleared up stays in the journal: the end of the run says so, and it is tried again.
+    """
+    is_settled = False
+
+    def settle() -> None:
+        nonlocal is_settled
+        is_settled = True
+
+    try:
+        yield settle
+    except BotError as error:
+        if not is_settled:
+            raise
+        _log.warning("a file was put in its place, and what lies beside it cannot be removed yet: %s", error)
+
+
+@contextmanager
+def _scraps(run: RunContext, spot: Spot) -> Iterator[None]:
+    """Whatever lies beside the place under the run's own names is removed, come what may."""
+    with run.undoable(REMOVE_FILES, **_written_down(spot, run.run_id)):
+        yield
+
+
+@contextmanager
+def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Iterator[Callable[[], None]]:
+    """Unless the body keeps it, what stood at the place stands there again."""
+    old = _names(run.run_id)[1]
+    if not spot.is_new:
+        was = facts_at(engine, holder, _path(spot, spot.name))
+        if was.has_powers:
+            raise Conflict(
+                f"{spot.words} is setuid or setgid or has capabilities, which could not be kept if this had to be "
+                "taken back. It was not changed. Replace it by a new image."
+            )
+        engine.link_in(holder, spot.directory, Link(name=old, existing=spot.name, uid=was.uid, gid=was.gid))
+    arguments = _written_down(spot, run.run_id) | {
+        "name": spot.name,
+        "was": "" if spot.is_new else "file",
+        "place": f"{spot.container}:{spot.place}",
+    }
+    with run.undoable(PUT_BACK_FILE, **arguments) as step:
+        yield step.keep
+
+
+def _refuse_other(engine: Engine, run: RunContext, spot: Spot, holder: str, name: str, sha256: str) -> None:
+    if sha256_at(engine, holder, _path(spot, name), run) != sha256:
+        raise EngineError(
+            f"What Docker gives back of {spot.words} is not what was written there. What had begun was taken back. "
+            "Look who else writes there, and at the host’s disk.",
+            reason=Reason.DIFFERS,
+        )
+
+
+def _counted(run: RunContext, content: Stored, name: str) -> Iterator[bytes]:
+    done = 0
+    for chunk in content.tar(name):
+        run.check()
+        done += len(chunk)
+        run.progress("copying", min(done, content.size), content.size)
+        yield chunk
+
+
+def _names(run_id: str) -> tuple[str, str]:
+    """What the new file and the old one are called meanwhile."""
+    return f".shipkeeper-{run_id}-new", f".shipkeeper-{run_id}-old"
+
+
+def _path(spot: Spot, name: str) -> str:
+    return f"{spot.directory.rstrip('/')}/{name}"
+
+
+def _written_down(spot: Spot, run_id: str) -> dict[str, str]:
+    storage = spot.storage
+    return {
+        "holder": spot.container_id,
+        "storage": storage.path if isinstance(storage, HostPath) else storage or "",
+        "directory": spot.directory,
+        "run": run_id,
+    }
+
+
+def remove_files(engine: Engine, arguments: Mapping[str, str]) -> None:
+    """Undo of REMOVE_FILES: nothing under the run's own names is left."""
+    with _undoing(engine, arguments) as holder:
+        for name in _names(arguments["run"]) if holder else ():
+            engine.remove_in(holder, arguments["directory"], name)
+
+
+def put_back_file(engine: Engine, arguments: Mapping[str, str]) -> None:
+    """Undo of PUT_BACK_FILE: the old file at its place, or nothing if nothing was there.
+
+    A new file is known by being the one that still has the run's own name; what somebody else put there stays.
+    """
+    directory, name = arguments["directory"], arguments["name"]
+    new, old = _names(arguments["run"])
+    with _undoing(engine, arguments) as holder:
+        if not holder:
+            return
+        at = directory.rstrip("/")
+        if arguments["was"]:
+            if engine.look_at(holder, f"{at}/{old}") is not None:
+                was = facts_at(engine, holder, f"{at}/{old}")
+                engine.link_in(holder, directory, Link(name=name, existing=old, uid=was.uid, gid=was.gid))
+        elif _is_same(engine, holder, f"{at}/{new}", f"{at}/{name}"):
+            engine.remove_in(holder, directory, name)
+
+
+def _is_same(engine: Engine, holder: str, one: str, other: str) -> bool:
+    mine = sha256_at(engine, holder, one)
+    return mine is not None and mine == sha256_at(engine, holder, other)
+
+
+@contextmanager
+def _undoing(engine: Engine, arguments: Mapping[str, str]) -> Iterator[str]:
+    """Who is written through to take something back; empty when the container, or what it mounted, is gone."""
+    run, storage = arguments["run"], arguments["storage"]
+    if not storage:
+        yield _present(engine, arguments["holder"])
+        return
+    name = f"shipkeeper-uncopy-{run}"
+    for left in (
+        f"shipkeeper-copy-{run}",
+        name,
+    ):  # one may be writing still, the other was left by a former try
+        engine.remove_helper(left)
+    try:
+        yield _helper(engine, name, HostPath(storage) if storage.startswith("/") else storage, run)
+    finally:
+        engine.remove_helper(name)
+
+
+def _present(engine: Engine, container_id: str) -> str:
+    try:
+        return engine.container(container_id).id
+    except NotFound:
+        return ""
+
+
+def _helper(engine: Engine, name: str, storage: Storage, run: str) -> str:
+    try:
+        engine.create_helper(name, storage, run_id=run, read_only=False)
+    except NotFound:
+        return ""
+    return name
