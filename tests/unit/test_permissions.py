@@ -32,8 +32,21 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
     return {name for name in COMMANDS if policy.allows(_request(name, **changes))}  # type: ignore[arg-type]
 
 
-VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
-OPERATE = VIEW | {"backup", "cancel", "diff", "drill", "hold", "release", "restore", "undo", "verify"}
+VIEW = {"audit", "backups", "builds", "check", "help", "registries", "runs", "tags", "whoami"}
+OPERATE = VIEW | {
+    "backup",
+    "build",
+    "cancel",
+    "cp",
+    "diff",
+    "drill",
+    "hold",
+    "login",
+    "pull",
+    "push",
+    "release",
+}
+OPERATE |= {"restore", "tag", "undo", "verify"}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])
