@@ -160,8 +160,7 @@ def build(
     database = Database(settings.database_url)
     database.migrate()
     docker = engines or _engines(settings)
-    lanes = {Lane.FRONT: _FRONT_WORKERS, Lane.WORK: settings.limits.workers}
-    queue = EmbeddedQueue(database, lanes, len(docker))
+    queue = _queue(settings, database, len(docker))
     runs = Runs(database, clock, queue.enqueue)
     queue.bind(runs)
     audit = Audit(database)
@@ -223,6 +222,11 @@ class _SlackUploads(FetchedUploads):
         token = self._settings.bot_token
         found = SlackUploads(self._settings.slack_api_url, token.get_secret_value() if token else None)
         return found.find(file_id, asked)
+
+
+def _queue(settings: Settings, database: Database, hosts: int) -> EmbeddedQueue:
+    lanes = {Lane.FRONT: _FRONT_WORKERS, Lane.WORK: settings.limits.workers}
+    return EmbeddedQueue(database, lanes, hosts)
 
 
 def _make_private(settings: Settings) -> None:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 from bot.command import Command, arg
 from bot.context import RunContext
-from bot.engine import RUN_LABEL
 from bot.errors import UsageError
 from bot.kinds import BuildName, HostName
-from bot.model import Attachment, Plan, Reply, Right, Status
-from bot.operations.build import BUILD_LABEL, BuildPlan, BuildRule, Built, build, kept_all_the_same, plan
+from bot.model import Plan, Reply, Right
+from bot.operations import buildtold
+from bot.operations.build import BuildRule, build, kept_all_the_same, plan
 from bot.operations.push import PushPlan, push
 from bot.operations.registries import Known
-from bot.reasons import Reason
 from bot.reference import Reference, parse
 from bot.services import Services
 
@@ -58,16 +57,9 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     rule, reference, known = _asked(arguments, services)
-    made = plan(rule, reference)
-    at = (
-        f", commit {made.checkout.commit[:12]}{', with changes' if made.checkout.dirty else ''}"
-        if made.checkout
-        else ""
-    )
-    then = f" Then push it to the registry {known.name}." if known else ""
+    host = services.engine(arguments.host).host
     return Plan(
-        text=f"Build {reference} on host {services.engine(arguments.host).host} from {rule.context} "
-        f"({len(made.context.paths)} entries, {made.context.size_bytes} bytes{at}).{then}",
+        text=buildtold.planned(plan(rule, reference), host, known.name if known else None),
         targets=_targets(arguments, services),
         steps=("send", "build", "name", *(("push", "read back") if known else ())),
     )
@@ -75,58 +67,22 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     rule, reference, known = _asked(arguments, services)
-    engine, made = services.engine(run.host), plan(rule, reference)
+    engine, made, pushed = services.engine(run.host), plan(rule, reference), ""
     with services.outgoing.begin(run.run_id) as log:
         built = build(engine, run, made, log.write, services.clock())
         file = log.keep(f"build-{rule.name}-{run.run_id}.log")
     if built.image is None:
-        return _failed(made, built, file)
-    digest = None
+        return buildtold.failed(made, built, file)
     if known is not None:
         with kept_all_the_same(reference):
-            digest = push(engine, run, PushPlan(image=built.image, reference=reference, known=known)).digest
-    text = f"{reference} is built on host {run.host}."
-    text += f" The registry {known.name} serves {digest}." if known else ""
-    return _told(
-        made, text, {"image": built.image.id, "image_bytes": built.image.size_bytes, "digest": digest}, file
-    )
-
-
-def _told(made: BuildPlan, text: str, facts: dict[str, str | int | None], file: Attachment | None) -> Reply:
-    checkout = made.checkout
-    facts = {"build": made.rule.name, "reference": made.reference.text, **facts}
-    facts |= {"commit": checkout.commit, "dirty": checkout.dirty} if checkout else {}
-    known = {name: value for name, value in facts.items() if value is not None}
-    return Reply(text=text, facts=known, attachments=(file,) if file else ())
-
-
-def _failed(made: BuildPlan, built: Built, file: Attachment) -> Reply:
-    last = "\n".join(built.last_lines)
-    return Reply(
-        text=f"{built.problem} No image was named {made.reference}; what had that name still has it. The log is "
-        f"attached; its last lines:\n{last}",
-        facts={"build": made.rule.name, "reason": Reason.BUILD.value},
-        attachments=(file,),
-        status=Status.FAILED,
-    )
+            done = push(engine, run, PushPlan(image=built.image, reference=reference, known=known))
+        pushed = f" The registry {known.name} serves {done.digest}."
+    return buildtold.told(made, built.image, pushed, run.host, file)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
-    run = services.runs.get(run_id)
-    labels = {RUN_LABEL: run_id}
-    for image in services.engine(run.host).images():
-        if labels.items() <= image.labels.items() and BUILD_LABEL in image.labels and image.references:
-            return Reply(
-                text=f"{image.references[0]} is built on host {run.host}. The bot was stopped after that: its log is "
-                "lost, and if it was to be pushed, push it now.",
-                facts={
-                    "build": image.labels[BUILD_LABEL],
-                    "reference": image.references[0],
-                    "image": image.id,
-                },
-                status=Status.PARTIAL,
-            )
-    return None
+    host = services.runs.get(run_id).host
+    return buildtold.found(services.engine(host).images(), run_id, host)
 
 
 COMMAND = Command(
