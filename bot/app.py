@@ -18,6 +18,7 @@ from bot.context import Ledger
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
 from bot.engine import Check, Engine
+from bot.engine.address import Access
 from bot.engine.real import DockerEngine
 from bot.errors import BotError, StoreError
 from bot.model import Invocation, Right
@@ -32,7 +33,7 @@ from bot.operations.runbooks import Runbook
 from bot.operations.sweep import sweep
 from bot.permissions import Policy, Role
 from bot.queue import EmbeddedQueue
-from bot.sections import DrillSection
+from bot.sections import DrillSection, HostSection
 from bot.sections_runbooks import RunbookSection
 from bot.services import Services
 from bot.settings import Settings
@@ -50,7 +51,7 @@ from bot.undo import Undoer
 
 _log = logging.getLogger(__name__)
 DEFAULT_HOST = "local"
-_FRONT_WORKERS = 2
+_FRONT_WORKERS = 4
 _TIDY_SECONDS = 2.0
 _LONGEST_ANSWER = timedelta(seconds=60)
 
@@ -161,7 +162,8 @@ def build(
     _make_private(settings)
     database = Database(settings.database_url)
     database.migrate()
-    queue = EmbeddedQueue(database, {Lane.FRONT: _FRONT_WORKERS, Lane.WORK: settings.limits.workers})
+    docker = engines or _engines(settings)
+    queue = _queue(settings, database, len(docker))
     runs = Runs(database, clock, queue.enqueue)
     queue.bind(runs)
     audit = Audit(database)
@@ -172,8 +174,8 @@ def build(
     journal = Journal(database)
     dispatcher: Dispatcher
     services = Services(
-        engines=engines or _engines(settings),
-        default_host=DEFAULT_HOST if not settings.hosts else next(iter(settings.hosts)),
+        engines=docker,
+        default_host=settings.default_host or DEFAULT_HOST,
         archive=archive,
         outgoing=outgoing,
         runs=runs,
@@ -189,6 +191,7 @@ def build(
         retention=Retention(**settings.retention.model_dump()),
         drills={name: _drill(section) for name, section in settings.drills.items()},
         runbooks={name: _runbook(name, section, settings) for name, section in settings.runbooks.items()},
+        builds=wiring.builds(settings.builds),
         registries=registries or _registries(settings),
         clock=clock,
     )
@@ -225,6 +228,11 @@ class _SlackUploads(FetchedUploads):
         return found.find(file_id, asked)
 
 
+def _queue(settings: Settings, database: Database, hosts: int) -> EmbeddedQueue:
+    lanes = {Lane.FRONT: _FRONT_WORKERS, Lane.WORK: settings.limits.workers}
+    return EmbeddedQueue(database, lanes, hosts)
+
+
 def _make_private(settings: Settings) -> None:
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -244,9 +252,20 @@ def _engines(settings: Settings) -> dict[str, Engine]:
         )
         return {DEFAULT_HOST: engine}
     return {
-        name: DockerEngine(name, base_url=host.address, stall=stall, request_timeout=answer)
+        name: DockerEngine(
+            name, base_url=host.address, stall=stall, request_timeout=answer, access=_access(host)
+        )
         for name, host in settings.hosts.items()
     }
+
+
+def _access(host: HostSection) -> Access:
+    files = {
+        name: str(path)
+        for name in ("ca_file", "cert_file", "key_file", "ssh_config")
+        if (path := getattr(host, name)) is not None
+    }
+    return Access(**files, contact=timedelta(seconds=host.seconds))
 
 
 def _registries(settings: Settings) -> Registries:
@@ -298,6 +317,7 @@ def _policy(settings: Settings) -> Policy:
             commands=role.commands,
             targets=role.targets,
             channels=role.channels,
+            hosts=role.hosts,
         )
         for name, role in settings.roles.items()
     )

@@ -80,7 +80,7 @@ class RunContext:
         """Who asked."""
         return self.invocation.actor
 
-    def request(self, command: Command, targets: tuple[str, ...] = ()) -> Request:
+    def request(self, command: Command, targets: tuple[str, ...] = (), *, host: str | None = None) -> Request:
         """What the policy is asked when whoever asked for this run wants that command."""
         place = self.invocation.place
         return Request(
@@ -89,6 +89,7 @@ class RunContext:
             channel=place.channel if place else None,
             command=command,
             targets=targets,
+            host=host,
         )
 
     def check(self) -> None:

@@ -6,6 +6,8 @@ The only room that catches BotError, and the only one that turns an unexpected e
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -103,6 +105,10 @@ class Dispatcher:
         asked: Asked | None = None
         try:
             asked = self._understand(claim.run)
+            if not signal.begin_on(asked.host):
+                self._claims.put_back(claim, self._services.clock())
+                return
+            asked = self._aimed(claim.run, asked)
             self._permit(claim.run, asked)
             if claim.run.lane is Lane.FRONT:
                 reply = self._decide(claim, asked, signal)
@@ -123,6 +129,7 @@ class Dispatcher:
             self._endings.finish(claim, asked, self._endings.taken_back(claim, reply))
 
     def _understand(self, run: Run) -> Asked:
+        """What it says, and on which host that is; asks no host."""
         if run.invocation.token is not None:
             self._outbox.button(run.invocation.token)
         words = for_help(split(run.invocation.line))
@@ -132,18 +139,27 @@ class Dispatcher:
         if command.right_for is not None:
             command = replace(command, right=command.right_for(arguments, self._services))
         asked = Asked(command=command, arguments=arguments, host=host, targets=())
-        if command.targets is None:
+        if command.host is None:
             return asked
-        try:
-            return self._aimed(asked, command.targets(arguments, self._services))
-        except BotError:
-            self._permit(run, asked)  # who may not use the command at all learns nothing of what exists
-            raise
+        with self._told_only_if_permitted(run, replace(asked, host=getattr(arguments, "host", None) or "")):
+            return replace(asked, host=command.host(arguments, self._services))
 
-    def _aimed(self, asked: Asked, targets: tuple[str, ...]) -> Asked:
-        command = asked.command
-        host = command.host(asked.arguments, self._services) if command.host else asked.host
-        return replace(asked, host=host, targets=targets)
+    def _aimed(self, run: Run, asked: Asked) -> Asked:
+        """What it is about; may ask the host for it."""
+        find_targets = asked.command.targets
+        if find_targets is None:
+            return asked
+        with self._told_only_if_permitted(run, asked):
+            return replace(asked, targets=find_targets(asked.arguments, self._services))
+
+    @contextmanager
+    def _told_only_if_permitted(self, run: Run, asked: Asked) -> Iterator[None]:
+        """Who may not use the command at all learns nothing of what exists."""
+        try:
+            yield
+        except BotError:
+            self._permit(run, asked)
+            raise
 
     def _permit(self, run: Run, asked: Asked) -> None:
         place = run.invocation.place
@@ -154,6 +170,7 @@ class Dispatcher:
                 channel=place.channel if place else None,
                 command=asked.command,
                 targets=asked.targets,
+                host=asked.host if asked.host and _is_about_a_host(asked) else None,
             )
         )
 
@@ -208,3 +225,7 @@ class Dispatcher:
         if command.plan is not None:
             return command.plan(arguments, self._services)
         return Plan(text=run.invocation.line, targets=asked.targets)
+
+
+def _is_about_a_host(asked: Asked) -> bool:
+    return asked.command.targets is not None or hasattr(asked.arguments, "host")

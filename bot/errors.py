@@ -68,6 +68,12 @@ class RegistryError(BotError):
         return self.reason is Reason.UNREACHABLE
 
 
+class BuildFailed(BotError):
+    """An image could not be built: its context cannot be sent, or one of its steps failed."""
+
+    reason = Reason.BUILD
+
+
 class ArchiveError(BotError):
     """The archive on disk cannot be read or written, or does not hold what it should."""
 

@@ -195,6 +195,14 @@ class RepositoryName(ImageReference):
         return cls(word)
 
 
+class BuildName(Kind):
+    """A build of the settings."""
+
+    noun = "BUILD"
+    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+    hint = "the name of a build in the settings; `builds` lists them"
+
+
 class RegistryName(Kind):
     """A registry of the settings."""
 

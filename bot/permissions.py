@@ -16,7 +16,7 @@ from bot.model import Actor, Origin, Right
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """A grant: its members may use the commands on the targets from the channels. `*` matches all.
+    """A grant: its members may use the commands on the targets of the hosts from the channels. `*` matches all.
 
     Either `right` grants every command that needs no more, or `commands` names them.
     """
@@ -27,27 +27,36 @@ class Role:
     commands: tuple[str, ...] = ()
     targets: tuple[str, ...] = ("*",)
     channels: tuple[str, ...] = ("*",)
+    hosts: tuple[str, ...] = ("*",)
 
     def grants(self, command: Command) -> bool:
         """Whether the role has the command at all."""
         named = any(fnmatchcase(command.name, pattern) for pattern in self.commands)
         return named or (self.right is not Right.NONE and self.right.includes(command.right))
 
-    def covers(self, targets: Iterable[str], channel: str | None) -> bool:
-        """Whether it reaches every target, from that channel."""
+    def covers(self, targets: Iterable[str], channel: str | None, host: str | None = None) -> bool:
+        """Whether it reaches every target, from that channel, on that host, if it is about one."""
         here = "*" in self.channels or channel in self.channels
-        return here and all(any(fnmatchcase(t, pattern) for pattern in self.targets) for t in targets)
+        there = host is None or self.reaches(host)
+        return (
+            here and there and all(any(fnmatchcase(t, pattern) for pattern in self.targets) for t in targets)
+        )
+
+    def reaches(self, host: str) -> bool:
+        """Whether it is for that host."""
+        return any(fnmatchcase(host, pattern) for pattern in self.hosts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of the policy."""
+    """What is asked of the policy; `host` is None for what is about no host."""
 
     actor: Actor
     origin: Origin
     channel: str | None
     command: Command
     targets: tuple[str, ...] = ()
+    host: str | None = None
 
 
 class Policy:
@@ -65,7 +74,8 @@ class Policy:
         if self.allows(request):
             return
         may = [role.name for role in self._roles if role.grants(request.command)]
-        on = f" on {', '.join(request.targets)}" if request.targets else ""
+        about = (*request.targets, *((f"host {request.host}",) if request.host else ()))
+        on = f" on {', '.join(about)}" if about else ""
         who = f"Roles that have `{request.command.name}`: {', '.join(may)}" if may else "No role has it"
         raise PermissionDenied(
             f"You may not use `{request.command.name}`{on} from here. Nothing was changed. {who}; "
@@ -77,13 +87,13 @@ class Policy:
         if request.command.right is Right.NONE or request.origin is Origin.CLI:
             return True
         return any(
-            role.grants(request.command) and role.covers(request.targets, request.channel)
+            role.grants(request.command) and role.covers(request.targets, request.channel, request.host)
             for role in self.roles_of(request.actor)
         )
 
-    def reach(self, request: Request) -> Callable[[str], bool]:
-        """Tells of one target after the other whether the same may be asked about it: for lists."""
-        return lambda target: self.allows(replace(request, targets=(target,)))
+    def reach(self, request: Request) -> Callable[[str, str], bool]:
+        """Tells of one host's target after the other whether the same may be asked about it: for lists."""
+        return lambda host, target: self.allows(replace(request, host=host, targets=(target,)))
 
     def roles_of(self, actor: Actor) -> tuple[Role, ...]:
         """The roles that the actor has."""

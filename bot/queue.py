@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +25,9 @@ _POLL_SECONDS = 0.5
 _RECOVER_SECONDS = 5.0
 """How often to look for runs whose worker gave up because the database was away."""
 
+_WAITING_FOR_A_HOST = 8
+"""How many runs may ask one host at a time before they are handed to its workers."""
+
 _LAST_SECONDS = 5.0
 """What running bodies get to take back what they began, once the grace is over."""
 
@@ -31,7 +35,8 @@ _LAST_SECONDS = 5.0
 class Signal:
     """Tells a running body that it should end, and why."""
 
-    def __init__(self) -> None:
+    def __init__(self, admit: Callable[[str], bool] = lambda _host: True) -> None:
+        self._admit = admit
         self._cancelled = threading.Event()
         self._stopping = threading.Event()
         self._ending = threading.Event()
@@ -47,6 +52,10 @@ class Signal:
     def stopping(self) -> bool:
         """Whether the process is about to end, and its patience with it."""
         return self._stopping.is_set()
+
+    def begin_on(self, host: str) -> bool:
+        """Ask before anything that may wait for that host; False when too many runs wait for it already."""
+        return self._admit(host)
 
     def cancel(self) -> None:
         """Ask for an end. May be called twice."""
@@ -92,20 +101,31 @@ class RunQueue(Protocol):
         """Hand out nothing more; wait at most `grace` seconds for what is running."""
 
 
+@dataclass(frozen=True)
+class _Place:
+    lane: Lane
+    host: str
+
+
 class EmbeddedQueue:
     """A thread that looks at the table, and workers on two lanes: FRONT decides quickly, WORK works for long.
 
-    The two lanes are why a question is answered while every worker is busy for an hour. Each run has a
-    thread of its own, which does not keep the process alive: what is cut off is taken back at the next
-    start. It must run in the sole holder of the database only.
+    The two lanes are why a question is answered while every worker is busy for an hour. On WORK each host has
+    workers of its own, and so it has on FRONT, once it is known which host a run turns to: a host that is mute keeps
+    nobody from another one. Each run has a thread of its own, which
+    does not keep the process alive: what is cut off is taken back at the next start. It must run in the sole holder
+    of the database only.
     """
 
-    def __init__(self, database: Database, threads: Mapping[Lane, int]) -> None:
+    def __init__(self, database: Database, threads: Mapping[Lane, int], hosts: int = 1) -> None:
         self._database = database
+        self._hosts = hosts
+        self._turned_to: dict[str, str] = {}
+        self._sent_back: dict[str, str] = {}
         self._only: frozenset[str] | None = None
         self._threads = dict(threads)
         self._signals: dict[str, Signal] = {}
-        self._lanes: dict[str, Lane] = {}
+        self._places: dict[str, _Place] = {}
         self._workers: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -142,13 +162,13 @@ class EmbeddedQueue:
         orphans = [run for run in running if run.id not in ours]
         for run in orphans:
             # Not on the front lane: undoing may wait for a mute Docker, and questions must not.
-            self._hand_over(run.id, Lane.WORK)
+            self._hand_over(run.id, _Place(Lane.WORK, run.host))
         return len(orphans)
 
     def workers(self) -> tuple[WorkerInfo, ...]:
         """Who is at work in this process."""
         with self._lock:
-            return tuple(WorkerInfo(lane=lane, run_id=run_id) for run_id, lane in self._lanes.items())
+            return tuple(WorkerInfo(lane=at.lane, run_id=run_id) for run_id, at in self._places.items())
 
     def stop(self, grace: float) -> None:
         """Hand out nothing more, wait, then tell what still runs to take back what it began. May be called twice."""
@@ -177,8 +197,8 @@ class EmbeddedQueue:
             if self._stopping.is_set():
                 return
             try:
-                for lane in self._threads:
-                    self._fill(lane)
+                self._fill_front()
+                self._fill_work()
                 for run_id in self._runs.asked_to_cancel():
                     self.cancel(run_id)
                 if time.monotonic() - recovered_at > _RECOVER_SECONDS:
@@ -187,26 +207,63 @@ class EmbeddedQueue:
             except StoreError as error:
                 _log.error("the queue cannot see the runs, and will look again: %s", error)
 
-    def _fill(self, lane: Lane) -> None:
+    def _fill_front(self) -> None:
+        """Few decide at a time; those that turned to a host meanwhile are counted there, and not here."""
         with self._lock:
-            free = self._threads[lane] - sum(1 for at in self._lanes.values() if at is lane)
             busy = set(self._signals)
+            here = [run_id for run_id, at in self._places.items() if at.lane is Lane.FRONT]
+            deciding = sum(1 for run_id in here if run_id not in self._turned_to)
+            full = self._full_hosts()
+            self._sent_back = {run_id: host for run_id, host in self._sent_back.items() if host in full}
+            waiting = set(self._sent_back) - busy
+        free = min(self._threads[Lane.FRONT] - deciding, _WAITING_FOR_A_HOST * self._hosts - len(here))
         if free <= 0:
             return
-        only = self._only if lane is Lane.WORK else None
-        for run_id in self._runs.claimable(lane, free + len(busy), only=only):
+        limit = free + len(busy)
+        for run_id, host in self._runs.claimable(Lane.FRONT, limit, without=waiting):
             if run_id not in busy and free > 0:
                 free -= 1
-                self._hand_over(run_id, lane)
+                self._hand_over(run_id, _Place(Lane.FRONT, host))
 
-    def _hand_over(self, run_id: str, lane: Lane) -> None:
-        signal = Signal()
+    def _fill_work(self) -> None:
+        """Hand over until nobody waits whose host has a free worker."""
+        most = self._threads[Lane.WORK]
+        while True:
+            with self._lock:
+                busy = set(self._signals)
+                taken = Counter(at.host for at in self._places.values() if at.lane is Lane.WORK)
+            full = {host for host, count in taken.items() if count >= most}
+            limit = most + len(busy)
+            found = self._runs.claimable(Lane.WORK, limit, only=self._only, not_on=full)
+            for run_id, host in found:
+                if run_id not in busy and taken[host] < most:
+                    taken[host] += 1
+                    self._hand_over(run_id, _Place(Lane.WORK, host))
+            if len(found) < limit:
+                return
+
+    def _turn_to(self, run_id: str, host: str) -> bool:
+        with self._lock:
+            if self._places[run_id].lane is Lane.FRONT:
+                if host in self._full_hosts():
+                    self._sent_back[run_id] = host
+                    return False
+                self._turned_to[run_id] = host
+        self._wake.set()
+        return True
+
+    def _full_hosts(self) -> set[str]:
+        counts = Counter(self._turned_to.values())
+        return {host for host, count in counts.items() if count >= _WAITING_FOR_A_HOST}
+
+    def _hand_over(self, run_id: str, place: _Place) -> None:
+        signal = Signal(lambda host: self._turn_to(run_id, host))
         worker = threading.Thread(
-            target=self._work, args=(run_id, signal), name=f"{lane.value}-{run_id}", daemon=True
+            target=self._work, args=(run_id, signal), name=f"{place.lane.value}-{run_id}", daemon=True
         )
         with self._lock:
             self._signals[run_id] = signal
-            self._lanes[run_id] = lane
+            self._places[run_id] = place
             self._workers.add(worker)
         worker.start()
 
@@ -217,6 +274,7 @@ class EmbeddedQueue:
             _log.error("run %s cannot be taken further while the database is away: %s", run_id, error)
         finally:
             with self._lock:
-                del self._signals[run_id], self._lanes[run_id]
+                del self._signals[run_id], self._places[run_id]
+                self._turned_to.pop(run_id, None)
                 self._workers.discard(threading.current_thread())
             self._wake.set()

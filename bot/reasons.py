@@ -24,6 +24,7 @@ class Reason(StrEnum):
     DUMP = "dump"
     CHECK = "check"
     RUNBOOK = "runbook"
+    BUILD = "build"
     UNHEALTHY = "unhealthy"
     REGISTRY = "registry"
     UNAUTHORIZED = "unauthorized"
@@ -58,6 +59,7 @@ TABLE: dict[Reason, str] = {
     Reason.DUMP: "a database's dump failed, is empty or has no end",
     Reason.CHECK: "a drill’s check of what was restored failed",
     Reason.RUNBOOK: "a runbook’s program failed or took too long",
+    Reason.BUILD: "a context could not be sent, or a step of its Dockerfile failed",
     Reason.UNHEALTHY: "a container did not become healthy again",
     Reason.REGISTRY: "a registry failed, or answered what no registry answers",
     Reason.UNAUTHORIZED: "a registry did not accept the credentials, or there are none",

@@ -5,6 +5,8 @@ Words only: where they are read from, and who uses them, is not known here.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from zoneinfo import available_timezones
@@ -49,10 +51,67 @@ class ArchiveSection(Section):
         return None if path == "" else path
 
 
-class HostSection(Section):
-    """One Docker host."""
+_ADDRESSES = (
+    re.compile(r"unix:///[^\s\0]+"),
+    re.compile(r"tcp://(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?P<port>:\d{1,5})"),
+    re.compile(r"ssh://(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*(?P<port>:\d{1,5})?"),
+)
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
-    address: str = Field(description="unix:///path/to/docker.sock or tcp://address:port")
+
+class HostSection(Section):
+    """One Docker host. Its name is a directory of the archive: letters, digits, `_`, `.` and `-`, 64 at most."""
+
+    address: str = Field(
+        description="unix:///path/to/docker.sock, tcp://address:port, or ssh://user@address:port, for which the bot "
+        "runs the program ssh, and that runs `docker system dial-stdio` there",
+    )
+    default: bool = Field(False, description="whether it is meant without --host; else the first one is")
+    ca_file: Path | None = Field(None, description="with tcp: TLS, and who signed the daemon’s certificate")
+    cert_file: Path | None = Field(None, description="with tcp: the certificate that we show the daemon")
+    key_file: Path | None = Field(None, description="with tcp: the key of that certificate")
+    ssh_config: Path | None = Field(
+        None,
+        description="with ssh: its configuration (keys, known hosts), instead of the one of the bot’s user",
+    )
+    seconds: int = Field(10, ge=1, le=600, description="how long Docker may take to say that it is there")
+
+    @field_validator("ca_file", "cert_file", "key_file", "ssh_config", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, path: object) -> object:
+        return None if path == "" else path
+
+    @model_validator(mode="after")
+    def _sense(self) -> HostSection:
+        found = next((match for one in _ADDRESSES if (match := one.fullmatch(self.address))), None)
+        port = (found.groupdict().get("port") or ":1") if found else ":0"
+        if not 0 < int(port[1:]) < 1 << 16:
+            raise ValueError(
+                f"{self.address!r} is no address of Docker; give unix:///path, tcp://address:port or "
+                "ssh://user@address:port, without a password"
+            )
+        tls = [name for name in ("ca_file", "cert_file", "key_file") if getattr(self, name)]
+        if tls and not self.address.startswith("tcp:"):
+            raise ValueError(f"{', '.join(tls)}: TLS is for tcp://address:port only")
+        if self.ssh_config and not self.address.startswith("ssh:"):
+            raise ValueError("ssh_config is for ssh://user@address only")
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ValueError("give cert_file and key_file, or neither")
+        if tls and not self.ca_file:
+            raise ValueError("ca_file is missing: whose certificate the daemon shows must be known")
+        return self
+
+
+def refuse_odd_hosts(hosts: Mapping[str, HostSection]) -> None:
+    """Raise ValueError for a name that nothing could be filed under, and for two defaults."""
+    odd = [name for name in hosts if not _HOST_NAME.fullmatch(name)]
+    if odd:
+        raise ValueError(
+            f"{', '.join(map(repr, odd))}: a host’s name has up to 64 of letters, digits, _ . and -"
+        )
+    defaults = [name for name, host in hosts.items() if host.default]
+    if len(defaults) > 1:
+        raise ValueError(f"{' and '.join(defaults)} both say `default = true`; keep one of them")
 
 
 class RoleSection(Section):
@@ -65,6 +124,7 @@ class RoleSection(Section):
     commands: tuple[str, ...] = Field((), description="or: the names of the commands, or *")
     targets: tuple[str, ...] = Field(("*",), description="patterns such as volume:shop-*")
     channels: tuple[str, ...] = Field(("*",), description="Slack channel ids, or *")
+    hosts: tuple[str, ...] = Field(("*",), description="patterns of Docker hosts, such as prod-*")
 
     @field_validator("members")
     @classmethod
@@ -84,7 +144,9 @@ class RoleSection(Section):
 class LimitsSection(Section):
     """What keeps one run from starving the others."""
 
-    workers: int = Field(4, ge=1, le=64, description="runs that change something at the same time")
+    workers: int = Field(
+        4, ge=1, le=64, description="runs that change something at the same time, on each host"
+    )
     stall: int = Field(60, ge=1, le=3600, description="seconds without a byte from Docker that end a run")
     grace: int = Field(
         20, ge=0, le=3600, description="seconds that running work gets when the bot is stopped"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.command import Command
 from bot.engine import Engine
 from bot.errors import NotFound, UsageError
 from bot.model import Actor
+from bot.operations.build import BuildRule
 from bot.operations.drill import DrillRule
 from bot.operations.fetching import Uploads
 from bot.operations.quiesce import QuiescePolicy
@@ -49,6 +50,7 @@ class Services:
     drills: Mapping[str, DrillRule]
     runbooks: Mapping[str, Runbook]
     registries: Registries
+    builds: Mapping[str, BuildRule]
     clock: Callable[[], datetime]
 
     def chosen(self, host: str | None, *, everywhere: bool) -> Mapping[str, Engine]:
@@ -69,3 +71,12 @@ class Services:
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(self.engines))}."
             raise NotFound(f"There is no host {name} in the settings; {hint} Nothing was changed.")
         return engine
+
+    def build(self, name: str, *, no_cache: bool = False) -> BuildRule:
+        """The build that the settings call so; raises NotFound with the nearest name."""
+        rule = self.builds.get(name)
+        if rule is None:
+            near = difflib.get_close_matches(name, list(self.builds), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else "`builds` lists what there is."
+            raise NotFound(f"There is no build {name} in the settings; {hint} Nothing was built.")
+        return replace(rule, recipe=replace(rule.recipe, no_cache=no_cache))

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
+from bot.buildsection import BuildSection
 from bot.registrysection import RegistrySection, refuse_unclear
 from bot.sections import (
     ArchiveSection,
@@ -26,6 +27,7 @@ from bot.sections import (
     RoleSection,
     Section,
     SlackSection,
+    refuse_odd_hosts,
 )
 from bot.sections_runbooks import RunbookSection
 
@@ -46,6 +48,7 @@ class Settings(Section):
     retention: RetentionSection = RetentionSection()
     drills: dict[str, DrillSection] = Field(default_factory=dict)
     runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
+    builds: dict[str, BuildSection] = Field(default_factory=dict)
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
@@ -61,6 +64,17 @@ class Settings(Section):
     signing_secret: SecretStr | None = Field(None, exclude=True)
     secrets: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """By the name of the variable that holds it, of those that the sections name."""
+
+    @field_validator("hosts")
+    @classmethod
+    def _known_apart(cls, hosts: dict[str, HostSection]) -> dict[str, HostSection]:
+        refuse_odd_hosts(hosts)
+        return hosts
+
+    @property
+    def default_host(self) -> str | None:
+        """The host that is meant where none is named; None when no host is set."""
+        return next((name for name, host in self.hosts.items() if host.default), next(iter(self.hosts), None))
 
     @field_validator("registries")
     @classmethod
@@ -240,9 +254,12 @@ _EXAMPLE_NAMES = {
     "registries": "company",
     "runbooks": "vacuum",
     "parameters": "table",
+    "builds": "web",
 }
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
+    ("builds", "context"): '"/srv/web"',
+    ("builds", "image"): '"team/web:nightly"',
     ("roles", "members"): '["U012ABCDEF"]',
     ("roles", "right"): '"operate"',
     ("drills", "volumes"): '["pg*"]',

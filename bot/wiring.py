@@ -1,16 +1,43 @@
-"""Makes the registries of the settings from their sections. It must not ask one of them, nor read a secret."""
+"""Makes registries and builds from their sections of the settings. It must not ask one of them, nor read a secret."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
+from bot.buildsection import BuildSection
+from bot.engine.build_contract import Recipe
+from bot.operations.build import BuildRule
 from bot.operations.registries import Known, Registries, Rules
 from bot.registry.client import HttpRegistry
 from bot.registry.credentials import Source, from_docker_config, from_file, from_helper, nobody
 from bot.registry.wire import Tls
 from bot.registrysection import RegistrySection
 from bot.secrecy import Login
+
+
+def builds(sections: Mapping[str, BuildSection]) -> dict[str, BuildRule]:
+    """All of them, by name."""
+    return {name: _build(name, section) for name, section in sections.items()}
+
+
+def _build(name: str, section: BuildSection) -> BuildRule:
+    recipe = Recipe(
+        dockerfile=section.dockerfile,
+        arguments=section.arguments,
+        network=section.network,
+        limit=timedelta(seconds=section.seconds),
+    )
+    return BuildRule(
+        name=name,
+        context=section.context,
+        image=section.image,
+        recipe=recipe,
+        registry=section.registry,
+        most_bytes=section.most_bytes,
+    )
+
 
 Password = Callable[[str], str]
 """Registry -> its password, for one whose password comes from the environment."""

@@ -8,9 +8,15 @@
 # DIR defaults to $SHIPKEEPER_ENGINE_DIR, then /var/tmp/shipkeeper-engine. Several directories may be up at once.
 # `up` again does nothing, or, after a crash, starts what died on the data that is there.
 # SHIPKEEPER_ENGINE_PRIVATE=1 starts a private engine even if another one answers.
+# SHIPKEEPER_ENGINE_ROOT=DIR: a private engine's dockerd, containerd and their helpers come from below DIR, where the
+# packages of another release were unpacked (`dpkg -x`); what is not there comes from this machine.
+# SHIPKEEPER_ENGINE_WORDS: more words for a private dockerd, such as --host=tcp://…
 # Exit: 0 done, 1 failed, 2 wrong use, 3 no engine can be made here.
 set -eu
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+if [ -n "${SHIPKEEPER_ENGINE_ROOT:-}" ]; then
+    PATH="$SHIPKEEPER_ENGINE_ROOT/usr/sbin:$SHIPKEEPER_ENGINE_ROOT/usr/bin:$PATH"
+fi
 LC_ALL=C
 export PATH LC_ALL
 
@@ -203,7 +209,7 @@ start_dockerd() {
     # shellcheck disable=SC2086
     setsid dockerd --config-file "$DIR/daemon.json" --data-root "$DIR/data" --exec-root "$DIR/exec" \
         -H "unix://$SOCKET" --pidfile "$DIR/docker.pid" --containerd-namespace shipkeeper \
-        --bridge=none --iptables=false --ip6tables=false --shutdown-timeout 2 $driver \
+        --bridge=none --iptables=false --ip6tables=false --shutdown-timeout 2 $driver ${SHIPKEEPER_ENGINE_WORDS:-} \
         >>"$DIR/dockerd.log" 2>&1 </dev/null 9>&- &
     pid=$!
     remember dockerd "$pid" || true

@@ -41,6 +41,10 @@ install_for_tests() {
     command -v htpasswd >/dev/null || missing="$missing apache2-utils"   # for registries with users
     command -v openssl >/dev/null || missing="$missing openssl"
     command -v sqlite3 >/dev/null || missing="$missing sqlite3"
+    command -v docker-compose >/dev/null || missing="$missing docker-compose"   # reads deploy/compose.yaml
+    [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+    command -v ssh >/dev/null || missing="$missing openssh-client"
+    command -v openssl >/dev/null || missing="$missing openssl"
     # shellcheck disable=SC2086  # a list of names, without blanks in them
     [ -z "$missing" ] || deploy/packages.sh $missing || say "tests that need them will say so"
 }

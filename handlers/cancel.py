@@ -41,7 +41,7 @@ def _refuse_strangers(wanted: Run, services: Services, run: RunContext) -> None:
         return
     # What a queued run is about was not found out yet: then only who may do it to everything may end it.
     targets = wanted.plan.targets[:1] if wanted.plan else ("*",)
-    if not services.policy.allows(run.request(command, targets)):
+    if not services.policy.allows(run.request(command, targets, host=wanted.host)):
         raise PermissionDenied(
             f"Run {wanted.id} is not yours, and you may not use `{command.name}` there. It goes on."
         )

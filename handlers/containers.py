@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bot.command import Command, arg
 from bot.commandline import split
@@ -37,7 +38,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engines = services.chosen(arguments.host, everywhere=arguments.all_hosts)
     answers = ask_all(engines, container_rows, LOOK_LIMIT)
     found = [row for rows in answers.given.values() for row in rows if _is_wanted(row, arguments)]
-    visible = [row for row in found if may_touch(f"container:{row.container.name}")]
+    visible = [row for row in found if may_touch(row.host, f"container:{row.container.name}")]
     page = page_of(visible, limit=arguments.limit, number=arguments.page)
     looked = [_looked_at(row, services) for row in page.rows]
     return Reply(
@@ -75,7 +76,7 @@ def _cells(row: ContainerRow, may_touch: MayTouch) -> tuple[Value, ...]:
         now.since.isoformat() if now else None,
         now.exit_code if now else None,
         one.image,
-        named("volume", one.volumes, may_touch),
+        named("volume", one.volumes, partial(may_touch, row.host)),
     )
 
 

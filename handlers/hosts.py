@@ -33,7 +33,11 @@ class Arguments:
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
-    names = [name for name in services.engines if fits(name, arguments.name)]
+    names = [
+        name
+        for name in services.engines
+        if fits(name, arguments.name) and services.policy.allows(run.request(COMMAND, host=name))
+    ]
     page = page_of(names, limit=arguments.limit, number=arguments.page)
     answers = _asked({name: services.engines[name] for name in page.rows})
     rows = tuple(_cells(name, services, answers.given.get(name)) for name in page.rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bot.command import Command, arg
 from bot.commandline import split
@@ -59,8 +60,8 @@ def _is_wanted(row: ImageRow, arguments: Arguments) -> bool:
 def _as_seen(row: ImageRow, may_touch: MayTouch) -> ImageRow | None:
     """With only those of its references that the asker reaches; None when there is none."""
     if not row.references:
-        return row if may_touch(f"image:{row.image.id}") else None
-    reached = tuple(name for name in row.references if may_touch(f"image:{name}"))
+        return row if may_touch(row.host, f"image:{row.image.id}") else None
+    reached = tuple(name for name in row.references if may_touch(row.host, f"image:{name}"))
     return replace(row, references=reached) if reached else None
 
 
@@ -71,7 +72,7 @@ def _cells(row: ImageRow, may_touch: MayTouch) -> tuple[Value, ...]:
         row.host,
         row.image.size_bytes,
         row.image.created_at.isoformat() if row.image.created_at else None,
-        named("container", row.users, may_touch),
+        named("container", row.users, partial(may_touch, row.host)),
         row.made_by_run,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from bot.command import Command, arg
 from bot.commandline import split
@@ -41,7 +42,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     limit = LOOK_LIMIT + _SIZES_LIMIT if arguments.sizes else LOOK_LIMIT
     answers = ask_all(engines, lambda engine: _rows(engine, arguments, services), limit)
     found = [row for rows, _ in answers.given.values() for row in rows if _is_wanted(row, arguments)]
-    visible = [row for row in found if may_touch(f"volume:{row.volume.name}")]
+    visible = [row for row in found if may_touch(row.host, f"volume:{row.volume.name}")]
     page = page_of(visible, limit=arguments.limit, number=arguments.page)
     notes = [answers.in_words, *(note for _, note in answers.given.values())]
     cells = tuple(_cells(row, may_touch, services) for row in page.rows)
@@ -77,7 +78,7 @@ def _cells(row: VolumeRow, may_touch: MayTouch, services: Services) -> tuple[Val
         row.host,
         row.volume.driver,
         row.size_bytes,
-        named("container", row.users, may_touch),
+        named("container", row.users, partial(may_touch, row.host)),
         backup.manifest.run_id if backup else None,
         in_seconds(backup.manifest.started_at, services.clock()) if backup else None,
         row.volume.created_at,

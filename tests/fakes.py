@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from bot.engine import HELPER_LABEL, RUN_LABEL, ByteStream, Container, EngineInfo, HostPath, Storage, Volume
 from bot.engine.names import did_you_mean
 from bot.errors import Conflict, EngineError, NotFound
+from tests.support.fake_builds import FakeBuilds
 from tests.support.fake_host import Box, is_helper, volume_directory
 from tests.support.fake_inventory import InventoryVerbs
 from tests.support.fake_single import SingleFileVerbs
@@ -20,7 +21,7 @@ from tests.support.fake_tools import ToolVerbs
 __all__ = ["FakeEngine"]
 
 
-class FakeEngine(ToolVerbs, SingleFileVerbs, InventoryVerbs):
+class FakeEngine(ToolVerbs, FakeBuilds, SingleFileVerbs, InventoryVerbs):
     """One Docker host in memory.
 
     What the world holds is said by the methods of `FakeHost` (tests/support/fake_host.py): `add_volume`,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from bot.engine.build_contract import BuildEngine
 from bot.engine.copy_contract import FileVerbs
 from bot.engine.image_contract import ImageEngine
 from bot.engine.inventory_contract import InventoryEngine
@@ -150,7 +151,7 @@ class Execution(ByteStream, Protocol):
         """The end of what it wrote to its standard error so far, as text; at most some thousand characters."""
 
 
-class Engine(InventoryEngine, ImageEngine, FileVerbs, Protocol):
+class Engine(InventoryEngine, ImageEngine, FileVerbs, BuildEngine, Protocol):
     """One Docker host. Every method raises `EngineError` when the daemon fails or does not answer."""
 
     host: str

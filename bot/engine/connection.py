@@ -9,79 +9,65 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-import docker
 import requests
-from docker.context import ContextAPI
-from docker.utils import kwargs_from_env
 
-from bot.engine.translate import Attempt, our_errors, scrub
+from bot.engine.address import Access, Address, of_settings, resolve
+from bot.engine.breaker import Breaker
+from bot.engine.client import Client
+from bot.engine.translate import Attempt, is_timeout, our_errors, scrub
 from bot.errors import EngineError
 
-_DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
-_POOL_SIZE = 32
+_TRY_AGAIN = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """`stall`: how long a stream may be silent. `request`: how long an answer may take, and a connection."""
+    """`stall`: how long a stream may be silent. `request`: how long an answer may take.
+
+    `contact`: how long the daemon may take to say that it is there, which is asked before everything else.
+    """
 
     stall: timedelta
     request: timedelta
+    contact: timedelta = timedelta(seconds=10)
 
     def __post_init__(self) -> None:
-        if min(self.stall, self.request) <= timedelta(0):
+        if min(self.stall, self.request, self.contact) <= timedelta(0):
             raise ValueError("the engine's time limits must be longer than nothing")
 
-
-@dataclass(frozen=True, kw_only=True)
-class Address:
-    """Where the daemon is, and docker-py's arguments to get there."""
-
-    text: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-
-def resolve(base_url: str | None, environment: Mapping[str, str]) -> Address:
-    """The daemon that Docker's own rules choose: base_url, DOCKER_HOST, the CLI's context, the local socket.
-
-    docker-py falls back to the local socket when DOCKER_CONTEXT names nothing (engine fact 29); a bot that
-    overwrites volumes must not guess, so this raises EngineError.
-    """
-    arguments: dict[str, Any] = kwargs_from_env(environment=environment)
-    if base_url is not None:
-        arguments["base_url"] = base_url
-    if "base_url" in arguments:
-        return Address(text=str(arguments["base_url"]), arguments=arguments)
-    context = environment.get("DOCKER_CONTEXT") or None
-    if context is not None and ContextAPI.get_context(context) is None:
-        raise EngineError(
-            f"DOCKER_CONTEXT is “{scrub(context)}”, but Docker's command line has no such context. "
-            "Nothing was changed; correct the variable, or unset it."
-        )
-    for key, value in ContextAPI.kwargs_from_context(environment=environment).items():
-        arguments.setdefault(key, value)
-    return Address(text=str(arguments.get("base_url", _DEFAULT_ADDRESS)), arguments=arguments)
+    @property
+    def silence(self) -> timedelta:
+        """How long a daemon that is there may be silent when it is only asked whether it is."""
+        return min(self.contact, self.request)
 
 
 class Connection:
-    """Lends clients to callers on any thread; every call over them ends within the limits."""
+    """Lends clients to callers on any thread; every call over them ends within the limits.
 
-    def __init__(self, host: str, base_url: str | None, limits: Limits) -> None:
+    Without `access` the daemon is chosen by Docker's own rules, with it as the settings of a host say.
+    """
+
+    def __init__(self, host: str, base_url: str | None, limits: Limits, access: Access | None = None) -> None:
         self.host = host
         self.limits = limits
         self._base_url = base_url
+        self._access = access
         self._lock = threading.Lock()
-        self._client: Any = None
+        self._client: Client | None = None
+        self._breaker = Breaker(min(_TRY_AGAIN, limits.silence))
 
     @cached_property
     def chosen(self) -> Address:
         """The daemon, chosen at the first use and kept, so that a bot never changes over to another one."""
-        with our_errors(Attempt(host=self.host, address="no address yet", doing="choose an engine")):
+        place = scrub(self._base_url or "no address yet")
+        with our_errors(Attempt(host=self.host, address=place, doing="be reached as the settings say")):
+            if self._access is not None and self._base_url is not None:
+                return of_settings(self._base_url, self._access)
             return resolve(self._base_url, os.environ)
 
     def attempt(self, doing: str, *, changes: bool = False) -> Attempt:
@@ -90,10 +76,13 @@ class Connection:
 
     @contextmanager
     def call(self, doing: str, *, changes: bool = False) -> Iterator[Any]:
-        """The shared client, for short requests; SDK errors within become ours."""
+        """The shared client, for short requests; SDK errors within become ours.
+
+        The daemon was asked just now whether it is there, so a mute one fails within the limit for that.
+        """
         attempt = self.attempt(doing, changes=changes)
+        client = self._answering(attempt)
         with our_errors(attempt):
-            client = self._shared(attempt)
             try:
                 yield client
             except requests.ConnectionError:
@@ -109,7 +98,8 @@ class Connection:
         A pooled connection would keep the limit of whatever was asked over it before (urllib3 sets it on the
         socket when it waits for an answer, and does not take it back for the next request's body).
         """
-        client = self._connect(attempt, limit or self.limits.stall)
+        with self._breaker.contact(attempt):
+            client = self._connect(attempt, limit or self.limits.stall)
         try:
             yield client
         finally:
@@ -122,13 +112,27 @@ class Connection:
         if client is not None:
             client.close()
 
-    def _shared(self, attempt: Attempt) -> Any:
-        """Connects outside the lock, so that a mute daemon delays its callers side by side, not in a row."""
-        with self._lock:
-            client = self._client
-        if client is not None:
-            return client
-        fresh = self._connect(attempt, self.limits.request)
+    def _answering(self, attempt: Attempt) -> Client:
+        with self._breaker.contact(attempt), our_errors(_asking(attempt)):
+            with self._lock:
+                client = self._client
+            if client is not None and self._is_there(client):
+                return client
+            return self._share(self._connect(attempt, self.limits.request))
+
+    def _is_there(self, client: Client) -> bool:
+        """Whether it answers over this client; False when the daemon behind it is gone, perhaps for another one."""
+        try:
+            client.ping_within(self.limits.silence.total_seconds())
+        except requests.ConnectionError as error:
+            self._forget(client)
+            if is_timeout(error):
+                raise
+            return False
+        return True
+
+    def _share(self, fresh: Client) -> Client:
+        """It was connected outside the lock, so that a mute daemon delays its callers side by side, not in a row."""
         with self._lock:
             if self._client is None:
                 self._client = fresh
@@ -137,26 +141,27 @@ class Connection:
             fresh.close()
         return client
 
-    def _forget(self, client: Any) -> None:
+    def _forget(self, client: Client) -> None:
         """After a broken connection the daemon may be another one: the next call asks its version again."""
         with self._lock:
             if self._client is client:
                 self._client = None
 
-    def _connect(self, attempt: Attempt, timeout: timedelta) -> Any:
+    def _connect(self, attempt: Attempt, timeout: timedelta) -> Client:
         """The API version is the server's highest, found out by docker-py; pinning fails late (fact 27)."""
-        asking = Attempt(host=attempt.host, address=attempt.address, doing=attempt.doing)
+        asking = _asking(attempt)
         with our_errors(asking), ExitStack() as undo:
-            client = docker.APIClient(
-                version="auto",
-                timeout=timeout.total_seconds(),
-                max_pool_size=_POOL_SIZE,
-                **self.chosen.arguments,
-            )
+            client = Client(self.chosen, self.limits.silence.total_seconds())
             undo.callback(client.close)
             _refuse_podman(client.version(), asking)
+            client.timeout = timeout.total_seconds()
             undo.pop_all()
             return client
+
+
+def _asking(attempt: Attempt) -> Attempt:
+    """Asking whether somebody is there changes nothing, whatever is to follow."""
+    return Attempt(host=attempt.host, address=attempt.address, doing=attempt.doing)
 
 
 class Verbs:

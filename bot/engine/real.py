@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bot.engine import Engine, EngineInfo
+from bot.engine.address import Access
+from bot.engine.builds import BuildVerbs
 from bot.engine.checks import CheckVerbs
 from bot.engine.connection import Connection, Limits
 from bot.engine.execution import ExecutionVerbs
@@ -17,12 +19,20 @@ _MINUTE = timedelta(seconds=60)
 
 
 class DockerEngine(
-    ToolVerbs, CheckVerbs, ExecutionVerbs, InventoryVerbs, ImageVerbs, SingleFileVerbs, Engine
+    ToolVerbs,
+    CheckVerbs,
+    ExecutionVerbs,
+    InventoryVerbs,
+    ImageVerbs,
+    SingleFileVerbs,
+    BuildVerbs,
+    Engine,
 ):
     """One Docker host. Nothing is connected before the first call, so a bot starts while Docker is down.
 
     `base_url` None follows Docker's own rules (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, the CLI's
-    context). `stall` limits the silence in a stream, `request_timeout` every other answer.
+    context). `stall` limits the silence in a stream, `request_timeout` every other answer. With `access` the host
+    is one that the settings name, about which Docker's variables say nothing.
     """
 
     def __init__(
@@ -32,9 +42,12 @@ class DockerEngine(
         base_url: str | None = None,
         stall: timedelta = _MINUTE,
         request_timeout: timedelta = _MINUTE,
+        access: Access | None = None,
     ) -> None:
         self.host = host
-        super().__init__(Connection(host, base_url, Limits(stall=stall, request=request_timeout)))
+        contact = (access or Access()).contact
+        limits = Limits(stall=stall, request=request_timeout, contact=contact)
+        super().__init__(Connection(host, base_url, limits, access))
 
     def info(self) -> EngineInfo:
         """Who answers, and where it was reached; raises EngineError, also for Podman."""

@@ -49,7 +49,7 @@ class Wire:
             self._socket.settimeout(seconds)
 
     def cut(self) -> None:
-        """End it: a read that waits comes back at once. Over SSH, which has no socket here, at its time limit."""
+        """End it: a read that waits comes back at once."""
         with self._lock:
             self.is_cut = True
             if self._socket is not None and not self._is_closed:

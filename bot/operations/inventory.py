@@ -17,8 +17,8 @@ from bot.operations.holds import is_verified
 from bot.reference import parse
 from bot.stores.archive import Archive, Backup
 
-MayTouch = Callable[[str], bool]
-"""Of a target such as `volume:pgdata`: whether the asker may do anything about it."""
+MayTouch = Callable[[str, str], bool]
+"""Of a host and a target such as `volume:pgdata`: whether the asker may do anything about it."""
 
 _SHORT_ID = 12
 
@@ -122,7 +122,7 @@ def short(reference: str) -> str:
         return reference
 
 
-def named(kind: str, names: Iterable[str], may_touch: MayTouch) -> str:
+def named(kind: str, names: Iterable[str], may_touch: Callable[[str], bool]) -> str:
     """Names for a cell; those that the asker may not touch are only counted."""
     every = tuple(names)
     shown = [name for name in every if may_touch(f"{kind}:{name}")]

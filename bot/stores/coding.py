@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
 from bot.model import Attachment, Button, Plan, Progress, Reply, Status, Table
+
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -50,3 +53,8 @@ def reply_from_json(value: dict[str, Any] | None) -> Reply | None:
         output=value.get("output", ""),
         attachments=tuple(Attachment(**one) for one in value.get("attachments", ())),
     )
+
+
+def storable(words: str) -> str:
+    """No database takes NUL or a lone surrogate: they become U+FFFD, which the command line refuses."""
+    return _NO_TEXT.sub("\ufffd", words)

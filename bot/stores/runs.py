@@ -5,7 +5,6 @@ What only the holder of a run may write is in `claims.py`. Nothing here executes
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -17,14 +16,12 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.errors import NotFound
 from bot.model import Actor, Invocation, Origin, Outcome, Place, Plan, Progress, Reply, Status
-from bot.stores.coding import plan_from_json, progress_from_json, reply_from_json
+from bot.stores.coding import plan_from_json, progress_from_json, reply_from_json, storable
 from bot.stores.database import Database
 from bot.stores.schema import messages, runs
 
 PLACE = tuple(messages.c[name] for name in ("channel", "user", "thread_ts", "response_url", "files"))
 """What `run_of` needs beside the run."""
-
-_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class Lane(StrEnum):
@@ -112,8 +109,8 @@ class Runs:
                 key=invocation.key,
                 origin=invocation.origin.value,
                 actor_id=invocation.actor.id,
-                actor_name=_storable(invocation.actor.name),
-                line=_storable(invocation.line),
+                actor_name=storable(invocation.actor.name),
+                line=storable(invocation.line),
                 token=invocation.token,
                 host=host,
                 lane=Lane.FRONT.value,
@@ -160,20 +157,32 @@ class Runs:
         """Those of the runs that exist."""
         return self._list(_query().where(runs.c.id.in_(run_ids)))
 
-    def claimable(self, lane: Lane, limit: int, *, only: Collection[str] | None = None) -> tuple[str, ...]:
-        """Ids of runs that a worker of that lane may claim now, oldest first."""
+    def claimable(
+        self,
+        lane: Lane,
+        limit: int,
+        *,
+        only: Collection[str] | None = None,
+        not_on: Collection[str] = (),
+        without: Collection[str] = (),
+    ) -> tuple[tuple[str, str], ...]:
+        """Ids and hosts of runs that a worker of that lane may claim now, oldest first; some hosts' or ids left out."""
         query = (
-            select(runs.c.id)
-            .where(runs.c.status == Status.QUEUED.value, runs.c.lane == lane.value)
-            .where(runs.c.released_at.is_not(None))
+            select(runs.c.id, runs.c.host)
+            .where(
+                runs.c.status == Status.QUEUED.value,
+                runs.c.lane == lane.value,
+                runs.c.released_at.is_not(None),
+            )
             .where(or_(runs.c.not_before.is_(None), runs.c.not_before <= self._clock()))
+            .where(runs.c.host.not_in(not_on), runs.c.id.not_in(without))
             .order_by(runs.c.created_at)
             .limit(limit)
         )
         if only is not None:
             query = query.where(runs.c.id.in_(only))
         with self._database.read() as connection:
-            return tuple(connection.execute(query).scalars())
+            return tuple((row.id, row.host) for row in connection.execute(query))
 
     def abandoned(self, older_than: timedelta) -> tuple[Run, ...]:
         """Queued runs whose acceptance nobody was told of in that time."""
@@ -201,10 +210,8 @@ class Runs:
     ) -> tuple[Run, ...]:
         """The newest runs first, perhaps only those with a status or of one actor."""
         query = _query().order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
-        if status is not None:
-            query = query.where(runs.c.status == status.value)
-        if actor is not None:
-            query = query.where(runs.c.actor_id == actor)
+        query = query if status is None else query.where(runs.c.status == status.value)
+        query = query if actor is None else query.where(runs.c.actor_id == actor)
         return self._list(query)
 
     def counts(self) -> dict[Status, int]:
@@ -214,9 +221,10 @@ class Runs:
             return {Status(status): count for status, count in connection.execute(query)}
 
     def waiting_before(self, run: Run) -> int:
-        """How many queued or running runs of the same lane are older."""
+        """How many queued or running runs of the same lane and host are older."""
         query = select(runs.c.id).where(
             runs.c.lane == run.lane.value,
+            runs.c.host == run.host,
             runs.c.status.in_([Status.QUEUED.value, Status.RUNNING.value]),
             runs.c.created_at < run.created_at,
         )
@@ -225,22 +233,15 @@ class Runs:
 
     def ask_to_cancel(self, run_id: str, by: str) -> Run:
         """Raise the flag that the holder looks at; a run that has ended is left as it is."""
+        flag = update(runs).values(cancel_requested_by=by, revision=runs.c.revision + 1)
+        mine = (runs.c.id == run_id, runs.c.cancel_requested_by.is_(None), runs.c.ended_at.is_(None))
         with self._database.write() as connection:
-            connection.execute(
-                update(runs)
-                .where(runs.c.id == run_id, runs.c.cancel_requested_by.is_(None), runs.c.ended_at.is_(None))
-                .values(cancel_requested_by=by, revision=runs.c.revision + 1)
-            )
+            connection.execute(flag.where(*mine))
             return get_run(connection, run_id)
 
     def _list(self, query: Select[tuple[object, ...]]) -> tuple[Run, ...]:
         with self._database.read() as connection:
             return tuple(run_of(row) for row in connection.execute(query).mappings())
-
-
-def _storable(words: str) -> str:
-    """No database takes NUL or a lone surrogate: they become U+FFFD, which the command line refuses."""
-    return _NO_TEXT.sub("\ufffd", words)
 
 
 def _query() -> Select[tuple[object, ...]]:

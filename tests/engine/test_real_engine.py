@@ -24,6 +24,7 @@ from tests.contracts.engine_contract import EngineContract
 from tests.support.busybox import DockerBench
 from tests.support.engine_available import require_private_engine
 from tests.support.engine_script import dockerd_pid, environment_of, private_engine, run_script
+from tests.support.process import until
 from tests.support.tars import in_pieces, read_all, small_tar
 
 pytestmark = pytest.mark.engine
@@ -111,6 +112,14 @@ def _fill(engine: DockerEngine) -> None:
     engine.create_helper("reader", "big", run_id="r", read_only=True)
 
 
+def _answers(engine: DockerEngine) -> bool:
+    try:
+        engine.volumes()
+    except EngineError:
+        return False
+    return True
+
+
 def _drain(stream: ByteStream) -> None:
     while stream.read(1 << 20):
         pass
@@ -178,7 +187,10 @@ def test_frozen_daemon_raises_within_the_limit(directory: Path) -> None:
         with pytest.raises(EngineError, match="did not answer in time"):
             engine.volumes()
         assert time.monotonic() - began < 4 * STALL.total_seconds()
+        with pytest.raises(EngineError, match="has not answered since"):
+            engine.volumes()
         os.kill(pid, signal.SIGCONT)
+        until(lambda: _answers(engine), saying="an answer of the woken daemon")
         began = time.monotonic()
         with pytest.raises(EngineError, match="did not answer in time"):
             engine.write_volume("writer", frozen_source())

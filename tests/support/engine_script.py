@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,10 +37,13 @@ def short_directory() -> Path:
 
 
 @contextmanager
-def private_engine() -> Iterator[Path]:
-    """The directory of an engine of one's own, which may be killed or frozen; gone afterwards."""
+def private_engine(*, listen: Sequence[str] = ()) -> Iterator[Path]:
+    """The directory of an engine of one's own, which may be killed or frozen; gone afterwards.
+
+    `listen`: more words for dockerd, without blanks in them.
+    """
     directory = short_directory()
-    up = run_script("up", str(directory))
+    up = run_script("up", str(directory), extra={"SHIPKEEPER_ENGINE_WORDS": " ".join(listen)})
     try:
         assert up.returncode == 0, up.stderr
         yield directory

@@ -23,7 +23,8 @@ import requests
 import urllib3
 
 from bot.engine import HostPath
-from bot.engine.connection import Connection, Limits, resolve
+from bot.engine.address import resolve
+from bot.engine.connection import Connection, Limits
 from bot.engine.mounts import touches
 from bot.engine.names import did_you_mean, nearest
 from bot.engine.real import DockerEngine

@@ -33,7 +33,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 
 VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
-VIEW |= {"containers", "hosts", "images", "registries", "runbooks", "tags", "volumes"}
+VIEW |= {"builds", "containers", "hosts", "images", "registries", "runbooks", "tags", "volumes"}
 OPERATE = VIEW | {
     "create-volume",
     "exec",
@@ -51,7 +51,7 @@ OPERATE = VIEW | {
     "undo",
     "verify",
 }
-OPERATE |= {"login", "pull", "push", "tag"}
+OPERATE |= {"build", "cp"}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])
@@ -173,3 +173,16 @@ def test_a_refusal_says_who_may() -> None:
     with pytest.raises(PermissionDenied, match="No role has it"):
         Policy(()).check(_request("backup"))
     policy.check(_request("help"))
+
+
+@pytest.mark.parametrize(
+    ("host", "may"), [("prod-1", True), ("prod-", True), ("dev", False), ("xprod-1", False), (None, True)]
+)
+def test_a_role_reaches_the_hosts_of_its_patterns(host: str | None, may: bool) -> None:
+    """What is about another host is denied; what is about no host is not asked for one."""
+    policy = Policy([_role(right=Right.OPERATE, hosts=("prod-*",))])
+    request = _request("backup", "volume:pgdata", host=host)
+    assert policy.allows(request) is may
+    if not may:
+        with pytest.raises(PermissionDenied, match=f"on volume:pgdata, host {host}"):
+            policy.check(request)

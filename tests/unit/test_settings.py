@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.kinds import HostName
 from bot.settings import Settings, SettingsError, example, read
+from bot.stores.archive.names import is_safe_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -181,7 +183,7 @@ def test_the_example_is_the_generated_one() -> None:
 def test_the_example_is_true(tmp_path: Path) -> None:
     """The example can be read, has every section, and with every comment taken off it still can."""
     assert set(tomllib.loads(example())) == {
-        "slack", "archive", "hosts", "roles", "limits", "quiesce", "retention", "drills", "runbooks",
+        "slack", "archive", "hosts", "roles", "limits", "quiesce", "retention", "drills", "runbooks", "builds",
         "registries"
     }  # fmt: skip
     _read(tmp_path, example())
@@ -191,3 +193,53 @@ def test_the_example_is_true(tmp_path: Path) -> None:
     assert made.slack == Settings(state=tmp_path, database_url="").slack
     assert made.archive_path == tmp_path / "archive"
     assert made.limits == Settings(state=tmp_path, database_url="").limits
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('address = "docker.sock"', "is no address of Docker"),
+        ('address = "tcp://h"', "is no address of Docker"),
+        ('address = "tcp://h:0"', "is no address of Docker"),
+        ('address = "tcp://h:65536"', "is no address of Docker"),
+        ('address = "ssh://u:secret@h"', "without a password"),
+        ('address = "ssh://-oProxyCommand=x"', "is no address of Docker"),
+        ('address = "ssh://h/path"', "is no address of Docker"),
+        ('address = "unix:///s"\nca_file = "/ca.pem"', "TLS is for tcp"),
+        ('address = "ssh://h"\ncert_file = "/c"\nkey_file = "/k"', "TLS is for tcp"),
+        ('address = "tcp://h:1"\nca_file = "/ca"\ncert_file = "/c"', "cert_file and key_file, or neither"),
+        ('address = "tcp://h:1"\ncert_file = "/c"\nkey_file = "/k"', "ca_file is missing"),
+        ('address = "tcp://h:1"\nssh_config = "/c"', "ssh_config is for ssh"),
+    ],
+)
+def test_nonsense_about_a_host_is_refused(tmp_path: Path, lines: str, words: str) -> None:
+    """An address that is none, and files that say nothing about that kind of address, are told at the start."""
+    with pytest.raises(SettingsError, match=words):
+        _read(tmp_path, f"[hosts.h1]\n{lines}\n")
+
+
+@pytest.mark.parametrize("name", ["../x", "", "-x", "a b", "a/b", ".x", "ä", "x" * 65])
+def test_a_host_that_nothing_could_be_filed_under_is_refused(tmp_path: Path, name: str) -> None:
+    """A host's name becomes a directory of the archive and a column of the database."""
+    with pytest.raises(SettingsError, match="a host’s name has up to 64 of letters"):
+        _read(tmp_path, f'[hosts."{name}"]\naddress = "unix:///s"\n')
+
+
+@pytest.mark.parametrize("name", ["a", "prod-1.example_2", "0", "x" * 64])
+def test_what_settings_take_as_a_host_the_archive_and_the_command_line_take(
+    tmp_path: Path, name: str
+) -> None:
+    """The rule of the settings is within that of the archive and that of `--host`."""
+    made = _read(tmp_path, f'[hosts."{name}"]\naddress = "unix:///s"\n')
+    assert made.default_host == name
+    assert is_safe_name(name)
+    assert HostName.parse(name) == name
+
+
+def test_one_host_is_the_default(tmp_path: Path) -> None:
+    """The first one is meant where none is named, unless another one says so; two cannot both."""
+    hosts = '[hosts.a]\naddress = "unix:///a"\n[hosts.b]\naddress = "ssh://u@b:22"\n'
+    assert _read(tmp_path, hosts).default_host == "a"
+    assert _read(tmp_path, hosts + "default = true\n").default_host == "b"
+    with pytest.raises(SettingsError, match="a and c both say"):
+        _read(tmp_path, hosts.replace("[hosts.b]", "default = true\n[hosts.c]") + "default = true\n")

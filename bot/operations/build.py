@@ -1,0 +1,173 @@
+"""Build: an image from a context that the settings allow, labelled with who, when and from what, then named.
+
+Must not know who asked for it. The name is given to a whole image only, so a failed build leaves none.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from bot.engine import RUN_LABEL, Engine
+from bot.engine.build_context import Context, gather
+from bot.engine.build_contract import Recipe
+from bot.engine.image_contract import Image
+from bot.entry import printable
+from bot.errors import BotError, BuildFailed, Conflict
+from bot.operations.context import RunContext
+from bot.operations.tagging import holder, named
+from bot.reference import Reference
+
+BUILD_LABEL = "shipkeeper.build"
+_GIT_SECONDS = 60
+_LAST_LINES = 10
+_LONGEST_LINE = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRule:
+    """A build of the settings; `registry` is the name of the one that --push may send it to, or empty."""
+
+    name: str
+    context: Path
+    image: str
+    recipe: Recipe
+    registry: str = ""
+    most_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """The git checkout that a context lies in: its commit, and whether anything in the context differs from it."""
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildPlan:
+    """What is about to be built, and what it will be called."""
+
+    rule: BuildRule
+    reference: Reference
+    context: Context
+    checkout: Checkout | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What came of it: the image, or what the builder said instead, with the last lines of its log."""
+
+    image: Image | None
+    problem: str = ""
+    last_lines: tuple[str, ...] = ()
+
+
+def plan(rule: BuildRule, reference: Reference) -> BuildPlan:
+    """Look at the context; raises BuildFailed."""
+    context = gather(rule.context, rule.recipe.dockerfile, rule.most_bytes)
+    return BuildPlan(rule=rule, reference=reference, context=context, checkout=_checkout(rule.context))
+
+
+def build(
+    engine: Engine, run: RunContext, made: BuildPlan, write: Callable[[bytes], None], at: datetime
+) -> Built:
+    """Build and name it; `write` takes the log. Raises EngineError, Conflict, or what `check` raises."""
+    log = _Log(run, write)
+    run.progress("sending", 0, made.context.size_bytes)
+    recipe = replace(made.rule.recipe, labels=_labels(run, made, at))
+    try:
+        image = engine.image(engine.build(recipe, _counted(run, made.context), log.line, run.check))
+    except BuildFailed as error:
+        return Built(image=None, problem=str(error), last_lines=tuple(log.last))
+    with named(engine, run, image, made.reference) as step:
+        if holder(engine, made.reference) != image.id:
+            raise Conflict(
+                f"Somebody else took the name {made.reference} at the same moment. Build it again."
+            )
+        step.keep()
+    return Built(image=image)
+
+
+@contextmanager
+def kept_all_the_same(reference: Reference) -> Iterator[None]:
+    """What fails within it says that the image is there nevertheless."""
+    try:
+        yield
+    except BotError as error:
+        error.add_note(f"The image was built before that and is {reference} on its host.")
+        raise
+
+
+class _Log:
+    def __init__(self, run: RunContext, write: Callable[[bytes], None]) -> None:
+        self._run = run
+        self._write = write
+        self.last: list[str] = []
+
+    def line(self, line: str) -> None:
+        """Keep it; a step of the Dockerfile is shown as progress."""
+        self._write(line.encode("utf-8", "replace") + b"\n")
+        shown = printable(line.strip())[:_LONGEST_LINE]
+        if shown:
+            self.last = [*self.last[1 - _LAST_LINES :], shown]
+        if shown.startswith("Step "):
+            self._run.progress(shown)
+
+
+def _counted(run: RunContext, context: Context) -> Iterator[bytes]:
+    done = 0
+    for piece in context.tar():
+        run.check()
+        yield piece
+        done += len(piece)
+
+
+def _labels(run: RunContext, made: BuildPlan, at: datetime) -> dict[str, str]:
+    labels = {
+        RUN_LABEL: run.run_id,
+        BUILD_LABEL: made.rule.name,
+        f"{BUILD_LABEL}.by": run.actor.id,
+        f"{BUILD_LABEL}.at": at.isoformat(timespec="seconds"),
+    }
+    if made.checkout is not None:
+        labels[f"{BUILD_LABEL}.commit"] = made.checkout.commit
+        labels[f"{BUILD_LABEL}.dirty"] = str(made.checkout.dirty).lower()
+    return labels
+
+
+def _checkout(context: Path) -> Checkout | None:
+    """What git says of the directory; None outside any checkout. Raises BuildFailed when git cannot tell."""
+    if not any((place / ".git").exists() for place in (context, *context.parents)):
+        return None
+    if shutil.which("git") is None:
+        raise BuildFailed(
+            f"{context} is a git checkout, and the program git is missing here. Nothing was built."
+        )
+    commit = _git(context, "rev-parse", "--verify", "HEAD")
+    return Checkout(commit=commit, dirty=bool(_git(context, "status", "--porcelain", "--", ".")))
+
+
+def _git(context: Path, *words: str) -> str:
+    """Only looks: takes no lock, and runs no program that the checkout's own configuration names."""
+    safe = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+    done = subprocess.run(
+        ["git", "-C", str(context), *safe, *words],
+        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_GIT_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = printable(" ".join(done.stderr.split()))[:_LONGEST_LINE]
+        raise BuildFailed(f"git cannot tell which commit {context} is at: {said}. Nothing was built.")
+    return done.stdout.strip()

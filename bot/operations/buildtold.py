@@ -1,0 +1,69 @@
+"""A build as people read it: what is planned, what came of it, what a later process finds of it.
+
+Must not know engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot.engine import RUN_LABEL
+from bot.engine.image_contract import Image
+from bot.model import Attachment, Reply, Status, Value
+from bot.operations.build import BUILD_LABEL, BuildPlan, Built
+from bot.reasons import Reason
+
+
+def planned(made: BuildPlan, host: str, registry: str | None) -> str:
+    """What will be built from what, and where it goes."""
+    checkout = made.checkout
+    changed = ", with changes" if checkout and checkout.dirty else ""
+    at = f", commit {checkout.commit[:12]}{changed}" if checkout else ""
+    then = f" Then push it to the registry {registry}." if registry else ""
+    return (
+        f"Build {made.reference} on host {host} from {made.rule.context} ({len(made.context.paths)} entries, "
+        f"{made.context.size_bytes} bytes{at}).{then}"
+    )
+
+
+def told(made: BuildPlan, image: Image, pushed: str, host: str, file: Attachment) -> Reply:
+    """It is built, and perhaps `pushed`, which says whom to and with which digest."""
+    facts: dict[str, Value] = {
+        "build": made.rule.name,
+        "reference": made.reference.text,
+        "image": image.id,
+        "image_bytes": image.size_bytes,
+        "host": host,
+    }
+    if made.checkout:
+        facts |= {"commit": made.checkout.commit, "dirty": made.checkout.dirty}
+    return Reply(text=f"{made.reference} is built on host {host}.{pushed}", facts=facts, attachments=(file,))
+
+
+def failed(made: BuildPlan, built: Built, file: Attachment) -> Reply:
+    """What the builder said, and the end of its log."""
+    last = "\n".join(built.last_lines)
+    return Reply(
+        text=f"{built.problem} No image was named {made.reference}; what had that name still has it. The log is "
+        f"attached; its last lines:\n{last}",
+        facts={"build": made.rule.name, "reason": Reason.BUILD.value},
+        attachments=(file,),
+        status=Status.FAILED,
+    )
+
+
+def found(images: Iterable[Image], run_id: str, host: str) -> Reply | None:
+    """What a run that was cut off had built and named; None if nothing."""
+    for image in images:
+        if image.labels.get(RUN_LABEL) == run_id and BUILD_LABEL in image.labels and image.references:
+            return Reply(
+                text=f"{image.references[0]} is built on host {host}. The bot was stopped after that: its log is lost, "
+                "and if it was to be pushed, push it now.",
+                facts={
+                    "build": image.labels[BUILD_LABEL],
+                    "reference": image.references[0],
+                    "image": image.id,
+                },
+                status=Status.PARTIAL,
+            )
+    return None
