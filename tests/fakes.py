@@ -11,14 +11,15 @@ from contextlib import contextmanager
 from bot.engine import HELPER_LABEL, RUN_LABEL, ByteStream, Container, EngineInfo, HostPath, Storage, Volume
 from bot.engine.names import did_you_mean
 from bot.errors import Conflict, EngineError, NotFound
-from tests.support.fake_host import Box, FakeHost, is_helper, volume_directory
+from tests.support.fake_host import Box, is_helper, volume_directory
+from tests.support.fake_snapshots import SnapshotVerbs
 from tests.support.fake_streams import FakeStream, Taking, unpack
 from tests.support.fake_tools import ToolVerbs
 
 __all__ = ["FakeEngine"]
 
 
-class FakeEngine(ToolVerbs, FakeHost):
+class FakeEngine(ToolVerbs, SnapshotVerbs):
     """One Docker host in memory.
 
     What the world holds is said by the methods of `FakeHost` (tests/support/fake_host.py): `add_volume`,

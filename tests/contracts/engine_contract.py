@@ -7,6 +7,7 @@ from tests.contracts.container_contract import ContainerContract
 from tests.contracts.exchange_contract import ExchangeContract
 from tests.contracts.execution_contract import ExecutionContract
 from tests.contracts.holder_contract import HolderContract
+from tests.contracts.snapshot_contract import SnapshotContract
 from tests.contracts.tool_contract import ToolContract
 from tests.contracts.transfer_contract import TransferContract
 from tests.contracts.volume_contract import VolumeContract
@@ -20,6 +21,7 @@ class EngineContract(
     ToolContract,
     ExchangeContract,
     ExecutionContract,
+    SnapshotContract,
 ):
     """Subclass it; give the fixtures `engine`, `bench` (a Bench) and `new_name` (names that no one else uses)."""
 

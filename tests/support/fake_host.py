@@ -55,6 +55,10 @@ class BoxFacts(TypedDict, total=False):
     """What its health check finds; empty if it has none."""
     healthy_after: int
     """It is `starting` at that many looks (`container`, `users_of`) after each start."""
+    variables: Iterable[str]
+    """The names in its environment."""
+    ports: Iterable[str]
+    """Ports of the host that it publishes."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -74,6 +78,9 @@ class Box:
     healthy_after: int = 0
     looks_left: int = 0
     held: dict[str, Node] = field(default_factory=dict)
+    image_id: str = ""
+    variables: Iterable[str] = ()
+    ports: Sequence[str] = ()
 
     def look(self) -> Container:
         """The container as it is seen; each look brings a starting one nearer to its health."""
@@ -178,6 +185,7 @@ class FakeHost:
             )
             box.health, box.healthy_after = facts.get("health", ""), facts.get("healthy_after", 0)
             box.looks_left = box.healthy_after
+            box.variables, box.ports = tuple(facts.get("variables", ())), list(facts.get("ports", ()))
             tmpfs = [Mount(kind="tmpfs", source="", destination=one) for one in facts.get("tmpfs", ())]
             box.container = replace(box.container, mounts=(*box.container.mounts, *tmpfs))
             for path, data in facts.get("files", {}).items():
@@ -265,6 +273,7 @@ class FakeHost:
             mounts=tuple(_mount(storage, destination) for destination, storage in mounted.items()),
         )
         box = Box(container=made, mounted=mounted, layer=self.disk.new("directory"), read_only=read_only)
+        box.image_id = f"sha256:{image}"
         for destination in mounted:
             Tree(self.disk, box.layer).directory(destination)
         if state in ("running", "paused"):
