@@ -72,8 +72,8 @@ class Parameter:
 
     @property
     def flag(self) -> str:
-        """How it is written, for one that is not positional."""
-        return "--" + self.name.replace("_", "-")
+        """How it is written, for one that is not positional; `as_` is `--as`, for `as` cannot be a field."""
+        return "--" + self.name.rstrip("_").replace("_", "-")
 
     @property
     def is_switch(self) -> bool:

@@ -52,10 +52,13 @@ class SourceName(Kind):
 
 
 class BackupReference(Kind):
-    """A backup: the id of the run that made it, or `<UTC time>-<run id>` as its files are named."""
+    """A backup: the id of the run that made it, or `<UTC time>-<run id>` as its files are named.
+
+    A run may make several: then what it is of and a slash stand before, as in `pgdata/7f3a2c1b`.
+    """
 
     noun = "BACKUP"
-    shape = re.compile(r"(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}")
+    shape = re.compile(r"(?:[^\0\n]{1,4000}/)?(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}")
     hint = "a backup’s id (8 characters such as 7f3a2c1b, or its file’s name); `backups` lists them"
 
 
@@ -143,3 +146,28 @@ class RegistryName(Kind):
     noun = "REGISTRY"
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a registry in the settings; `registries` lists them"
+
+
+class ContainerName(Kind):
+    """A container, by its name or its id."""
+
+    noun = "CONTAINER"
+    shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
+    hint = "the name or id of a container (letters, digits, `_`, `.` and `-`, at least two of them)"
+
+
+class RestorableName(BackupReference):
+    """A backup or a snapshot."""
+
+    noun = "BACKUP|SNAPSHOT"
+    hint = (
+        "a backup’s or a snapshot’s id (8 characters such as 7f3a2c1b, or the name of a backup’s file); `backups` and "
+        "`snapshots` list them"
+    )
+
+
+class SnapshotId(RunId):
+    """A snapshot: the id of the run that made it."""
+
+    noun = "SNAPSHOT"
+    hint = "a snapshot’s id (8 characters such as 7f3a2c1b); `snapshots` lists them"

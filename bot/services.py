@@ -14,6 +14,7 @@ from bot.model import Actor
 from bot.operations.drill import DrillRule
 from bot.operations.quiesce import QuiescePolicy
 from bot.operations.retention import Retention
+from bot.operations.snapshotplan import Naming
 from bot.permissions import Policy
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
@@ -37,6 +38,7 @@ class Services:
     quiesce: QuiescePolicy
     retention: Retention
     drills: Mapping[str, DrillRule]
+    snapshots: Naming
     clock: Callable[[], datetime]
 
     def engine(self, host: str | None) -> Engine:

@@ -25,6 +25,7 @@ from bot.sections import (
     RoleSection,
     Section,
     SlackSection,
+    SnapshotsSection,
 )
 
 
@@ -43,6 +44,7 @@ class Settings(Section):
     quiesce: QuiesceSection = QuiesceSection()
     retention: RetentionSection = RetentionSection()
     drills: dict[str, DrillSection] = Field(default_factory=dict)
+    snapshots: SnapshotsSection = SnapshotsSection()
 
     state: Path = Field(exclude=True)
     database_url: str = Field(exclude=True, repr=False)

@@ -13,7 +13,7 @@ from bot.engine import HELPER_LABEL, RUN_LABEL, Container, HostPath
 from bot.engine.configuration import Fitted, Port, Surroundings, bound_ports, fitted, is_identity
 from bot.engine.containers import ContainerVerbs
 from bot.engine.mounts import docker_mount, missing_path_is_not_found
-from bot.engine.snapshot_contract import Clone
+from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone
 from bot.engine.translate import scrub
 from bot.engine.volumes import VolumeVerbs
 from bot.errors import NotFound
@@ -38,6 +38,13 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
                 api.connect_container_to_network(identifier, network)
             api.start(identifier)
         return self.container(identifier)
+
+    def clone_of(self, run_id: str) -> Container | None:
+        """The clone that the run made, if it is there; raises EngineError."""
+        with self._connection.call("list its containers") as api:
+            listed = api.containers(all=True, filters={"label": [f"{RUN_LABEL}={run_id}", SNAPSHOT_LABEL]})
+        ours = [raw["Id"] for raw in listed if HELPER_LABEL not in (raw.get("Labels") or {})]
+        return self._present(ours[0]) if ours else None
 
     def remove_clone(self, name: str, run_id: str) -> None:
         """Remove it with what Docker made for it alone, if that run made it; raises EngineError."""

@@ -38,7 +38,7 @@ class CommitVerbs(ContainerVerbs):
             text=written(raw),
             image=raw["Image"],
             layers=_layers(image),
-            variables=tuple(sorted({str(one).partition("=")[0] for one in raw["Config"].get("Env") or ()})),
+            variables=_variables(raw["Config"], image.get("Config") or {}),
             layer_bytes=int(raw.get("SizeRw") or 0),
         )
 
@@ -131,6 +131,12 @@ def _snapshot(raw: Mapping[str, Any]) -> SnapshotImage:
         author=str(raw.get("Author") or ""),
         message=str(raw.get("Comment") or ""),
     )
+
+
+def _variables(config: Mapping[str, Any], image: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names only, and only of those that the image does not hold already with that value."""
+    own = set(config.get("Env") or ()) - set(image.get("Env") or ())
+    return tuple(sorted({str(one).partition("=")[0] for one in own}))
 
 
 def _layers(raw: Mapping[str, Any]) -> tuple[str, ...]:

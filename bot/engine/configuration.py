@@ -182,7 +182,7 @@ def _fitting_networks(
     host: dict[str, Any], networks: list[dict[str, Any]], present: frozenset[str]
 ) -> tuple[tuple[str, ...], list[str]]:
     """The networks to join beside the first one, and what is missing; sets the first one in `host`."""
-    missing = []
+    missing: list[str] = []
     if "NetworkMode" not in host:  # that of another container: nobody knows what would take its place
         host["NetworkMode"] = "none"
         return (), missing

@@ -21,7 +21,8 @@ class Configuration:
     """What a container was made with: `text` is enough for another engine to make one like it from the image.
 
     `image` is the id of the image it was made from and `layers` that image's. `variables` are the names in its
-    environment, whose values go into any image made of it. `layer_bytes` is the size of the container's own layer.
+    environment that the image has not got; their values go into any image made of it. `layer_bytes` is the size of
+    the container's own layer.
     """
 
     text: str
@@ -109,6 +110,9 @@ class SnapshotEngine(Protocol):
 
         When it does not start, EngineError; the container stays, for `remove_clone`.
         """
+
+    def clone_of(self, run_id: str) -> Container | None:
+        """The clone that the run made, if it is there."""
 
     def remove_clone(self, name: str, run_id: str) -> None:
         """Remove it, running or not, if it is there and that run made it. May be called twice."""

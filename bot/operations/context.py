@@ -29,6 +29,12 @@ EXCHANGE_BACK = "exchange_back"
 """Undo verb with `directory`, `place`, `new`, `aside` (relative to it), `run`, `storage`, `users` (ids of those who
 were stopped for it, with blanks between), `name` (for people)."""
 
+REMOVE_SNAPSHOT = "remove_snapshot"
+"""Undo verb with `run`, `seconds` (how long the engine may still be making the image), `name` (for people)."""
+REMOVE_CLONE = "remove_clone"
+"""Undo verb with `name`, `run` (the label that the container and its volumes must carry), `volumes` (with blanks
+between)."""
+
 
 class Step(Protocol):
     """One undoable thing while it is being done."""

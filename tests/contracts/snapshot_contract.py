@@ -98,7 +98,7 @@ class SnapshotContract(Fixtures):
             name=name,
             image=image,
             configuration=text,
-            run_id="later",
+            run_id=run_id + "-later",
             mounts={"/data": empty, "/bound": HostPath(path)},
             labels={SNAPSHOT_LABEL: run_id},
         )
@@ -107,7 +107,7 @@ class SnapshotContract(Fixtures):
             assert (made.name, made.state) == (name, "running")
             assert {mount.destination: mount.storage for mount in made.mounts} == clone.mounts
             assert made.labels["team"] == workload.labels["team"]
-            assert (made.labels[RUN_LABEL], made.labels[SNAPSHOT_LABEL]) == ("later", run_id)
+            assert (made.labels[RUN_LABEL], made.labels[SNAPSHOT_LABEL]) == (run_id + "-later", run_id)
             assert made.labels[_COMPOSE] == ""
             assert contents(read_all(engine, made.id, path="/made"))["made"] == b"by hand"
             assert [user.name for user in engine.users_of(empty)] == [name]
@@ -115,13 +115,15 @@ class SnapshotContract(Fixtures):
                 engine.run_clone(clone)
             with pytest.raises(Conflict):
                 engine.remove_snapshot(run_id)
+            assert engine.clone_of(run_id + "-later") == made
+            assert engine.clone_of("another run") is None
             engine.remove_clone(name, "another run")
             assert engine.container(name) == made
         finally:
-            engine.remove_clone(name, "later")
+            engine.remove_clone(name, run_id + "-later")
         with pytest.raises(NotFound):
             engine.container(name)
-        engine.remove_clone(name, "later")
+        engine.remove_clone(name, run_id + "-later")
 
     def test_a_clone_of_what_is_missing_is_not_made(
         self, engine: Engine, workload: Container, run_id: str, new_name: NewName

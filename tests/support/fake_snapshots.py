@@ -11,7 +11,7 @@ from bot.engine.configuration import COMPOSE, is_identity
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone, Commit, Configuration, SnapshotImage
 from bot.errors import Conflict, EngineError, NotFound
 from tests.support.fake_files import Disk, Node
-from tests.support.fake_host import Box, FakeHost
+from tests.support.fake_host import Box, FakeHost, is_helper
 
 
 @dataclass(kw_only=True)
@@ -133,6 +133,16 @@ class SnapshotVerbs(FakeHost):
             if self.clones_fail:
                 raise EngineError(f"The container “{clone.name}” could not be started.")
             return self.turn(box, "running", new_life=True)
+
+    def clone_of(self, run_id: str) -> Container | None:
+        """The clone that the run made, if it is there."""
+        self._enter("clone_of")
+        with self.lock:
+            ours = [box.look() for box in self.boxes.values() if not is_helper(box)]
+            wanted = [
+                one for one in ours if one.labels.get(RUN_LABEL) == run_id and SNAPSHOT_LABEL in one.labels
+            ]
+            return wanted[0] if wanted else None
 
     def remove_clone(self, name: str, run_id: str) -> None:
         """Remove it if that run made it."""
