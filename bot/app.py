@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bot import wiring
 from bot.command import Command
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
@@ -23,6 +24,7 @@ from bot.model import Right, Status
 from bot.operations import undo
 from bot.operations.drill import DrillRule
 from bot.operations.quiesce import Quiesce, QuiescePolicy
+from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.snapshotplan import Naming
 from bot.operations.snapshotundo import sweep_snapshots
@@ -137,6 +139,7 @@ def build(
     commands: Mapping[str, Command],
     *,
     engines: Mapping[str, Engine] | None = None,
+    registries: Registries | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> App:
     """Make every room once. Touches the state directory and the database, but neither Docker nor Slack."""
@@ -166,6 +169,7 @@ def build(
         retention=Retention(**settings.retention.model_dump()),
         snapshots=Naming(**settings.snapshots.model_dump()),
         drills={name: _drill(section) for name, section in settings.drills.items()},
+        registries=registries or _registries(settings),
         clock=clock,
     )
     undoer = Undoer(journal, undo.registry(services.engine, archive), clock)
@@ -207,6 +211,13 @@ def _engines(settings: Settings) -> dict[str, Engine]:
         name: DockerEngine(name, base_url=host.address, stall=stall, request_timeout=answer)
         for name, host in settings.hosts.items()
     }
+
+
+def _registries(settings: Settings) -> Registries:
+    passwords = settings.registry_passwords
+    return wiring.registries(
+        settings.registries, lambda name: passwords[name].get_secret_value(), settings.docker_config
+    )
 
 
 def _quiesce(settings: Settings) -> QuiescePolicy:

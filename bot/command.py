@@ -72,7 +72,7 @@ class Parameter:
 
     @property
     def flag(self) -> str:
-        """How it is written, for one that is not positional; `as_` is `--as`, for `as` cannot be a field."""
+        """How it is written, for one that is not positional; a Python keyword has a `_` behind it as a field."""
         return "--" + self.name.rstrip("_").replace("_", "-")
 
     @property

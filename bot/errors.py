@@ -57,6 +57,17 @@ class StreamCut(EngineError):
     reason = Reason.STREAM_CUT
 
 
+class RegistryError(BotError):
+    """A registry refused, failed, or does not answer."""
+
+    reason = Reason.REGISTRY
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same may succeed a moment later; a refusal stays one."""
+        return self.reason is Reason.UNREACHABLE
+
+
 class ArchiveError(BotError):
     """The archive on disk cannot be read or written, or does not hold what it should."""
 

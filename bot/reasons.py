@@ -24,6 +24,11 @@ class Reason(StrEnum):
     DUMP = "dump"
     CHECK = "check"
     UNHEALTHY = "unhealthy"
+    REGISTRY = "registry"
+    UNAUTHORIZED = "unauthorized"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    DIGEST = "digest"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     BUSY = "busy"
@@ -52,6 +57,11 @@ TABLE: dict[Reason, str] = {
     Reason.DUMP: "a database's dump failed, is empty or has no end",
     Reason.CHECK: "a drill’s check of what was restored failed",
     Reason.UNHEALTHY: "a container did not become healthy again",
+    Reason.REGISTRY: "a registry failed, or answered what no registry answers",
+    Reason.UNAUTHORIZED: "a registry did not accept the credentials, or there are none",
+    Reason.REFUSED: "a registry, or Docker on its behalf, refused what was asked",
+    Reason.UNREACHABLE: "a registry could not be reached, or broke off",
+    Reason.DIGEST: "the registry does not serve what was pushed",
     Reason.CANCELLED: "somebody cancelled it",
     Reason.INTERRUPTED: "the bot was stopped",
     Reason.BUSY: "another run holds what is needed",

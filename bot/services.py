@@ -13,6 +13,7 @@ from bot.errors import NotFound
 from bot.model import Actor
 from bot.operations.drill import DrillRule
 from bot.operations.quiesce import QuiescePolicy
+from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.snapshotplan import Naming
 from bot.permissions import Policy
@@ -38,6 +39,7 @@ class Services:
     quiesce: QuiescePolicy
     retention: Retention
     drills: Mapping[str, DrillRule]
+    registries: Registries
     snapshots: Naming
     clock: Callable[[], datetime]
 

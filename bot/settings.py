@@ -13,8 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
+from bot.registrysection import RegistrySection, refuse_unclear
 from bot.sections import (
     ArchiveSection,
     DrillSection,
@@ -44,8 +45,13 @@ class Settings(Section):
     quiesce: QuiesceSection = QuiesceSection()
     retention: RetentionSection = RetentionSection()
     drills: dict[str, DrillSection] = Field(default_factory=dict)
+    registries: dict[str, RegistrySection] = Field(default_factory=dict)
     snapshots: SnapshotsSection = SnapshotsSection()
 
+    registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
+    """Registry -> its password, where an environment variable has it."""
+    docker_config: Path | None = Field(None, exclude=True)
+    """What `docker login` keeps, whether it is there or not; None when nobody knows a home."""
     state: Path = Field(exclude=True)
     database_url: str = Field(exclude=True, repr=False)
     docker_host: str | None = Field(None, exclude=True)
@@ -53,6 +59,12 @@ class Settings(Section):
     bot_token: SecretStr | None = Field(None, exclude=True)
     app_token: SecretStr | None = Field(None, exclude=True)
     signing_secret: SecretStr | None = Field(None, exclude=True)
+
+    @field_validator("registries")
+    @classmethod
+    def _clear(cls, registries: dict[str, RegistrySection]) -> dict[str, RegistrySection]:
+        refuse_unclear(registries)
+        return registries
 
     @property
     def archive_path(self) -> Path:
@@ -88,6 +100,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             bot_token=_secret(environment, "SLACK_BOT_TOKEN", problems),
             app_token=_secret(environment, "SLACK_APP_TOKEN", problems),
             signing_secret=_secret(environment, "SLACK_SIGNING_SECRET", problems),
+            registry_passwords=_registry_passwords(values.get("registries"), environment, problems),
+            docker_config=_docker_config(environment),
         )
     except ValidationError as error:
         problems += [_sentence(problem) for problem in error.errors()]
@@ -141,6 +155,30 @@ def _secret(environment: Mapping[str, str], name: str, problems: list[str]) -> S
     return SecretStr(value) if value else None
 
 
+def _registry_passwords(
+    registries: object, environment: Mapping[str, str], problems: list[str]
+) -> dict[str, SecretStr]:
+    """What the variables hold that `password_env` names; a name that is not even text is told of elsewhere."""
+    found = {}
+    for name, section in registries.items() if isinstance(registries, dict) else ():
+        variable = section.get("password_env") if isinstance(section, dict) else None
+        if isinstance(variable, str) and variable:
+            secret = _secret(environment, variable, problems)
+            if secret is None:
+                # Which one is not said: somebody may have put the password itself there.
+                problems.append(f"registries.{name}.password_env: the variable that it names is not set")
+            else:
+                found[name] = secret
+    return found
+
+
+def _docker_config(environment: Mapping[str, str]) -> Path | None:
+    """Where Docker's command line keeps its settings (its manual, `DOCKER_CONFIG`)."""
+    home = environment.get("HOME")
+    directory = environment.get("DOCKER_CONFIG") or (home and str(Path(home) / ".docker"))
+    return Path(directory) / "config.json" if directory else None
+
+
 def _sentence(problem: Any) -> str:
     place = tuple(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
@@ -173,13 +211,14 @@ def example() -> str:
     return "\n".join(_example_lines()) + "\n"
 
 
-_EXAMPLE_NAMES = {"hosts": "local", "roles": "operators", "drills": "postgresql"}
+_EXAMPLE_NAMES = {"hosts": "local", "roles": "operators", "drills": "postgresql", "registries": "company"}
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
     ("roles", "members"): '["U012ABCDEF"]',
     ("roles", "right"): '"operate"',
     ("drills", "volumes"): '["pg*"]',
     ("drills", "image"): '"postgres:16"',
+    ("registries", "host"): '"registry.example.com"',
     ("drills", "command"): '["sh", "-c", "test -s /volume/PG_VERSION"]',
 }
 
@@ -201,4 +240,6 @@ def _example_lines() -> Iterator[str]:
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(f'"{item}"' for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value) if isinstance(value, int) else f'"{value or ""}"'

@@ -38,6 +38,8 @@ install_for_tests() {
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
     command -v redis-server >/dev/null || missing="$missing redis-server"
+    command -v htpasswd >/dev/null || missing="$missing apache2-utils"   # for registries with users
+    command -v openssl >/dev/null || missing="$missing openssl"
     command -v sqlite3 >/dev/null || missing="$missing sqlite3"
     # shellcheck disable=SC2086  # a list of names, without blanks in them
     [ -z "$missing" ] || deploy/packages.sh $missing || say "tests that need them will say so"

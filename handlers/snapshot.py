@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command import Command, arg
+from bot.command import Command, arg, parse
+from bot.commandline import split
 from bot.context import RunContext
-from bot.errors import Conflict
 from bot.kinds import ContainerName, HostName, ImageReference, Text
 from bot.model import Plan, Reply, Right
 from bot.operations.context import REMOVE_SNAPSHOT
 from bot.operations.quiesce import Quiesce
 from bot.operations.snapshot import Making, refuse_named, take
-from bot.operations.snapshotplan import SnapshotPlan, SnapshotWish, plan, reference_of
+from bot.operations.snapshotplan import SnapshotPlan, SnapshotWish, plan, reference_of, refuse_unheld
+from bot.operations.snapshotpush import destination, offered, sent_on, sent_on_before_crash
 from bot.operations.snapshottold import reply_after_crash, reply_of
 from bot.services import Services
+
+_NO_RUN = "00000000"
+"""Stands for the run’s id while it is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Arguments:
     container: ContainerName = arg("the container to make an image of")
     tag: ImageReference | None = arg("the image’s name; a new one by the settings, if left out", default=None)
     with_volumes: bool = arg("also take proven backups of all that it mounts", default=False)
+    push: bool = arg("also push it to its registry, proven by the digest", default=False)
     quiesce: str | None = arg(
         "what running containers do meanwhile; pause, unless labels say otherwise",
         default=None,
@@ -36,9 +41,11 @@ class Arguments:
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
     """By its own name, whichever way it was named: roles and other runs know it by that."""
-    if arguments.with_volumes:
-        return _made(arguments, services).targets
-    return (f"container:{services.engine(arguments.host).container(arguments.container).name}",)
+    made = _made(arguments, services)
+    if not arguments.push:
+        return made.targets
+    known, to = destination(services.registries, _named(arguments, services, made, _NO_RUN).reference)
+    return (*made.targets, known.target(to))
 
 
 def _made(arguments: Arguments, services: Services) -> SnapshotPlan:
@@ -54,9 +61,10 @@ def _made(arguments: Arguments, services: Services) -> SnapshotPlan:
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     engine, made = services.engine(arguments.host), _made(arguments, services)
-    if arguments.tag:
-        refuse_named(engine, _named(arguments, services, made, "").reference)
-    return Plan(text=made.text, targets=made.targets, steps=made.steps)
+    refuse_named(engine, _named(arguments, services, made, _NO_RUN).reference)
+    steps = (*made.steps, "push", "read back") if arguments.push else made.steps
+    pushed = " Then push it." if arguments.push else ""
+    return Plan(text=made.text + pushed, targets=_targets(arguments, services), steps=steps)
 
 
 def _named(arguments: Arguments, services: Services, made: SnapshotPlan, run_id: str) -> Making:
@@ -66,20 +74,22 @@ def _named(arguments: Arguments, services: Services, made: SnapshotPlan, run_id:
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, made = services.engine(arguments.host), _made(arguments, services)
-    held = services.runs.get(run.run_id).plan
-    if not set(made.targets) <= set(held.targets if held else ()):
-        raise Conflict(
-            f"What {made.container.name} mounts, or who uses that, changed since this run began, and is not held by "
-            "it. Nothing was paused, stopped or saved. Send the command again."
-        )
+    refuse_unheld(made, services.runs.get(run.run_id).plan)
     making = _named(arguments, services, made, run.run_id)
-    return reply_of(take(engine, services.archive, run, made, making), made)
+    reply = reply_of(take(engine, services.archive, run, made, making), made)
+    if arguments.push:
+        return sent_on(engine, run, services.registries, making.reference, reply)
+    return offered(reply, services.registries, engine.host)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
-    kept = services.was_kept(run_id, REMOVE_SNAPSHOT)
-    return reply_after_crash(services.engine(run.host), services.archive, run_id, kept=kept)
+    engine, kept = services.engine(run.host), services.was_kept(run_id, REMOVE_SNAPSHOT)
+    reply = reply_after_crash(engine, services.archive, run_id, kept=kept)
+    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    if not (kept and reply and asked.push):
+        return reply
+    return sent_on_before_crash(engine, services.registries, run_id, reply)
 
 
 COMMAND = Command(
@@ -93,7 +103,7 @@ COMMAND = Command(
     done=_done,
     examples=(
         "snapshot web",
-        "snapshot web --with-volumes",
+        "snapshot web --with-volumes --push",
         'snapshot web --tag team/web:before --note "before the upgrade"',
     ),
     slash=True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from bot.engine.image_contract import ImageEngine
 from bot.engine.snapshot_contract import SnapshotEngine
 from bot.entry import Item
 
@@ -134,7 +135,7 @@ class Execution(ByteStream, Protocol):
         """The end of what it wrote to its standard error so far, as text; at most some thousand characters."""
 
 
-class Engine(SnapshotEngine, Protocol):
+class Engine(ImageEngine, SnapshotEngine, Protocol):
     """One Docker host. Every method raises `EngineError` when the daemon fails or does not answer."""
 
     host: str

@@ -10,12 +10,13 @@ from bot.engine.clones import CloneVerbs
 from bot.engine.commits import CommitVerbs
 from bot.engine.connection import Connection, Limits
 from bot.engine.execution import ExecutionVerbs
+from bot.engine.images import ImageVerbs
 from bot.engine.tools import ToolVerbs
 
 _MINUTE = timedelta(seconds=60)
 
 
-class DockerEngine(ToolVerbs, CheckVerbs, ExecutionVerbs, CommitVerbs, CloneVerbs, Engine):
+class DockerEngine(ToolVerbs, CheckVerbs, ExecutionVerbs, ImageVerbs, CommitVerbs, CloneVerbs, Engine):
     """One Docker host. Nothing is connected before the first call, so a bot starts while Docker is down.
 
     `base_url` None follows Docker's own rules (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, the CLI's

@@ -44,7 +44,8 @@ class Commit:
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotImage:
-    """An image that bears the label of snapshots. `references` are its names, `made_at` ISO 8601 text.
+    """An image that bears the label of snapshots. `references` are its names in full, sorted; `made_at`
+    is ISO 8601 text.
 
     `parent` is the id of the image below it, or empty where the engine does not keep it.
     """
@@ -86,12 +87,6 @@ class SnapshotEngine(Protocol):
         `check` is asked several times a second; what it raises is raised at once, and the engine may go on then, so
         that the image appears later (engine fact 20). NotFound when the container is gone.
         """
-
-    def name_snapshot(self, image: str, reference: str) -> None:
-        """Give the image that name, `repository:tag`; raises Conflict when another has it. May be called twice."""
-
-    def has_image(self, reference: str) -> bool:
-        """Whether an image of that name or id is here."""
 
     def snapshots(self) -> tuple[SnapshotImage, ...]:
         """Every image with the label of snapshots, the oldest first."""

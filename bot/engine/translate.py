@@ -5,8 +5,6 @@ It must not know what is done with the engine, only how the failure of a call re
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +14,8 @@ import requests
 import urllib3
 
 from bot.errors import BotError, Conflict, EngineError, NotFound
-
-MAX_RAW_CHARACTERS = 300
+from bot.secrecy import MAX_RAW_CHARACTERS as MAX_RAW_CHARACTERS
+from bot.secrecy import scrub as scrub
 
 # OSError: paramiko and the TLS set-up raise it as it is. All of them: engine fact 19.
 SDK_ERRORS = (
@@ -27,8 +25,6 @@ SDK_ERRORS = (
     OSError,
 )
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-_USER_INFORMATION = re.compile(r"(?<=://)[^/\s@]+@")
-_CREDENTIAL = re.compile(r"(?i)\b(basic|bearer)\s+[a-z0-9+/_.=-]{8,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +47,6 @@ class Attempt:
         if self.changes:
             return "The engine may still carry it out; look at the host before you send the command again."
         return "Nothing was changed. Check that Docker runs there, then send the command again."
-
-
-def scrub(raw: object) -> str:
-    """One line of at most 300 printable characters, without credentials: fit for people."""
-    text = _USER_INFORMATION.sub("", str(raw))
-    text = _CREDENTIAL.sub(r"\1 …", text)
-    text = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
-    text = " ".join(text.split())
-    return text if len(text) <= MAX_RAW_CHARACTERS else text[: MAX_RAW_CHARACTERS - 1] + "…"
 
 
 @contextmanager

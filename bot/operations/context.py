@@ -29,6 +29,8 @@ EXCHANGE_BACK = "exchange_back"
 """Undo verb with `directory`, `place`, `new`, `aside` (relative to it), `run`, `storage`, `users` (ids of those who
 were stopped for it, with blanks between), `name` (for people)."""
 
+UNTAG = "untag"
+"""Undo verb with `reference` (in full), `image` (id), `before` (id of who had the name, or empty), `name`."""
 REMOVE_SNAPSHOT = "remove_snapshot"
 """Undo verb with `run`, `seconds` (how long the engine may still be making the image), `name` (for people)."""
 REMOVE_CLONE = "remove_clone"

@@ -19,16 +19,18 @@ from bot.operations.snapshotlabels import Facts, Snapshot, labels_of, read
 from bot.operations.snapshotplan import SnapshotPlan
 from bot.operations.snapshots import backups_of
 from bot.operations.snapshotundo import seconds_of
+from bot.operations.tagging import holder
 from bot.operations.together import Group, taken_together
 from bot.reasons import Reason
+from bot.reference import Reference
 from bot.stores.archive import Archive
 
 
 @dataclass(frozen=True, kw_only=True)
 class Making:
-    """What the image will be called, `repository:tag`, and the moment that it is of."""
+    """What the image will be called, with a tag, and the moment that it is of."""
 
-    reference: str
+    reference: Reference
     at: datetime
 
 
@@ -54,7 +56,9 @@ def take(engine: Engine, archive: Archive, run: RunContext, plan: SnapshotPlan, 
     committing = _Committing(engine, run, plan, making)
     seconds = seconds_of(plan.configuration.layer_bytes)
     group = Group(plans=plan.backups, users=plan.users, sleepers=plan.sleepers, policy=plan.policy)
-    with run.undoable(REMOVE_SNAPSHOT, run=run.run_id, seconds=str(seconds), name=making.reference) as step:
+    with run.undoable(
+        REMOVE_SNAPSHOT, run=run.run_id, seconds=str(seconds), name=making.reference.familiar
+    ) as step:
         try:
             with taken_together(engine, archive, run, group, committing.commit) as together:
                 committing.prove()
@@ -77,9 +81,9 @@ def take(engine: Engine, archive: Archive, run: RunContext, plan: SnapshotPlan, 
     )
 
 
-def refuse_named(engine: Engine, reference: str) -> None:
-    """Raises Conflict when there is an image of that name, whose name would be taken from it."""
-    if engine.has_image(reference):
+def refuse_named(engine: Engine, reference: Reference) -> None:
+    """Raises Conflict when there is an image of that name: Docker would take it from that without a word."""
+    if holder(engine, reference):
         raise Conflict(
             f"There is an image {reference} on host {engine.host} already, and a snapshot never takes a name from "
             "another image. Nothing was changed. Name another tag."
@@ -161,12 +165,11 @@ class _Committing:
             )
 
 
-def _named(engine: Engine, run: RunContext, identifier: str, reference: str) -> SnapshotImage:
+def _named(engine: Engine, run: RunContext, identifier: str, reference: Reference) -> SnapshotImage:
     run.check()
-    engine.name_snapshot(identifier, reference)
-    found = [
-        image for image in engine.snapshots() if image.id == identifier and reference in image.references
-    ]
+    refuse_named(engine, reference)
+    engine.tag(identifier, reference)
+    found = [one for one in engine.snapshots() if one.id == identifier and reference.text in one.references]
     if not found:
         raise EngineError(
             f"Docker said that the image is called {reference} now, but it is not. It is removed. Look at the "

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, SnapshotImage
 from bot.errors import EngineError
+from bot.reference import parse
 
 _MOUNTS = f"{SNAPSHOT_LABEL}.mounts"
 _CONFIGURATION = f"{SNAPSHOT_LABEL}.configuration"
@@ -63,8 +64,9 @@ class Snapshot:
 
     @property
     def reference(self) -> str:
-        """A name to call its image by; its id when it has none."""
-        return self.image.references[0] if self.image.references else self.image.id
+        """A name to call its image by, the shortest; its id when it has none."""
+        names = [parse(name).familiar for name in self.image.references]
+        return min(names, key=len) if names else self.image.id
 
 
 def labels_of(facts: Facts) -> dict[str, str]:

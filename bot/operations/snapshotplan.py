@@ -10,14 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bot import reference
+from bot import reference as names
 from bot.engine import HELPER_LABEL, Container, Engine, Mount
 from bot.engine.snapshot_contract import Configuration
 from bot.errors import BotError, Conflict, EngineError, UsageError
+from bot.model import Plan
 from bot.operations.backupplan import BackupPlan
 from bot.operations.quiesce import Quiesce, QuiescePolicy, Sleeper, sleepers
 from bot.operations.snapshotlabels import Mounted
 from bot.operations.sources import Source, resolve, users_of
+from bot.reference import Reference
 
 _NO_REPOSITORY = re.compile(r"[^a-z0-9]+")
 _NOTHING_TO_SAVE = "its whole machine’s root, or a socket"
@@ -117,8 +119,8 @@ def outside_told(outside: Iterable[Mounted]) -> tuple[str, ...]:
     return (f"Not inside, for an image holds nothing that is mounted: {named}.",) if named else ()
 
 
-def reference_of(naming: Naming, made: SnapshotPlan, where: tuple[str, str, datetime]) -> str:
-    """The name of the image, `repository:tag`, made on that host by that run at that time.
+def reference_of(naming: Naming, made: SnapshotPlan, where: tuple[str, str, datetime]) -> Reference:
+    """The name of the image, made on that host by that run at that time.
 
     Raises UsageError for one that names a digest, or cannot be a name.
     """
@@ -130,13 +132,22 @@ def reference_of(naming: Naming, made: SnapshotPlan, where: tuple[str, str, date
         "run": run_id,
     }
     asked = made.wish.reference or naming.repository.format(**words)
-    found = reference.parse(asked)
+    found = names.parse(asked)
     if found.digest:
         raise UsageError(
             f"“{asked}” names a digest, which only a registry gives. Nothing was changed. Name repository and tag."
         )
     tagged = found if found.tag else replace(found, tag=naming.tag.format(**words))
-    return reference.parse(tagged.text).familiar
+    return names.parse(tagged.text)
+
+
+def refuse_unheld(made: SnapshotPlan, held: Plan | None) -> None:
+    """Raises Conflict unless all that it touches is held by the run."""
+    if not set(made.targets) <= set(held.targets if held else ()):
+        raise Conflict(
+            f"What {made.container.name} mounts, or who uses that, changed since this run began, and is not held by "
+            "it. Nothing was paused, stopped or saved. Send the command again."
+        )
 
 
 def plan(engine: Engine, wish: SnapshotWish, policy: QuiescePolicy) -> SnapshotPlan:
@@ -218,4 +229,4 @@ def _mounted(mount: Mount, source: Source | None) -> Mounted:
 
 def _as_repository(name: str) -> str:
     low = name.lower()
-    return low if reference.is_repository(low) else _NO_REPOSITORY.sub("-", low).strip("-")
+    return low if names.is_repository(low) else _NO_REPOSITORY.sub("-", low).strip("-")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from bot.engine import RUN_LABEL, Container, Engine, Exchange, HostPath, Storage
 from bot.errors import Conflict, EngineError, NotFound
-from bot.operations import hooks
+from bot.operations import hooks, tagging
 from bot.operations.context import (
     CLEAR_STAGE,
     DISCARD_DRAFT,
@@ -24,6 +24,7 @@ from bot.operations.context import (
     RUN_HOOK,
     START,
     UNPAUSE,
+    UNTAG,
 )
 from bot.operations.replaceplan import is_at_rest
 from bot.operations.snapshotundo import remove_snapshot
@@ -66,6 +67,9 @@ def registry(
     def run_hook(host: str, arguments: Arguments) -> None:
         hooks.run_undo(engine(host), arguments)
 
+    def untag(host: str, arguments: Arguments) -> None:
+        tagging.take_back(engine(host), arguments)
+
     return {
         UNPAUSE: unpause,
         START: start,
@@ -77,6 +81,7 @@ def registry(
         REMOVE_CLONE: remove_clone,
         CLEAR_STAGE: exchanges.clear_stage,
         EXCHANGE_BACK: exchanges.back,
+        UNTAG: untag,
     }
 
 

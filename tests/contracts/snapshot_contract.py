@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from bot.engine import RUN_LABEL, Container, Engine, HostPath
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone, Commit, SnapshotImage
 from bot.errors import Conflict, NotFound
+from bot.reference import parse
 from tests.contracts.bench import Bench, Fixtures, NewName, Wanted
 from tests.support.tars import contents, read_all
 
@@ -64,27 +66,24 @@ class SnapshotContract(Fixtures):
             engine.configuration(container)
         assert not engine.remove_snapshot(run_id)
 
-    def test_a_name_is_never_taken_from_another_image(
+    def test_only_what_a_run_committed_is_removed(
         self, engine: Engine, workload: Container, run_id: str, new_name: NewName
     ) -> None:
-        """An image is named once or twice alike; a name that another image has is a conflict."""
-        first, other = new_name("first"), new_name("contract/web").lower() + ":1"
+        """Removing takes the image with all its names, leaves those of other runs, and may be repeated."""
+        first, name = new_name("first"), parse(new_name("contract/web").lower() + ":1")
         one, two = _commit(engine, workload, run_id), _commit(engine, workload, first)
         try:
-            assert not engine.has_image(other)
-            engine.name_snapshot(one, other)
-            engine.name_snapshot(one, other)
-            assert engine.has_image(other)
-            with pytest.raises(Conflict):
-                engine.name_snapshot(two, other)
-            assert _of(engine, run_id).references == (other,)
+            engine.tag(one, name)
+            engine.tag(one, replace(name, tag="2"))
+            assert _of(engine, run_id).references == (name.text, replace(name, tag="2").text)
             assert _of(engine, first).references == ()
+            assert engine.remove_snapshot(run_id)
+            assert not engine.remove_snapshot(run_id)
+            assert _of(engine, first).id == two
+            with pytest.raises(NotFound):
+                engine.image(name.text)
         finally:
-            assert engine.remove_snapshot(first)
-        assert _of(engine, run_id).id == one
-        assert engine.remove_snapshot(run_id)
-        assert not engine.remove_snapshot(run_id)
-        assert not engine.has_image(other)
+            engine.remove_snapshot(first)
 
     def test_a_clone_is_like_the_original(
         self, engine: Engine, bench: Bench, workload: Container, run_id: str, empty: str, new_name: NewName

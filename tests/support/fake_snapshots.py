@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bot.engine import RUN_LABEL, Container
 from bot.engine.configuration import COMPOSE, is_identity
+from bot.engine.image_contract import Image
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone, Commit, Configuration, SnapshotImage
 from bot.errors import Conflict, EngineError, NotFound
 from tests.support.fake_files import Disk, Node
-from tests.support.fake_host import Box, FakeHost, is_helper
+from tests.support.fake_host import Box, is_helper
+from tests.support.fake_images import FakeImages
 
 
 @dataclass(kw_only=True)
@@ -23,15 +26,13 @@ class Kept:
     variables: tuple[str, ...]
 
 
-class SnapshotVerbs(FakeHost):
+class SnapshotVerbs(FakeImages):
     """The part of the engine that makes snapshots and clones of them."""
 
-    def __init__(self, host: str = "local", **facts: object) -> None:
-        super().__init__(host, **facts)  # type: ignore[arg-type]
-        self.kept_snapshots: dict[str, Kept] = {}
-        """By id."""
-        self.image_names: dict[str, str] = {}
-        """Reference -> id, of all images; tests may put others' names here."""
+    def __init__(self, *arguments: Any, **how: Any) -> None:
+        super().__init__(*arguments, **how)
+        self.committed: dict[str, Kept] = {}
+        """By id; what was removed from the host may be pulled again."""
         self.clones_fail = False
         """Whether a clone does not start."""
 
@@ -63,46 +64,28 @@ class SnapshotVerbs(FakeHost):
             check()
         finally:
             with self.lock:
-                self.kept_snapshots[made.seen.id] = made
+                self._keep(made)
         return made.seen.id
 
-    def name_snapshot(self, image: str, reference: str) -> None:
-        """Give it that name, or Conflict."""
-        self._enter("name_snapshot")
-        with self.lock:
-            if self.image_names.get(reference, image) != image:
-                raise Conflict(f"There is an image “{reference}” on host “{self.host}” already.")
-            if image not in self.kept_snapshots:
-                raise NotFound(f"There is no image “{image}”.")
-            self.image_names[reference] = image
-
-    def has_image(self, reference: str) -> bool:
-        """Whether it is here."""
-        self._enter("has_image")
-        with self.lock:
-            return reference in self.image_names or reference in self.kept_snapshots
-
     def snapshots(self) -> tuple[SnapshotImage, ...]:
-        """Every committed image, the oldest first."""
+        """Every committed image that is here, the oldest first."""
         self._enter("snapshots")
         with self.lock:
             return tuple(
-                replace(kept.seen, references=self._names(id)) for id, kept in self.kept_snapshots.items()
+                replace(kept.seen, references=self.kept_images[identifier].references)
+                for identifier, kept in self.committed.items()
+                if identifier in self.kept_images
             )
 
     def remove_snapshot(self, run_id: str) -> bool:
         """Remove what the run committed, or Conflict."""
         self._enter("remove_snapshot")
         with self.lock:
-            made = [
-                id for id, kept in self.kept_snapshots.items() if kept.seen.labels[SNAPSHOT_LABEL] == run_id
-            ]
+            made = [id for id, one in self.kept_images.items() if one.labels.get(SNAPSHOT_LABEL) == run_id]
             for identifier in made:
                 if any(box.image_id == identifier for box in self.boxes.values()):
                     raise Conflict(f"A container is made from the image of run {run_id}.")
-                del self.kept_snapshots[identifier]
-                for name in [name for name, image in self.image_names.items() if image == identifier]:
-                    del self.image_names[name]
+                del self.kept_images[identifier]
             return bool(made)
 
     def left_out(self, configuration: str) -> tuple[str, ...]:
@@ -117,8 +100,8 @@ class SnapshotVerbs(FakeHost):
         """Make it and start it."""
         self._enter("run_clone")
         with self.lock:
-            kept = self.kept_snapshots.get(self.image_names.get(clone.image, clone.image))
-            if kept is None:
+            kept = self.committed.get(clone.image)
+            if kept is None or clone.image not in self.kept_images:
                 raise NotFound(f"There is no image “{clone.image}” on host “{self.host}”.")
             for storage in clone.mounts.values():
                 self.refuse_missing(storage)
@@ -173,12 +156,14 @@ class SnapshotVerbs(FakeHost):
         )
         return Kept(seen=seen, files=_copied(self.disk, box.layer), variables=tuple(box.variables))
 
-    def _layers(self, image: str) -> tuple[str, ...]:
-        kept = self.kept_snapshots.get(image)
-        return kept.seen.layers if kept else (f"layer of {image}",)
+    def _keep(self, made: Kept) -> None:
+        seen = made.seen
+        self.committed[seen.id] = made
+        self.kept_images[seen.id] = Image(id=seen.id, labels=seen.labels, size_bytes=seen.size_bytes)
 
-    def _names(self, image: str) -> tuple[str, ...]:
-        return tuple(sorted(name for name, other in self.image_names.items() if other == image))
+    def _layers(self, image: str) -> tuple[str, ...]:
+        kept = self.committed.get(image)
+        return kept.seen.layers if kept else (f"layer of {image}",)
 
 
 def _copied(disk: Disk, node: Node) -> Node:

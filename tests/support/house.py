@@ -19,6 +19,7 @@ from bot.app import App, build
 from bot.command import Command
 from bot.engine import RUN_LABEL, Engine
 from bot.model import Actor, Invocation, Origin, Outcome, Place
+from bot.operations.registries import Registries
 from bot.settings import Settings, read
 from bot.stores.runs import Run
 from bot.stores.schema import run_targets
@@ -100,10 +101,14 @@ class House:
 
 @contextmanager
 def built(
-    made: Settings, engines: Mapping[str, Engine], *, commands: Mapping[str, Command] | None = None
+    made: Settings,
+    engines: Mapping[str, Engine],
+    *,
+    commands: Mapping[str, Command] | None = None,
+    registries: Registries | None = None,
 ) -> Iterator[App]:
     """An app that has not begun to execute; everything is given back at the end."""
-    app = build(made, commands or handlers.load(), engines=engines)
+    app = build(made, commands or handlers.load(), engines=engines, registries=registries)
     try:
         yield app
     finally:
@@ -112,10 +117,14 @@ def built(
 
 @contextmanager
 def at_work(
-    made: Settings, engines: Mapping[str, Engine], *, commands: Mapping[str, Command] | None = None
+    made: Settings,
+    engines: Mapping[str, Engine],
+    *,
+    commands: Mapping[str, Command] | None = None,
+    registries: Registries | None = None,
 ) -> Iterator[House]:
     """An app that holds the lock and executes."""
-    with built(made, engines, commands=commands) as app:
+    with built(made, engines, commands=commands, registries=registries) as app:
         assert app.sole.take("serve"), f"somebody else executes in {made.state}"
         app.begin()
         yield House(app)

@@ -1,0 +1,45 @@
+"""Pull: an image from a registry of the settings, done only when the host has what the registry serves.
+
+Must not know who asked for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.engine import Engine
+from bot.engine.image_contract import Image
+from bot.errors import NotFound, RegistryError
+from bot.operations.context import RunContext
+from bot.operations.registries import Known
+from bot.reasons import Reason
+from bot.reference import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulled:
+    """The image that the host has now, and the digest that the registry serves it under."""
+
+    image: Image
+    digest: str
+
+
+def pull(engine: Engine, run: RunContext, known: Known, reference: Reference) -> Pulled:
+    """Fetch and compare. Raises NotFound, RegistryError, EngineError, or what `check` raises."""
+    run.progress("asking the registry")
+    digest = known.registry.digest(reference, run.check)
+    if digest is None:
+        raise NotFound(
+            f"The registry {known.name} has no {reference}. Nothing was changed; `tags {reference.name}` lists what "
+            "it has."
+        )
+    login = known.registry.login()
+    image = engine.pull(reference, login, lambda done, total: run.progress("pulling", done, total), run.check)
+    same = image.id == digest or any(one.endswith(f"@{digest}") for one in image.repo_digests)
+    if not same and not known.registry.has_image(reference, image.id, run.check):
+        raise RegistryError(
+            f"{reference} was pulled, but it is not {digest}, which the registry {known.name} served when it was "
+            f"asked. The host has it as {image.id}. See who pushes there, then pull it again.",
+            reason=Reason.DIGEST,
+        )
+    return Pulled(image=image, digest=digest)

@@ -1,0 +1,132 @@
+"""Push: an image to a registry, done only when the registry itself serves the digest that was pushed.
+
+Must not know who asked for it. An immutable tag is asked about before anything is sent; nobody holds the registry,
+so somebody who pushes past us between that question and the push is not seen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.engine import Engine
+from bot.engine.image_contract import Image
+from bot.errors import Conflict, RegistryError
+from bot.operations.context import RunContext
+from bot.operations.registries import Known
+from bot.operations.tagging import named
+from bot.reasons import Reason
+from bot.reference import Reference
+
+_WAITS = (1.0, 4.0)
+_LOOK_SECONDS = 0.2
+_QUIET_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushPlan:
+    """An image of the engine, and where it goes."""
+
+    image: Image
+    reference: Reference
+    known: Known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pushed:
+    """What the registry serves now. `was_there`: it did so before, and nothing was sent."""
+
+    reference: Reference
+    digest: str
+    was_there: bool = False
+
+
+def push(engine: Engine, run: RunContext, plan: PushPlan) -> Pushed:
+    """Tag, push, read back. Raises Conflict for an immutable tag, RegistryError, EngineError, or what `check` raises.
+
+    The name that the image gets for it on the host stays only if the push is proven.
+    """
+    registry, reference = plan.known.registry, plan.reference
+    run.progress("asking the registry")
+    present = registry.digest(reference, run.check)
+    if present is not None and plan.known.rules.keeps(reference.tag):
+        return _already(run, plan, present)
+    with named(engine, run, plan.image, reference) as step:
+        digest = _pushed(engine, run, plan)
+        run.progress("reading back")
+        _refuse_other(plan, digest, registry.digest(reference, run.check))
+        step.keep()
+    return Pushed(reference=reference, digest=digest)
+
+
+def _already(run: RunContext, plan: PushPlan, present: str) -> Pushed:
+    """The immutable tag is there: well if it is this image, else it is not moved."""
+    reference = plan.reference
+    same = any(one.endswith(f"@{present}") for one in plan.image.repo_digests)
+    if same or plan.known.registry.has_image(reference, plan.image.id, run.check):
+        return Pushed(reference=reference, digest=present, was_there=True)
+    raise Conflict(
+        f"{reference} exists, and the settings make it immutable ({', '.join(plan.known.rules.immutable)}). It is not "
+        f"the image that would be pushed: the registry serves {present}. Nothing was sent, and nothing was changed. "
+        "Push it under another tag."
+    )
+
+
+def _pushed(engine: Engine, run: RunContext, plan: PushPlan) -> str:
+    """The digest; what may pass is tried again, unless the registry does not even answer us."""
+    registry = plan.known.registry
+    login = registry.login()
+    for wait in (*_WAITS, None):
+        watch = _Watch(run, plan.known)
+        try:
+            return engine.push(plan.reference, login, watch.moved, watch.check)
+        except RegistryError as error:
+            if wait is None or not error.is_transient:
+                raise
+        run.progress("waiting to push again")
+        _pause(wait, run.check)
+        registry.prove(run.check)
+    raise AssertionError("unreachable")
+
+
+class _Watch:
+    """Looks after a push: when nothing moves, it asks the registry itself; Docker waits a minute for a dead one."""
+
+    def __init__(self, run: RunContext, known: Known) -> None:
+        self._run = run
+        self._registry = known.registry
+        self._moved_at = time.monotonic()
+        self._done = 0
+
+    def moved(self, done: int, total: int | None) -> None:
+        """So far it is."""
+        if done != self._done:
+            self._done, self._moved_at = done, time.monotonic()
+        self._run.progress("pushing", done, total)
+
+    def check(self) -> None:
+        """Raises what the run's check raises, or RegistryError when the registry does not answer any more."""
+        self._run.check()
+        if time.monotonic() - self._moved_at > _QUIET_SECONDS:
+            self._registry.prove(self._run.check)
+            self._moved_at = time.monotonic()
+
+
+def _refuse_other(plan: PushPlan, pushed: str, served: str | None) -> None:
+    if served == pushed:
+        return
+    found = f"serves {served} there" if served else "serves nothing there"
+    raise RegistryError(
+        f"Docker says that it pushed {plan.reference} as {pushed}, but the registry {plan.known.name} {found}. It does "
+        "not count as pushed. See who else pushes there, then push it again.",
+        reason=Reason.DIGEST,
+    )
+
+
+def _pause(seconds: float, check: Callable[[], None]) -> None:
+    quiet, until = threading.Event(), time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        check()
+        quiet.wait(min(left, _LOOK_SECONDS))

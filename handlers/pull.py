@@ -1,0 +1,69 @@
+"""`pull IMAGE`: an image from a registry of the settings to a host, proven to be what the registry serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.command import Command, arg
+from bot.context import RunContext
+from bot.kinds import HostName, ImageReference
+from bot.model import Plan, Reply, Right
+from bot.operations.pull import pull
+from bot.reference import Reference
+from bot.services import Services
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `pull` takes."""
+
+    image: ImageReference = arg("the image; without a registry, the company’s")
+    host: HostName | None = arg("the Docker host that is to have it", default=None)
+    wait: bool = arg("queue behind whoever pushes or pulls it", default=False)
+
+
+def _reference(arguments: Arguments, services: Services) -> Reference:
+    return services.registries.complete(arguments.image).tagged
+
+
+def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
+    reference = _reference(arguments, services)
+    return (services.registries.of(reference).target(reference),)
+
+
+def _plan(arguments: Arguments, services: Services) -> Plan:
+    reference = _reference(arguments, services)
+    known = services.registries.of(reference)
+    host = arguments.host or services.default_host
+    return Plan(
+        text=f"Pull {reference} from the registry {known.name} to host {host}.",
+        targets=_targets(arguments, services),
+        steps=("ask", "pull", "compare"),
+    )
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    reference = _reference(arguments, services)
+    done = pull(services.engine(run.host), run, services.registries.of(reference), reference)
+    return Reply(
+        text=f"{reference} is on host {run.host}: it is {done.digest}, as the registry serves it.",
+        facts={
+            "reference": reference.text,
+            "digest": done.digest,
+            "image": done.image.id,
+            "image_bytes": done.image.size_bytes,
+            "host": run.host,
+        },
+    )
+
+
+COMMAND = Command(
+    name="pull",
+    summary="Pull an image from a registry, and prove that it is what the registry serves",
+    right=Right.OPERATE,
+    arguments=Arguments,
+    targets=_targets,
+    plan=_plan,
+    run=_run,
+    examples=("pull team/web:1.4", "pull registry.example.com/team/web:1.4 --host alpha"),
+)

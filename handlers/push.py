@@ -1,0 +1,102 @@
+"""`push IMAGE`: an image to a registry of the settings, proven by the digest that the registry serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.command import Command, arg, parse
+from bot.commandline import split
+from bot.context import RunContext
+from bot.engine import Engine
+from bot.kinds import HostName, ImageReference
+from bot.model import Plan, Reply, Right
+from bot.operations.push import Pushed, PushPlan, push
+from bot.operations.tagging import holder
+from bot.reference import Reference
+from bot.services import Services
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `push` takes."""
+
+    image: ImageReference = arg("the image, as its host calls it")
+    as_: ImageReference | None = arg("what it is called there; its own name, if left out", default=None)
+    host: HostName | None = arg("the Docker host that has it", default=None)
+    wait: bool = arg("queue behind whoever pushes there", default=False)
+
+
+def _reference(arguments: Arguments, services: Services) -> Reference:
+    return services.registries.destination(arguments.image, arguments.as_)
+
+
+def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
+    reference = _reference(arguments, services)
+    return (services.registries.of(reference).target(reference),)
+
+
+def _push_plan(arguments: Arguments, services: Services, engine: Engine) -> PushPlan:
+    reference = _reference(arguments, services)
+    known = services.registries.of(reference)
+    known.refuse_unwanted(reference)
+    return PushPlan(image=engine.image(arguments.image), reference=reference, known=known)
+
+
+def _plan(arguments: Arguments, services: Services) -> Plan:
+    engine = services.engine(arguments.host)
+    made = _push_plan(arguments, services, engine)
+    before = holder(engine, made.reference)
+    moved = f" The host’s own name {made.reference} moves to it from another image." if before else ""
+    return Plan(
+        text=f"Push {arguments.image} of host {engine.host} to the registry {made.known.name} as {made.reference}."
+        f"{moved if before != made.image.id else ''}",
+        targets=_targets(arguments, services),
+        steps=("ask", "tag", "push", "read back"),
+    )
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    engine = services.engine(run.host)
+    made = _push_plan(arguments, services, engine)
+    return _reply(made, push(engine, run, made), run.host)
+
+
+def _reply(made: PushPlan, pushed: Pushed, host: str) -> Reply:
+    told = "was there already, the same image, so nothing was sent" if pushed.was_there else "is pushed"
+    return Reply(
+        text=f"{pushed.reference} {told}: the registry {made.known.name} serves {pushed.digest}.",
+        facts={
+            "reference": pushed.reference.text,
+            "digest": pushed.digest,
+            "registry": made.known.name,
+            "image": made.image.id,
+            "image_bytes": made.image.size_bytes,
+            "host": host,
+        },
+    )
+
+
+def _done(run_id: str, services: Services) -> Reply | None:
+    run = services.runs.get(run_id)
+    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    made = _push_plan(asked, services, services.engine(run.host))
+    digest = made.known.registry.has_image(made.reference, made.image.id)
+    return _reply(made, Pushed(reference=made.reference, digest=digest), run.host) if digest else None
+
+
+COMMAND = Command(
+    name="push",
+    summary="Push an image to a registry, and prove that the registry serves it",
+    right=Right.OPERATE,
+    arguments=Arguments,
+    targets=_targets,
+    plan=_plan,
+    run=_run,
+    done=_done,
+    examples=(
+        "push web",
+        "push web:1.4 --as team/web:1.4",
+        "push web --as registry.example.com/team/web:1.4",
+    ),
+    slash=True,
+)
