@@ -12,13 +12,10 @@ from bot.model import Plan, Reply, Right
 from bot.operations.context import REMOVE_SNAPSHOT
 from bot.operations.quiesce import Quiesce
 from bot.operations.snapshot import Making, refuse_named, take
-from bot.operations.snapshotplan import SnapshotPlan, SnapshotWish, plan, reference_of, refuse_unheld
-from bot.operations.snapshotpush import destination, offered, sent_on, sent_on_before_crash
+from bot.operations.snapshotplan import NO_RUN, SnapshotPlan, SnapshotWish, plan, reference_of, refuse_unheld
+from bot.operations.snapshotpush import offered, sent_on, sent_on_before_crash, target, with_push
 from bot.operations.snapshottold import reply_after_crash, reply_of
 from bot.services import Services
-
-_NO_RUN = "00000000"
-"""Stands for the run’s id while it is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,7 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
     made = _made(arguments, services)
     if not arguments.push:
         return made.targets
-    known, to = destination(services.registries, _named(arguments, services, made, _NO_RUN).reference)
-    return (*made.targets, known.target(to))
+    return (*made.targets, target(services.registries, _named(arguments, services, made).reference))
 
 
 def _made(arguments: Arguments, services: Services) -> SnapshotPlan:
@@ -61,13 +57,12 @@ def _made(arguments: Arguments, services: Services) -> SnapshotPlan:
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     engine, made = services.engine(arguments.host), _made(arguments, services)
-    refuse_named(engine, _named(arguments, services, made, _NO_RUN).reference)
-    steps = (*made.steps, "push", "read back") if arguments.push else made.steps
-    pushed = " Then push it." if arguments.push else ""
-    return Plan(text=made.text + pushed, targets=_targets(arguments, services), steps=steps)
+    refuse_named(engine, _named(arguments, services, made).reference)
+    planned = Plan(text=made.text, targets=_targets(arguments, services), steps=made.steps)
+    return with_push(planned) if arguments.push else planned
 
 
-def _named(arguments: Arguments, services: Services, made: SnapshotPlan, run_id: str) -> Making:
+def _named(arguments: Arguments, services: Services, made: SnapshotPlan, run_id: str = NO_RUN) -> Making:
     host, at = services.engine(arguments.host).host, services.clock()
     return Making(reference=reference_of(services.snapshots, made, (host, run_id, at)), at=at)
 
@@ -87,9 +82,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
     engine, kept = services.engine(run.host), services.was_kept(run_id, REMOVE_SNAPSHOT)
     reply = reply_after_crash(engine, services.archive, run_id, kept=kept)
     asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
-    if not (kept and reply and asked.push):
-        return reply
-    return sent_on_before_crash(engine, services.registries, run_id, reply)
+    return sent_on_before_crash(engine, services.registries, run_id, reply) if asked.push else reply
 
 
 COMMAND = Command(

@@ -21,6 +21,9 @@ from bot.operations.snapshotlabels import Mounted
 from bot.operations.sources import Source, resolve, users_of
 from bot.reference import Reference
 
+NO_RUN = "00000000"
+"""Stands in a name for the run’s id while that is not known yet."""
+
 _NO_REPOSITORY = re.compile(r"[^a-z0-9]+")
 _NOTHING_TO_SAVE = "its whole machine’s root, or a socket"
 _NAMED = 20

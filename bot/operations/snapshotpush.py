@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bot.engine import Engine
 from bot.errors import BotError, Cancelled, Interrupted
-from bot.model import Button, Reply, Status
+from bot.model import Button, Plan, Reply, Status
 from bot.operations.context import RunContext
 from bot.operations.push import Pushed, PushPlan, push
 from bot.operations.registries import Known, Registries
@@ -41,8 +41,24 @@ def sent_on(engine: Engine, run: RunContext, registries: Registries, name: Refer
         return _without_push(made, str(error), str(error.reason or ""))
 
 
-def sent_on_before_crash(engine: Engine, registries: Registries, run_id: str, made: Reply) -> Reply:
-    """The snapshot's reply, and whether the registry serves it; raises NotFound when the image is gone."""
+def target(registries: Registries, name: Reference) -> str:
+    """What a run must hold to push a snapshot of that name; raises as `destination`."""
+    known, to = destination(registries, name)
+    return known.target(to)
+
+
+def with_push(planned: Plan) -> Plan:
+    """The plan of a snapshot that is pushed, too."""
+    steps = (*planned.steps, "push", "read back")
+    return replace(planned, text=f"{planned.text} Then push it, and read its digest back.", steps=steps)
+
+
+def sent_on_before_crash(
+    engine: Engine, registries: Registries, run_id: str, made: Reply | None
+) -> Reply | None:
+    """The snapshot's reply, and whether the registry serves it; as it is when there is no image."""
+    if made is None or "image" not in made.facts:
+        return made
     image = find(engine, run_id).image
     for name in image.references:
         try:
