@@ -27,9 +27,7 @@ class Arguments:
     path: Text = arg("only this file or directory of the backup", default=Text(""))
     quiesce: str = arg("with --replace: stop its users, or refuse", default="stop", choices=("stop", "none"))
     as_: ContainerName | None = arg("of a snapshot: the new container’s name", default=None)
-    share_volumes: bool = arg(
-        "of a snapshot: mount the original’s own volumes where there is no backup", default=False
-    )
+    share_volumes: bool = arg("of a snapshot: mount what has no backup as the original does", default=False)
     dry_run: bool = arg("only say what would be done", default=False)
     host: HostName | None = arg("the Docker host; the one that it was taken on, if left out", default=None)
     wait: bool = arg("queue behind whoever holds the volume", default=False)

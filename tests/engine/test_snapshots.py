@@ -170,7 +170,7 @@ def test_a_snapshot_and_its_volumes_are_restored_after_the_original_is_gone(bot:
 
 
 def test_a_snapshot_stays_when_its_push_fails(bot: House, web: Web, company: RealRegistry) -> None:
-    """An unknown registry is refused before anything is made; when a known one takes nothing, the image is there already."""
+    """An unknown registry is refused before anything is made; one that takes nothing comes when the image is there."""
     refused = bot.say(f"snapshot {web.name} --tag 127.0.0.1:1/team/web:1 --push")
     assert refused.status is Status.REJECTED
     assert not _rows(bot.say(f"snapshots {web.name}"))
