@@ -32,8 +32,22 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
     return {name for name in COMMANDS if policy.allows(_request(name, **changes))}  # type: ignore[arg-type]
 
 
-VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
-OPERATE = VIEW | {"backup", "cancel", "diff", "drill", "hold", "release", "restore", "undo", "verify"}
+VIEW = {"audit", "backups", "check", "help", "registries", "runs", "tags", "whoami"}
+OPERATE = VIEW | {
+    "login",
+    "pull",
+    "push",
+    "tag",
+    "backup",
+    "cancel",
+    "diff",
+    "drill",
+    "hold",
+    "release",
+    "restore",
+    "undo",
+    "verify",
+}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])

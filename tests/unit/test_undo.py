@@ -19,6 +19,7 @@ from bot.operations.context import (
     RUN_HOOK,
     START,
     UNPAUSE,
+    UNTAG,
 )
 from bot.operations.undo import registry
 from bot.stores.archive import Archive
@@ -72,6 +73,7 @@ def test_every_verb_has_its_undo(tmp_path: Path, engine: FakeEngine) -> None:
     verbs = registry(lambda _: engine, Archive(tmp_path, lambda: datetime.now(UTC)))
     assert set(verbs) == {
         CLEAR_STAGE, DISCARD_DRAFT, EXCHANGE_BACK, REMOVE_HELPER, REMOVE_VOLUME, RUN_HOOK, START, UNPAUSE,
+        UNTAG,
     }  # fmt: skip
 
 
