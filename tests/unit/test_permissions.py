@@ -32,7 +32,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
     return {name for name in COMMANDS if policy.allows(_request(name, **changes))}  # type: ignore[arg-type]
 
 
-VIEW = {"audit", "backups", "check", "help", "registries", "runs", "tags", "whoami"}
+VIEW = {"audit", "backups", "check", "help", "registries", "runs", "snapshots", "tags", "whoami"}
 OPERATE = VIEW | {
     "login",
     "pull",
@@ -45,6 +45,7 @@ OPERATE = VIEW | {
     "hold",
     "release",
     "restore",
+    "snapshot",
     "undo",
     "verify",
 }
