@@ -21,7 +21,7 @@ from bot.engine import Check, Engine
 from bot.engine.address import Access
 from bot.engine.real import DockerEngine
 from bot.errors import BotError, StoreError
-from bot.model import Invocation, Right
+from bot.model import Invocation, Right, Status
 from bot.operations import undo
 from bot.operations.drill import DrillRule
 from bot.operations.fetching import Uploaded
@@ -30,6 +30,8 @@ from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.runbooks import Runbook
+from bot.operations.snapshotplan import Naming
+from bot.operations.snapshotundo import sweep_snapshots
 from bot.operations.sweep import sweep
 from bot.permissions import Policy, Role
 from bot.queue import EmbeddedQueue
@@ -138,6 +140,7 @@ class Housekeeper:
     def _keep(self) -> None:
         try:
             sweep(self._services.engines.values(), self._services.archive, self._is_over)
+            sweep_snapshots(self._services.engines.values(), self._has_failed)
         except BotError as error:
             _log.warning("leftovers of earlier runs could not be looked for: %s", error)
         while not self._stop.wait(_TIDY_SECONDS):
@@ -148,6 +151,12 @@ class Housekeeper:
 
     def _is_over(self, run_id: str) -> bool:
         return any(run.status.is_ending for run in self._services.runs.some({run_id}))
+
+    def _has_failed(self, run_id: str) -> bool:
+        return any(
+            run.status.is_ending and run.status not in (Status.SUCCEEDED, Status.PARTIAL)
+            for run in self._services.runs.some({run_id})
+        )
 
 
 def build(
@@ -189,6 +198,7 @@ def build(
         copy_bytes=settings.limits.copy_bytes,
         quiesce=_quiesce(settings),
         retention=Retention(**settings.retention.model_dump()),
+        snapshots=Naming(**settings.snapshots.model_dump()),
         drills={name: _drill(section) for name, section in settings.drills.items()},
         runbooks={name: _runbook(name, section, settings) for name, section in settings.runbooks.items()},
         builds=wiring.builds(settings.builds),

@@ -52,10 +52,13 @@ class SourceName(Kind):
 
 
 class BackupReference(Kind):
-    """A backup: the id of the run that made it, or `<UTC time>-<run id>` as its files are named."""
+    """A backup: the id of the run that made it, or `<UTC time>-<run id>` as its files are named.
+
+    A run may make several: then what it is of and a slash stand before, as in `pgdata/7f3a2c1b`.
+    """
 
     noun = "BACKUP"
-    shape = re.compile(r"(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}")
+    shape = re.compile(r"(?:[^\0\n]{1,4000}/)?(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}")
     hint = "a backup’s id (8 characters such as 7f3a2c1b, or its file’s name); `backups` lists them"
 
 
@@ -225,3 +228,20 @@ class CopyDestination(Kind):
     noun = "DESTINATION"
     shape = re.compile(r"[^\0\n]+")
     hint = "where something could be copied: CONTAINER:/PATH, `slack`, or in a shell a path"
+
+
+class RestorableName(BackupReference):
+    """A backup or a snapshot."""
+
+    noun = "BACKUP|SNAPSHOT"
+    hint = (
+        "a backup’s or a snapshot’s id (8 characters such as 7f3a2c1b, or the name of a backup’s file); `backups` and "
+        "`snapshots` list them"
+    )
+
+
+class SnapshotId(RunId):
+    """A snapshot: the id of the run that made it."""
+
+    noun = "SNAPSHOT"
+    hint = "a snapshot’s id (8 characters such as 7f3a2c1b); `snapshots` lists them"

@@ -13,6 +13,9 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bot import reference
+from bot.errors import UsageError
+
 
 class Section(BaseModel):
     """What all sections have: unknown keys are refused, and nothing changes once it is read."""
@@ -195,3 +198,26 @@ class DrillSection(Section):
     image: str = Field(description="an image that the host has")
     command: tuple[str, ...] = Field((), description="what to run; exit code 0 is a passed check")
     seconds: int = Field(300, ge=1, le=86_400, description="how long it may take")
+
+
+class SnapshotsSection(Section):
+    """How `snapshot` names images where the command line does not; {container}, {host}, {time}, {run} are filled in."""
+
+    repository: str = Field("snapshots/{container}", description="perhaps with a registry before it")
+    tag: str = Field(
+        "{time}-{run}", description="without {run} a second snapshot in the same second is refused"
+    )
+
+    @model_validator(mode="after")
+    def _is_a_name(self) -> SnapshotsSection:
+        sample = {"container": "web", "host": "local", "time": "20270131T120000Z", "run": "7f3a2c1b"}
+        try:
+            filled = f"{self.repository.format(**sample)}:{self.tag.format(**sample)}"
+            reference.parse(filled)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"only {{container}}, {{host}}, {{time}} and {{run}} may stand in braces ({error})"
+            ) from error
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return self

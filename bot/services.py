@@ -18,6 +18,7 @@ from bot.operations.quiesce import QuiescePolicy
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.runbooks import Runbook
+from bot.operations.snapshotplan import Naming
 from bot.permissions import Policy
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
@@ -51,6 +52,7 @@ class Services:
     runbooks: Mapping[str, Runbook]
     registries: Registries
     builds: Mapping[str, BuildRule]
+    snapshots: Naming
     clock: Callable[[], datetime]
 
     def chosen(self, host: str | None, *, everywhere: bool) -> Mapping[str, Engine]:

@@ -27,6 +27,7 @@ from bot.sections import (
     RoleSection,
     Section,
     SlackSection,
+    SnapshotsSection,
     refuse_odd_hosts,
 )
 from bot.sections_runbooks import RunbookSection
@@ -50,6 +51,7 @@ class Settings(Section):
     runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
     builds: dict[str, BuildSection] = Field(default_factory=dict)
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
+    snapshots: SnapshotsSection = SnapshotsSection()
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """Registry -> its password, where an environment variable has it."""

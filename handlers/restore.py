@@ -1,4 +1,4 @@
-"""`restore BACKUP`: a proven backup into a new volume, or with --replace in the place of what is there now."""
+"""`restore BACKUP|SNAPSHOT`: a proven backup into a volume, or a container that is a clone of a snapshot’s."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from functools import partial
 from bot.command import Command, arg, parse
 from bot.commandline import split
 from bot.context import RunContext
-from bot.kinds import BackupReference, HostName, Text, VolumeName
+from bot.kinds import ContainerName, HostName, RestorableName, Text, VolumeName
 from bot.model import Plan, Reply, Right
-from bot.operations.restoration import Terms, carry_out, found_done
+from bot.operations.cloneplan import CloneWish
+from bot.operations.restorable import RestoreAsked, host_of, restored, restored_before_crash, wish_of
+from bot.operations.restoration import Terms
 from bot.operations.restoring import RestoreWish
 from bot.services import Services
 
@@ -19,24 +21,29 @@ from bot.services import Services
 class Arguments:
     """What `restore` takes."""
 
-    backup: BackupReference = arg("the backup to restore")
+    backup: RestorableName = arg("the backup or snapshot to restore")
     into: VolumeName | None = arg("the volume’s name: a new one, or with --replace any", default=None)
     replace: bool = arg("put it in the place of what is there now", default=False)
     path: Text = arg("only this file or directory of the backup", default=Text(""))
     quiesce: str = arg("with --replace: stop its users, or refuse", default="stop", choices=("stop", "none"))
+    as_: ContainerName | None = arg("of a snapshot: the new container’s name", default=None)
+    share_volumes: bool = arg("of a snapshot: mount what has no backup as the original does", default=False)
     dry_run: bool = arg("only say what would be done", default=False)
     host: HostName | None = arg("the Docker host; the one that it was taken on, if left out", default=None)
     wait: bool = arg("queue behind whoever holds the volume", default=False)
 
 
-def _wish(arguments: Arguments, services: Services) -> RestoreWish:
-    return RestoreWish(
-        backup=services.archive.find(arguments.backup),
+def _wish(arguments: Arguments, services: Services) -> RestoreWish | CloneWish:
+    asked = RestoreAsked(
+        reference=arguments.backup,
         into=arguments.into or "",
         replace=arguments.replace,
         path=arguments.path,
         may_stop=arguments.quiesce == "stop",
+        name=arguments.as_ or "",
+        share_volumes=arguments.share_volumes,
     )
+    return wish_of(asked, services.archive, lambda: services.engine(_host(arguments, services)))
 
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
@@ -44,7 +51,7 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
 
 
 def _host(arguments: Arguments, services: Services) -> str:
-    host = arguments.host or services.archive.find(arguments.backup).host
+    host = arguments.host or host_of(arguments.backup, services.archive) or services.default_host
     return host if arguments.host or host in services.engines else services.default_host
 
 
@@ -64,19 +71,19 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         told = f"{made.explained(engine)} Nothing was changed."
         return Reply(text=told, facts={"host": run.host, **made.facts})
     terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
-    return carry_out(engine, archive, run, made, terms)
+    return restored(engine, archive, run, made, terms)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
     asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
     kept = partial(services.was_kept, run_id)
-    return found_done(services.engine(run.host), services.archive, kept, run_id, asked.path)
+    return restored_before_crash(services.engine(run.host), services.archive, kept, run_id, asked.path)
 
 
 COMMAND = Command(
     name="restore",
-    summary="Restore a backup into a new volume or in the place of what is there, and prove that it is the same",
+    summary="Restore a backup into a volume, proven the same, or start a clone from a snapshot",
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
@@ -84,6 +91,11 @@ COMMAND = Command(
     plan=_plan,
     run=_run,
     done=_done,
-    examples=("restore 7f3a2c1b", "restore 7f3a2c1b --into pgdata-copy", "restore 7f3a2c1b --replace"),
+    examples=(
+        "restore 7f3a2c1b",
+        "restore 7f3a2c1b --into pgdata-copy",
+        "restore 7f3a2c1b --replace",
+        "restore 7f3a2c1b --as web-2",
+    ),
     slash=True,
 )

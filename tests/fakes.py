@@ -15,13 +15,14 @@ from tests.support.fake_builds import FakeBuilds
 from tests.support.fake_host import Box, is_helper, volume_directory
 from tests.support.fake_inventory import InventoryVerbs
 from tests.support.fake_single import SingleFileVerbs
+from tests.support.fake_snapshots import SnapshotVerbs
 from tests.support.fake_streams import FakeStream, Taking, unpack
 from tests.support.fake_tools import ToolVerbs
 
 __all__ = ["FakeEngine"]
 
 
-class FakeEngine(ToolVerbs, FakeBuilds, SingleFileVerbs, InventoryVerbs):
+class FakeEngine(ToolVerbs, FakeBuilds, SingleFileVerbs, InventoryVerbs, SnapshotVerbs):
     """One Docker host in memory.
 
     What the world holds is said by the methods of `FakeHost` (tests/support/fake_host.py): `add_volume`,

@@ -15,6 +15,7 @@ from bot.engine.build_contract import BuildEngine
 from bot.engine.copy_contract import FileVerbs
 from bot.engine.image_contract import ImageEngine
 from bot.engine.inventory_contract import InventoryEngine
+from bot.engine.snapshot_contract import SnapshotEngine
 from bot.entry import Item
 
 HELPER_LABEL = "shipkeeper.helper"
@@ -151,7 +152,7 @@ class Execution(ByteStream, Protocol):
         """The end of what it wrote to its standard error so far, as text; at most some thousand characters."""
 
 
-class Engine(InventoryEngine, ImageEngine, FileVerbs, BuildEngine, Protocol):
+class Engine(InventoryEngine, ImageEngine, FileVerbs, BuildEngine, SnapshotEngine, Protocol):
     """One Docker host. Every method raises `EngineError` when the daemon fails or does not answer."""
 
     host: str

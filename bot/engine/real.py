@@ -8,6 +8,8 @@ from bot.engine import Engine, EngineInfo
 from bot.engine.address import Access
 from bot.engine.builds import BuildVerbs
 from bot.engine.checks import CheckVerbs
+from bot.engine.clones import CloneVerbs
+from bot.engine.commits import CommitVerbs
 from bot.engine.connection import Connection, Limits
 from bot.engine.execution import ExecutionVerbs
 from bot.engine.files import SingleFileVerbs
@@ -26,6 +28,8 @@ class DockerEngine(
     ImageVerbs,
     SingleFileVerbs,
     BuildVerbs,
+    CommitVerbs,
+    CloneVerbs,
     Engine,
 ):
     """One Docker host. Nothing is connected before the first call, so a bot starts while Docker is down.

@@ -65,7 +65,7 @@ class Still:
 
 
 @dataclass(kw_only=True)
-class _Taken:
+class Taken:
     """What happened around a copy, and whether the copy itself came to its end."""
 
     downtime: Downtime | None = None
@@ -74,7 +74,7 @@ class _Taken:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Attempt:
+class Attempt:
     """One backup on its way into its draft."""
 
     engine: Engine
@@ -93,27 +93,27 @@ def back_up(engine: Engine, archive: Archive, run: RunContext, plan: BackupPlan)
     stream; reasons `downtime`, `hook`, `dump`), ArchiveError (`disk-full`), or what `run.check` raises.
     """
     run.check()
-    with _attempt(engine, archive, run, plan) as attempt:
+    with attempted(engine, archive, run, plan) as attempt:
         with attempt.copy.ready():
-            _refuse_full(archive, attempt)
+            refuse_full(archive, attempt)
             taken = _take(attempt)
-        return _publish(attempt, taken)
+        return publish(attempt, taken)
 
 
 def back_up_still(engine: Engine, archive: Archive, run: RunContext, still: Still) -> Backup:
     """Take it now, while its users are kept still by somebody else; raises as `back_up`. May be partial: look."""
     run.check()
     plan = BackupPlan(source=still.source, users=(), sleepers=(), policy=QuiescePolicy())
-    with _attempt(engine, archive, run, plan, still.purpose) as attempt:
+    with attempted(engine, archive, run, plan, still.purpose) as attempt:
         with attempt.copy.ready(still.purpose or "still"):
             attempt.copy.take(still.downtime)
-        return _publish(attempt, _Taken()).backup
+        return publish(attempt, Taken()).backup
 
 
 @contextmanager
-def _attempt(
+def attempted(
     engine: Engine, archive: Archive, run: RunContext, plan: BackupPlan, purpose: str = ""
-) -> Iterator[_Attempt]:
+) -> Iterator[Attempt]:
     """A draft that goes away again unless it was published."""
     info = engine.info()
     name = plan.source.name
@@ -124,11 +124,11 @@ def _attempt(
             if plan.dump
             else copy_of(engine, run, plan.source, draft)
         )
-        yield _Attempt(engine=engine, run=run, plan=plan, info=info, draft=draft, copy=copy, purpose=purpose)
+        yield Attempt(engine=engine, run=run, plan=plan, info=info, draft=draft, copy=copy, purpose=purpose)
         step.keep()
 
 
-def _refuse_full(archive: Archive, attempt: _Attempt) -> None:
+def refuse_full(archive: Archive, attempt: Attempt) -> None:
     """Before anybody sleeps: as much as the last good backup of the same took and a tenth more must be free.
 
     Without one nobody knows how well it compresses, so all that it takes on its own disk is asked for.
@@ -145,17 +145,17 @@ def _refuse_full(archive: Archive, attempt: _Attempt) -> None:
     )
 
 
-def _take(attempt: _Attempt) -> _Taken:
+def _take(attempt: Attempt) -> Taken:
     """The copy, inside the quiet time, inside the hooks. A failing hook after a good copy does not undo it."""
-    engine, run, plan, taken = attempt.engine, attempt.run, attempt.plan, _Taken()
+    engine, run, plan, taken = attempt.engine, attempt.run, attempt.plan, Taken()
     stopped = [one.container.id for one in plan.sleepers if one.mode is Quiesce.STOP]
-    _refuse_other_users(attempt)
+    refuse_others(attempt)
     try:
         with hooked(engine, run, plan.users, plan.policy, stopped) as taken.hooks:
             with asleep(engine, run, plan.sleepers, plan.policy) as taken.downtime:
                 attempt.copy.take(taken.downtime)
                 taken.downtime.check()
-                _refuse_awake(attempt)
+                refuse_woken(attempt)
             taken.is_whole = True
     except EngineError as error:
         if not taken.is_whole or error.reason is not Reason.HOOK:
@@ -163,13 +163,15 @@ def _take(attempt: _Attempt) -> _Taken:
     return taken
 
 
-def _refuse_other_users(attempt: _Attempt) -> None:
+def refuse_others(attempt: Attempt) -> None:
+    """Raises Conflict when the source's users are no longer those of the plan."""
     plan = attempt.plan
     if plan.source.storage is not None and plan.dump is None:
         refuse_other_users(attempt.engine, plan.source.storage, plan.sleepers, plan.asked, plan.policy)
 
 
-def _refuse_awake(attempt: _Attempt) -> None:
+def refuse_woken(attempt: Attempt) -> None:
+    """Raises Conflict when somebody woke or started a user that was to sleep."""
     engine, plan = attempt.engine, attempt.plan
     if plan.source.storage is not None:
         refuse_awake(engine, plan.source.storage, plan.asked, plan.policy)
@@ -180,7 +182,8 @@ def _refuse_awake(attempt: _Attempt) -> None:
         )
 
 
-def _publish(attempt: _Attempt, taken: _Taken) -> Backed:
+def publish(attempt: Attempt, taken: Taken) -> Backed:
+    """Read the stored bytes back and publish; raises ArchiveError, or what `run.check` raises."""
     run, draft = attempt.run, attempt.draft
     run.check()
     problems = attempt.copy.problems()
@@ -195,7 +198,7 @@ def _publish(attempt: _Attempt, taken: _Taken) -> Backed:
     return Backed(backup=backup, notes=taken.downtime.notes if taken.downtime else ())
 
 
-def _manifest(attempt: _Attempt, taken: _Taken, sealed: Sealed, problems: Problems) -> Manifest:
+def _manifest(attempt: Attempt, taken: Taken, sealed: Sealed, problems: Problems) -> Manifest:
     info, plan, copy = attempt.info, attempt.plan, attempt.copy
     slept = taken.downtime.seconds if taken.downtime and plan.sleepers else None
     return Manifest(

@@ -38,6 +38,11 @@ PUT_BACK_FILE = "put_back_file"
 (`CONTAINER:/PATH`, for people)."""
 REMOVE_PART = "remove_part"
 """Undo verb with `path`, of a file where the bot runs that was not whole yet, and `place`, where it was to stand."""
+REMOVE_SNAPSHOT = "remove_snapshot"
+"""Undo verb with `run`, `seconds` (how long the engine may still be making the image), `name` (for people)."""
+REMOVE_CLONE = "remove_clone"
+"""Undo verb with `name`, `run` (the label that the container and its volumes must carry), `volumes` (with blanks
+between)."""
 
 
 class Step(Protocol):

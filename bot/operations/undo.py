@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from bot.engine import RUN_LABEL, Container, Engine, Exchange, HostPath, Storage
@@ -18,9 +18,11 @@ from bot.operations.context import (
     DISCARD_DRAFT,
     EXCHANGE_BACK,
     PUT_BACK_FILE,
+    REMOVE_CLONE,
     REMOVE_FILES,
     REMOVE_HELPER,
     REMOVE_PART,
+    REMOVE_SNAPSHOT,
     REMOVE_VOLUME,
     RUN_HOOK,
     START,
@@ -28,6 +30,7 @@ from bot.operations.context import (
     UNTAG,
 )
 from bot.operations.replaceplan import is_at_rest
+from bot.operations.snapshotundo import remove_snapshot
 from bot.operations.stage import helpers_of, undo_tool
 from bot.stores.archive import Archive
 
@@ -55,13 +58,14 @@ def registry(
         engine(host).remove_helper(arguments["name"])
 
     def remove_volume(host: str, arguments: Arguments) -> None:
-        docker, name = engine(host), arguments["name"]
-        made = [volume for volume in docker.volumes() if volume.name == name]
-        if made and made[0].labels.get(RUN_LABEL) == arguments["run"]:
-            docker.remove_volume(name)
+        _remove_volumes(engine(host), (arguments["name"],), arguments["run"])
 
     def discard_draft(_host: str, arguments: Arguments) -> None:
         archive.discard(arguments["host"], arguments["volume"], arguments["backup"])
+
+    def remove_clone(host: str, arguments: Arguments) -> None:
+        engine(host).remove_clone(arguments["name"], arguments["run"])
+        _remove_volumes(engine(host), arguments["volumes"].split(), arguments["run"])
 
     def there(act: Callable[[Engine, Arguments], None]) -> Callable[[str, Arguments], None]:
         return lambda host, arguments: act(engine(host), arguments)
@@ -76,6 +80,8 @@ def registry(
         REMOVE_VOLUME: remove_volume,
         DISCARD_DRAFT: discard_draft,
         RUN_HOOK: there(hooks.run_undo),
+        REMOVE_SNAPSHOT: there(remove_snapshot),
+        REMOVE_CLONE: remove_clone,
         CLEAR_STAGE: exchanges.clear_stage,
         EXCHANGE_BACK: exchanges.back,
         UNTAG: there(tagging.take_back),
@@ -125,6 +131,12 @@ class _Exchanges:
                 f"{arguments['name']} stays stopped until its old content is back at its place, so that it does "
                 "not run on what was not proven."
             )
+
+
+def _remove_volumes(docker: Engine, names: Collection[str], run: str) -> None:
+    for volume in docker.volumes():
+        if volume.name in names and volume.labels.get(RUN_LABEL) == run:
+            docker.remove_volume(volume.name)
 
 
 def _remove_helpers(docker: Engine, run: str) -> None:

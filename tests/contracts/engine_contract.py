@@ -9,6 +9,7 @@ from tests.contracts.execution_contract import ExecutionContract
 from tests.contracts.file_contract import FileContract
 from tests.contracts.holder_contract import HolderContract
 from tests.contracts.inventory_contract import InventoryContract
+from tests.contracts.snapshot_contract import SnapshotContract
 from tests.contracts.tool_contract import ToolContract
 from tests.contracts.transfer_contract import TransferContract
 from tests.contracts.volume_contract import VolumeContract
@@ -24,6 +25,7 @@ class EngineContract(
     ExecutionContract,
     InventoryContract,
     FileContract,
+    SnapshotContract,
 ):
     """Subclass it; give the fixtures `engine`, `bench` (a Bench) and `new_name` (names that no one else uses)."""
 

@@ -23,7 +23,8 @@ _ROOT = Path(__file__).parents[2]
 _ENGINE = (
     "create_volume", "remove_volume", "pause", "unpause", "stop", "start", "create_helper", "remove_helper",
     "read_volume", "write_volume", "create_tool", "inventory", "free_bytes", "exchange", "exchange_back",
-    "remove_tree", "execute", "users_of", "tag", "untag", "push", "pull", "link_in", "remove_in",
+    "remove_tree", "execute", "users_of", "commit", "snapshots", "remove_snapshot", "run_clone", "remove_clone",
+    "tag", "untag", "push", "pull", "link_in", "remove_in",
 )  # fmt: skip
 
 

@@ -56,6 +56,10 @@ class BoxFacts(TypedDict, total=False):
     """What its health check finds; empty if it has none."""
     healthy_after: int
     """It is `starting` at that many looks (`container`, `users_of`) after each start."""
+    variables: Iterable[str]
+    """The names in its environment."""
+    ports: Iterable[str]
+    """Ports of the host that it publishes."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -78,6 +82,9 @@ class Box:
     created_at: str = ""
     changed_at: str = ""
     """Since when it is in its state."""
+    image_id: str = ""
+    variables: Iterable[str] = ()
+    ports: Sequence[str] = ()
 
     def look(self) -> Container:
         """The container as it is seen; each look brings a starting one nearer to its health."""
@@ -184,6 +191,7 @@ class FakeHost:
             )
             box.health, box.healthy_after = facts.get("health", ""), facts.get("healthy_after", 0)
             box.looks_left = box.healthy_after
+            box.variables, box.ports = tuple(facts.get("variables", ())), list(facts.get("ports", ()))
             tmpfs = [Mount(kind="tmpfs", source="", destination=one) for one in facts.get("tmpfs", ())]
             box.container = replace(box.container, mounts=(*box.container.mounts, *tmpfs))
             for path, data in facts.get("files", {}).items():
@@ -284,6 +292,7 @@ class FakeHost:
             read_only=read_only,
             created_at=born,
             changed_at=born,
+            image_id=f"sha256:{image}",
         )
         for destination in mounted:
             Tree(self.disk, box.layer).directory(destination)

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bot.engine import ByteStream, Container, Engine, Volume
+from bot.engine.snapshot_contract import Commit
 from bot.errors import BotError, Cancelled, LostHold
 from bot.model import Actor
 from bot.operations.undo import registry
+from bot.reference import Reference
 from bot.stores.archive import Archive
 from tests.fakes import FakeEngine
 
@@ -181,6 +183,16 @@ class Recorder(FakeEngine):
         """Logged, then done."""
         self._note("start", container.name)
         return super().start(container)
+
+    def commit(self, container: Container, commit: Commit, **how: Any) -> str:
+        """Logged, then done."""
+        self._note("commit", container.name)
+        return super().commit(container, commit, **how)
+
+    def tag(self, image_id: str, reference: Reference) -> None:
+        """Logged, then done."""
+        self._note("tag", str(reference))
+        super().tag(image_id, reference)
 
     def create_volume(self, volume: Volume) -> None:
         """Logged, then done."""

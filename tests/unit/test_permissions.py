@@ -33,7 +33,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 
 VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
-VIEW |= {"builds", "containers", "hosts", "images", "registries", "runbooks", "tags", "volumes"}
+VIEW |= {"builds", "containers", "hosts", "images", "registries", "runbooks", "snapshots", "tags", "volumes"}
 OPERATE = VIEW | {
     "create-volume",
     "exec",
@@ -48,6 +48,7 @@ OPERATE = VIEW | {
     "hold",
     "release",
     "restore",
+    "snapshot",
     "undo",
     "verify",
 }

@@ -14,7 +14,9 @@ from bot.operations.context import (
     CLEAR_STAGE,
     DISCARD_DRAFT,
     EXCHANGE_BACK,
+    REMOVE_CLONE,
     REMOVE_HELPER,
+    REMOVE_SNAPSHOT,
     REMOVE_VOLUME,
     RUN_HOOK,
     START,
@@ -73,7 +75,7 @@ def test_every_verb_has_its_undo(tmp_path: Path, engine: FakeEngine) -> None:
     verbs = registry(lambda _: engine, Archive(tmp_path, lambda: datetime.now(UTC)))
     assert set(verbs) == {
         CLEAR_STAGE, DISCARD_DRAFT, EXCHANGE_BACK, REMOVE_HELPER, REMOVE_VOLUME, RUN_HOOK, START, UNPAUSE,
-        UNTAG,
+        UNTAG, REMOVE_CLONE, REMOVE_SNAPSHOT,
     }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from bot.stores.archive.manifest import (
     PROOF_INVENTORY,
     PROOF_READ_TWICE,
     SAFETY,
+    SNAPSHOT,
     Manifest,
 )
 from bot.stores.archive.marks import Hold, Marks
@@ -43,6 +44,7 @@ __all__ = [
     "PROOF_INVENTORY",
     "PROOF_READ_TWICE",
     "SAFETY",
+    "SNAPSHOT",
     "Archive",
     "Backup",
     "BackupFiles",

@@ -61,14 +61,19 @@ class Archive:
         return tuple(item for item in found if item is not None)
 
     def find(self, reference: str, host: str | None = None, volume: str | None = None) -> Backup:
-        """The backup with that id or run id; raises NotFound (with the nearest) or Conflict (several fit)."""
+        """The backup with that id or run id; raises NotFound (with the nearest) or Conflict (several fit).
+
+        What it is of and a slash may stand before the id, for a run may make several.
+        """
+        if "/" in reference:
+            volume, _, reference = reference.rpartition("/")
         items = tuple(scan(self.root, host, volume))
         backups = [item for item in items if isinstance(item, Backup)]
         fitting = [item for item in backups if reference in (item.id, item.manifest.run_id)]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            places = ", ".join(f"{item.id} of {item.volume} on {item.host}" for item in fitting)
+            places = ", ".join(f"{item.volume}/{item.id} on {item.host}" for item in fitting)
             raise Conflict(f"“{reference}” could be any of {places}. Nothing was changed. Name it in full.")
         for item in items:
             if isinstance(item, Damaged) and _named(item.path, reference):

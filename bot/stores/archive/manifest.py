@@ -34,6 +34,8 @@ LARGEST_BYTES = 32 << 20
 """More than a thousand problems with paths of 4096 bytes, each written as `\\udcXX`, take."""
 SAFETY = "safety"
 """`purpose` of a backup that was made before a volume's content was replaced."""
+SNAPSHOT = "snapshot"
+"""`purpose` of a backup that was made together with a snapshot."""
 
 PROOF = ("end-of-archive", "entries-hashed", "stored-read-back")
 """What is proven of every backup, whatever it is of."""

@@ -1,0 +1,113 @@
+"""Clone: a container like the one that a snapshot was made of, on volumes that were restored and proven for it alone.
+
+Must not know who asked for it; never touches the original, nor its volumes unless the plan shares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.engine import Container, Engine, Storage
+from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone
+from bot.errors import EngineError
+from bot.model import Reply, Status
+from bot.operations.cloneplan import ClonePlan
+from bot.operations.context import REMOVE_CLONE, RunContext
+from bot.operations.restore import Restored, RestorePlan, restore_part
+from bot.reasons import Reason
+from bot.stores.archive import Archive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloned:
+    """What came of it."""
+
+    container: Container
+    restored: tuple[Restored, ...]
+
+
+def clone(engine: Engine, archive: Archive, run: RunContext, plan: ClonePlan) -> Cloned:
+    """Restore the volumes, make the container, start it, look at it again. On any error nothing of it is left.
+
+    Raises Conflict when a name is taken, NotFound when the image or a shared mount is gone, EngineError when Docker
+    cannot start it or made something else, and what `restore_part` raises.
+    """
+    run.check()
+    plan.refuse_taken(engine)
+    with run.undoable(REMOVE_CLONE, name=plan.name, run=run.run_id, volumes=" ".join(plan.volumes)) as step:
+        restored = tuple(
+            restore_part(engine, archive, run, RestorePlan(backup=backup, into=into))
+            for into, backup in plan.volumes.items()
+        )
+        run.check()
+        run.progress(f"starting {plan.name}")
+        made = engine.run_clone(
+            Clone(
+                name=plan.name,
+                image=plan.snapshot.image.id,
+                configuration=plan.snapshot.facts.configuration,
+                run_id=run.run_id,
+                mounts=plan.mounts,
+                labels={SNAPSHOT_LABEL: plan.snapshot.id},
+            )
+        )
+        container = engine.container(made.id)
+        _refuse_different(container, plan.mounts)
+        run.check()
+        step.keep()
+    return Cloned(container=container, restored=restored)
+
+
+def reply_of_clone(done: Cloned, plan: ClonePlan, host: str) -> Reply:
+    """PARTIAL when it does not run, or when a backup that it was given is partial."""
+    told, problems = [], [one for one in done.restored if not one.backup.is_ok]
+    if done.restored:
+        volumes = ", ".join(one.volume for one in done.restored)
+        told.append(f"What its new volumes hold was read back and is the same, entry by entry: {volumes}.")
+    told += [
+        f"The backup in {one.volume} is partial: it names {one.backup.manifest.problems.count} files that are not in "
+        "it as they were."
+        for one in problems
+    ]
+    told += [
+        f"Not put back into {one.volume}: {'; '.join(one.losses)}." for one in done.restored if one.losses
+    ]
+    made = _told(done.container, plan.snapshot.id, host)
+    return Reply(
+        text=" ".join((made.text, *told, *plan.remarks)),
+        facts={**plan.facts, **made.facts},
+        status=Status.PARTIAL if problems else made.status,
+    )
+
+
+def clone_after_crash(engine: Engine, run_id: str) -> Reply | None:
+    """The result as far as it is known after the bot died; None unless the run’s clone was proven and kept."""
+    container = engine.clone_of(run_id)
+    if container is None:
+        return None
+    made = _told(container, container.labels.get(SNAPSHOT_LABEL, ""), engine.host)
+    return Reply(
+        text=f"{made.text} The bot was stopped just after that.", facts=made.facts, status=made.status
+    )
+
+
+def _told(container: Container, snapshot: str, host: str) -> Reply:
+    runs = container.state == "running"
+    state = "and runs" if runs else f"and was started, but is {container.state} now; its log may say why"
+    return Reply(
+        text=f"Container {container.name} is made from snapshot {snapshot}, configured as the original was, {state}.",
+        facts={"container": container.name, "snapshot": snapshot, "state": container.state, "host": host},
+        status=Status.SUCCEEDED if runs else Status.PARTIAL,
+    )
+
+
+def _refuse_different(container: Container, wanted: Mapping[str, Storage]) -> None:
+    """Docker makes volumes of its own for the places that the image declares; anything else would be wrong."""
+    found = {mount.destination: mount.storage for mount in container.mounts}
+    if any(found.get(place) != storage for place, storage in wanted.items()):
+        raise EngineError(
+            f"Docker made {container.name}, but it does not mount what it was told to. It and its new volumes are "
+            "removed again. Look at the host.",
+            reason=Reason.DIFFERS,
+        )

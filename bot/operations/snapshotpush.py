@@ -1,0 +1,100 @@
+"""Sends a snapshot on to a registry, and says what came of both: the one stays whatever becomes of the other.
+
+Leads snapshot and push together; it must not know how a command is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.engine import Engine
+from bot.errors import BotError, Cancelled, Interrupted
+from bot.model import Button, Plan, Reply, Status
+from bot.operations.context import RunContext
+from bot.operations.push import Pushed, PushPlan, push
+from bot.operations.registries import Known, Registries
+from bot.operations.snapshots import find
+from bot.reference import Reference, parse
+
+
+def destination(registries: Registries, name: Reference) -> tuple[Known, Reference]:
+    """Where a snapshot of that name goes; raises NotFound without a registry, UsageError for what is not allowed."""
+    to = registries.destination(name.familiar, None)
+    known = registries.of(to)
+    known.refuse_unwanted(to)
+    return known, to
+
+
+def sent_on(engine: Engine, run: RunContext, registries: Registries, name: Reference, made: Reply) -> Reply:
+    """The snapshot's reply and what came of its push; PARTIAL when that failed.
+
+    Raises only when the run must end: then what is raised says that the snapshot stays.
+    """
+    try:
+        known, to = destination(registries, name)
+        plan = PushPlan(image=engine.image(name.text), reference=to, known=known)
+        return _with_push(made, known, push(engine, run, plan))
+    except (Cancelled, Interrupted) as error:
+        error.add_note(f"The snapshot {name} was proven by then, and stays.")
+        raise
+    except BotError as error:
+        return _without_push(made, str(error), str(error.reason or ""))
+
+
+def target(registries: Registries, name: Reference) -> str:
+    """What a run must hold to push a snapshot of that name; raises as `destination`."""
+    known, to = destination(registries, name)
+    return known.target(to)
+
+
+def with_push(planned: Plan) -> Plan:
+    """The plan of a snapshot that is pushed, too."""
+    steps = (*planned.steps, "push", "read back")
+    return replace(planned, text=f"{planned.text} Then push it, and read its digest back.", steps=steps)
+
+
+def sent_on_before_crash(
+    engine: Engine, registries: Registries, run_id: str, made: Reply | None
+) -> Reply | None:
+    """The snapshot's reply, and whether the registry serves it; as it is when there is no image."""
+    if made is None or "image" not in made.facts:
+        return made
+    image = find(engine, run_id).image
+    for name in image.references:
+        try:
+            known, to = destination(registries, parse(name))
+        except BotError:
+            continue
+        digest = known.registry.has_image(to, image.id)
+        if digest is not None:
+            return _with_push(made, known, Pushed(reference=to, digest=digest))
+    return _without_push(made, "The bot was stopped before the registry served it.", "")
+
+
+def offered(made: Reply, registries: Registries, host: str) -> Reply:
+    """The reply with a button to push it, where there is anywhere to."""
+    reference = made.facts.get("reference")
+    if not registries.known or not reference:
+        return made
+    return replace(
+        made, buttons=(*made.buttons, Button(label="Push", line=f"push {reference} --host {host}"))
+    )
+
+
+def _with_push(made: Reply, known: Known, pushed: Pushed) -> Reply:
+    return replace(
+        made,
+        text=f"{made.text} It is pushed as {pushed.reference}: the registry {known.name} serves {pushed.digest}.",
+        facts={
+            **made.facts,
+            "pushed": pushed.reference.text,
+            "digest": pushed.digest,
+            "registry": known.name,
+        },
+    )
+
+
+def _without_push(made: Reply, why: str, reason: str) -> Reply:
+    facts = {**made.facts, "reason": reason} if reason else made.facts
+    text = f"{made.text} The snapshot is made and stays, but it is not pushed: {why}"
+    return replace(made, text=text, facts=facts, status=Status.PARTIAL)

@@ -1,0 +1,45 @@
+"""Which snapshots a host has, and which backups belong to them.
+
+Looks and changes nothing; it must not know how a snapshot is made.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from bot.engine import Engine
+from bot.errors import EngineError, NotFound
+from bot.operations.snapshotlabels import Snapshot, read
+from bot.stores.archive import Archive, Backup
+
+_log = logging.getLogger(__name__)
+
+
+def listed(engine: Engine) -> tuple[Snapshot, ...]:
+    """The snapshots of a host, newest first; images that were built from one bear its labels, and are left out."""
+    found: dict[str, Snapshot] = {}
+    for image in engine.snapshots():
+        try:
+            snapshot = read(image)
+        except EngineError as error:
+            _log.debug("%s", error)
+            continue
+        found.setdefault(snapshot.id, snapshot)
+    return tuple(reversed(found.values()))
+
+
+def find(engine: Engine, snapshot_id: str) -> Snapshot:
+    """The snapshot of that id; raises NotFound when this host has not got its image."""
+    for snapshot in listed(engine):
+        if snapshot.id == snapshot_id:
+            return snapshot
+    raise NotFound(
+        f"There is no snapshot {snapshot_id} on host {engine.host}. Nothing was changed. `snapshots` lists them; "
+        "one that was pushed is there again once it is pulled."
+    )
+
+
+def backups_of(archive: Archive, snapshot_id: str) -> Mapping[str, Backup]:
+    """The backups that were taken together with the snapshot, by what they are of."""
+    return {backup.volume: backup for backup in archive.backups() if backup.manifest.run_id == snapshot_id}

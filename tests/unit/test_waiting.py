@@ -1,0 +1,39 @@
+"""Waiting for one long answer: whoever waits can leave at once, and what was asked is left to itself."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from bot.engine.waiting import patiently
+from bot.errors import Cancelled, EngineError
+
+
+def test_an_answer_or_an_error_comes_through() -> None:
+    """What was asked is returned, or raised, as it came."""
+
+    def fail() -> str:
+        raise EngineError("no space left")
+
+    assert patiently(lambda: "made", lambda: None) == "made"
+    with pytest.raises(EngineError, match="no space left"):
+        patiently(fail, lambda: None)
+
+
+def test_whoever_may_not_go_on_waits_no_longer() -> None:
+    """What the check raises is raised while the answer is still out, and the answer comes all the same."""
+    answer, over = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        answer.wait(10)
+        over.set()
+
+    def check() -> None:
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled, match="enough"):
+        patiently(ask, check)
+    assert not over.is_set()
+    answer.set()
+    assert over.wait(10)
