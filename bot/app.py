@@ -10,33 +10,25 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from bot import wiring
 from bot.command import Command
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
-from bot.engine import Check, Engine
-from bot.engine.address import Access
-from bot.engine.real import DockerEngine
+from bot.engine import Engine
 from bot.errors import BotError, StoreError
-from bot.model import Invocation, Right, Status
+from bot.model import Invocation, Status
 from bot.operations import undo
-from bot.operations.drill import DrillRule
 from bot.operations.fetching import Uploaded
 from bot.operations.fetching import Uploads as FetchedUploads
-from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
-from bot.operations.runbooks import Runbook
 from bot.operations.snapshotplan import Naming
 from bot.operations.snapshotundo import sweep_snapshots
 from bot.operations.sweep import sweep
-from bot.permissions import Policy, Role
 from bot.queue import EmbeddedQueue
-from bot.sections import DrillSection, HostSection
-from bot.sections_runbooks import RunbookSection
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.archive import Archive
@@ -52,10 +44,8 @@ from bot.stores.uploads import Uploads
 from bot.undo import Undoer
 
 _log = logging.getLogger(__name__)
-DEFAULT_HOST = "local"
 _FRONT_WORKERS = 4
 _TIDY_SECONDS = 2.0
-_LONGEST_ANSWER = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +161,7 @@ def build(
     _make_private(settings)
     database = Database(settings.database_url)
     database.migrate()
-    docker = engines or _engines(settings)
+    docker = engines or wiring.engines(settings)
     queue = _queue(settings, database, len(docker))
     runs = Runs(database, clock, queue.enqueue)
     queue.bind(runs)
@@ -184,25 +174,25 @@ def build(
     dispatcher: Dispatcher
     services = Services(
         engines=docker,
-        default_host=settings.default_host or DEFAULT_HOST,
+        default_host=settings.default_host or wiring.DEFAULT_HOST,
         archive=archive,
         outgoing=outgoing,
         runs=runs,
         audit=audit,
-        policy=_policy(settings),
+        policy=wiring.policy(settings),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         was_kept=journal.was_kept,
         kept=journal.kept,
         uploads=_SlackUploads(settings),
         copy_bytes=settings.limits.copy_bytes,
-        quiesce=_quiesce(settings),
+        quiesce=wiring.quiesce(settings),
         retention=Retention(**settings.retention.model_dump()),
         snapshots=Naming(**settings.snapshots.model_dump()),
-        drills={name: _drill(section) for name, section in settings.drills.items()},
-        runbooks={name: _runbook(name, section, settings) for name, section in settings.runbooks.items()},
-        builds=wiring.builds(settings.builds),
-        registries=registries or _registries(settings),
+        drills=wiring.drills(settings),
+        runbooks=wiring.runbooks(settings),
+        builds=wiring.builds(settings),
+        registries=registries or wiring.registries(settings),
         clock=clock,
     )
     undoer = Undoer(journal, undo.registry(services.engine, archive), clock)
@@ -251,83 +241,3 @@ def _make_private(settings: Settings) -> None:
             f"The state directory {settings.state} cannot be made ({error.strerror}). Nothing was changed. "
             "Name one that this user may write with SHIPKEEPER_STATE."
         ) from error
-
-
-def _engines(settings: Settings) -> dict[str, Engine]:
-    stall = settings.stall_limit
-    answer = min(stall, _LONGEST_ANSWER)
-    if not settings.hosts:
-        engine = DockerEngine(
-            DEFAULT_HOST, base_url=settings.docker_host, stall=stall, request_timeout=answer
-        )
-        return {DEFAULT_HOST: engine}
-    return {
-        name: DockerEngine(
-            name, base_url=host.address, stall=stall, request_timeout=answer, access=_access(host)
-        )
-        for name, host in settings.hosts.items()
-    }
-
-
-def _access(host: HostSection) -> Access:
-    files = {
-        name: str(path)
-        for name in ("ca_file", "cert_file", "key_file", "ssh_config")
-        if (path := getattr(host, name)) is not None
-    }
-    return Access(**files, contact=timedelta(seconds=host.seconds))
-
-
-def _registries(settings: Settings) -> Registries:
-    passwords = settings.registry_passwords
-    return wiring.registries(
-        settings.registries, lambda name: passwords[name].get_secret_value(), settings.docker_config
-    )
-
-
-def _quiesce(settings: Settings) -> QuiescePolicy:
-    section = settings.quiesce
-    return QuiescePolicy(
-        default=Quiesce(section.default),
-        stop_grace_seconds=section.stop_grace,
-        health=timedelta(seconds=section.health),
-        hook=timedelta(seconds=section.hook),
-        max_downtime=timedelta(seconds=settings.limits.max_downtime),
-    )
-
-
-def _drill(section: DrillSection) -> DrillRule:
-    check = Check(image=section.image, words=section.command, limit=timedelta(seconds=section.seconds))
-    return DrillRule(volumes=section.volumes, check=check)
-
-
-def _runbook(name: str, section: RunbookSection, settings: Settings) -> Runbook:
-    known = {key: settings.secrets.get(one.variable) for key, one in section.parameters.items()}
-    return Runbook(
-        name=name,
-        summary=section.summary,
-        command=section.command,
-        containers=section.containers,
-        user=section.user,
-        limit=timedelta(seconds=section.seconds),
-        output_bytes=section.output_bytes,
-        is_shell=section.shell,
-        right=Right(section.right),
-        parameters=tuple(one.parameter(key) for key, one in section.parameters.items()),
-        secrets={key: value.get_secret_value() for key, value in known.items() if value is not None},
-    )
-
-
-def _policy(settings: Settings) -> Policy:
-    return Policy(
-        Role(
-            name=name,
-            members=frozenset(role.members),
-            right=Right(role.right) if role.right else Right.NONE,
-            commands=role.commands,
-            targets=role.targets,
-            channels=role.channels,
-            hosts=role.hosts,
-        )
-        for name, role in settings.roles.items()
-    )

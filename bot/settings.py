@@ -8,15 +8,13 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
-from bot.buildsection import BuildSection
-from bot.registrysection import RegistrySection, refuse_unclear
 from bot.sections import (
     ArchiveSection,
     DrillSection,
@@ -30,7 +28,10 @@ from bot.sections import (
     SnapshotsSection,
     refuse_odd_hosts,
 )
-from bot.sections_runbooks import RunbookSection
+from bot.sections.builds import BuildSection
+from bot.sections.example import example_of, section_in
+from bot.sections.registries import RegistrySection, refuse_unclear
+from bot.sections.runbooks import RunbookSection
 
 
 class SettingsError(Exception):
@@ -226,80 +227,17 @@ def _known_keys(place: tuple[str, ...]) -> tuple[str, ...]:
     section = _section_of(place[0])
     for part in place[1:-1]:
         field = section.model_fields.get(part)
-        section = _section_in(field.annotation) or section if field else section
+        section = section_in(field.annotation) or section if field else section
     return tuple(section.model_fields)
 
 
 def _section_of(name: str) -> type[Section]:
-    found = _section_in(Settings.model_fields[name].annotation)
+    found = section_in(Settings.model_fields[name].annotation)
     if found is None:
         raise KeyError(name)
     return found
 
 
-def _section_in(annotation: Any) -> type[Section] | None:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, Section):
-            return candidate
-    return None
-
-
 def example() -> str:
     """An example file with every key, its default and what it means; a test compares it with deploy's."""
-    return "\n".join(_example_lines()) + "\n"
-
-
-_EXAMPLE_NAMES = {
-    "hosts": "local",
-    "roles": "operators",
-    "drills": "postgresql",
-    "registries": "company",
-    "runbooks": "vacuum",
-    "parameters": "table",
-    "builds": "web",
-}
-_EXAMPLE_VALUES = {
-    ("hosts", "address"): '"unix:///var/run/docker.sock"',
-    ("builds", "context"): '"/srv/web"',
-    ("builds", "image"): '"team/web:nightly"',
-    ("roles", "members"): '["U012ABCDEF"]',
-    ("roles", "right"): '"operate"',
-    ("drills", "volumes"): '["pg*"]',
-    ("drills", "image"): '"postgres:16"',
-    ("registries", "host"): '"registry.example.com"',
-    ("drills", "command"): '["sh", "-c", "test -s /volume/PG_VERSION"]',
-    ("runbooks", "command"): '["vacuumdb", "--table", "{table}", "shop"]',
-    ("runbooks", "containers"): '["db*"]',
-    ("parameters", "pattern"): '"[a-z_]+"',
-}
-
-
-def _example_lines() -> Iterator[str]:
-    yield "# shipkeeper's settings. SHIPKEEPER_SETTINGS names the file. Every key may be left out."
-    for name in _SECTIONS:
-        heading = f"{name}.{_EXAMPLE_NAMES[name]}" if name in _EXAMPLE_NAMES else name
-        yield from _example_section(name, heading, _section_of(name))
-
-
-def _example_section(name: str, heading: str, section: type[Section]) -> Iterator[str]:
-    yield ""
-    yield f"# {section.__doc__}"
-    yield f"[{heading}]"
-    inner: list[tuple[str, type[Section]]] = []
-    for key, info in section.model_fields.items():
-        below = _section_in(info.annotation)
-        if below is not None:
-            inner.append((key, below))
-            continue
-        value = _EXAMPLE_VALUES.get((name, key))
-        yield f"{'' if value else '# '}{key} = {value or _toml(info.default)}  # {info.description}"
-    for key, below in inner:
-        yield from _example_section(key, f"{heading}.{key}.{_EXAMPLE_NAMES[key]}", below)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(f'"{item}"' for item in value) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int) else f'"{value or ""}"'
+    return example_of({name: _section_of(name) for name in _SECTIONS})

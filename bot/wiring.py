@@ -1,25 +1,122 @@
-"""Makes registries and builds from their sections of the settings. It must not ask one of them, nor read a secret."""
+"""Makes engines, registries and rules from the sections of the settings; asks none of them anything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 
-from bot.buildsection import BuildSection
+from bot.engine import Check, Engine
+from bot.engine.address import Access
 from bot.engine.build_contract import Recipe
+from bot.engine.real import DockerEngine
+from bot.model import Right
 from bot.operations.build import BuildRule
+from bot.operations.drill import DrillRule
+from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Known, Registries, Rules
+from bot.operations.runbooks import Runbook
+from bot.permissions import Policy, Role
 from bot.registry.client import HttpRegistry
 from bot.registry.credentials import Source, from_docker_config, from_file, from_helper, nobody
 from bot.registry.wire import Tls
-from bot.registrysection import RegistrySection
 from bot.secrecy import Login
+from bot.sections import DrillSection, HostSection
+from bot.sections.builds import BuildSection
+from bot.sections.registries import RegistrySection
+from bot.sections.runbooks import RunbookSection
+from bot.settings import Settings
+
+DEFAULT_HOST = "local"
+"""The one host of settings that name none."""
+
+_LONGEST_ANSWER = timedelta(seconds=60)
+_FILES_OF_A_HOST = ("ca_file", "cert_file", "key_file", "ssh_config")
 
 
-def builds(sections: Mapping[str, BuildSection]) -> dict[str, BuildRule]:
+def engines(settings: Settings) -> dict[str, Engine]:
+    """All hosts by name; the one that Docker's own variables mean, if none is set."""
+    stall = settings.stall_limit
+    answer = min(stall, _LONGEST_ANSWER)
+    if not settings.hosts:
+        engine = DockerEngine(
+            DEFAULT_HOST, base_url=settings.docker_host, stall=stall, request_timeout=answer
+        )
+        return {DEFAULT_HOST: engine}
+    return {
+        name: DockerEngine(
+            name, base_url=host.address, stall=stall, request_timeout=answer, access=_access(host)
+        )
+        for name, host in settings.hosts.items()
+    }
+
+
+def _access(host: HostSection) -> Access:
+    files = {name: str(path) for name in _FILES_OF_A_HOST if (path := getattr(host, name)) is not None}
+    return Access(**files, contact=timedelta(seconds=host.seconds))
+
+
+def quiesce(settings: Settings) -> QuiescePolicy:
+    """How users of a volume are put to sleep."""
+    section = settings.quiesce
+    return QuiescePolicy(
+        default=Quiesce(section.default),
+        stop_grace_seconds=section.stop_grace,
+        health=timedelta(seconds=section.health),
+        hook=timedelta(seconds=section.hook),
+        max_downtime=timedelta(seconds=settings.limits.max_downtime),
+    )
+
+
+def drills(settings: Settings) -> dict[str, DrillRule]:
+    """The checks of drills, by name."""
+    return {name: _drill(section) for name, section in settings.drills.items()}
+
+
+def _drill(section: DrillSection) -> DrillRule:
+    check = Check(image=section.image, words=section.command, limit=timedelta(seconds=section.seconds))
+    return DrillRule(volumes=section.volumes, check=check)
+
+
+def runbooks(settings: Settings) -> dict[str, Runbook]:
+    """All of them, by name, with the secrets that are set."""
+    return {name: _runbook(name, section, settings) for name, section in settings.runbooks.items()}
+
+
+def _runbook(name: str, section: RunbookSection, settings: Settings) -> Runbook:
+    known = {key: settings.secrets.get(one.variable) for key, one in section.parameters.items()}
+    return Runbook(
+        name=name,
+        summary=section.summary,
+        command=section.command,
+        containers=section.containers,
+        user=section.user,
+        limit=timedelta(seconds=section.seconds),
+        output_bytes=section.output_bytes,
+        is_shell=section.shell,
+        right=Right(section.right),
+        parameters=tuple(one.parameter(key) for key, one in section.parameters.items()),
+        secrets={key: value.get_secret_value() for key, value in known.items() if value is not None},
+    )
+
+
+def policy(settings: Settings) -> Policy:
+    """Who may do what."""
+    return Policy(
+        Role(
+            name=name,
+            members=frozenset(role.members),
+            right=Right(role.right) if role.right else Right.NONE,
+            commands=role.commands,
+            targets=role.targets,
+            channels=role.channels,
+            hosts=role.hosts,
+        )
+        for name, role in settings.roles.items()
+    )
+
+
+def builds(settings: Settings) -> dict[str, BuildRule]:
     """All of them, by name."""
-    return {name: _build(name, section) for name, section in sections.items()}
+    return {name: _build(name, section) for name, section in settings.builds.items()}
 
 
 def _build(name: str, section: BuildSection) -> BuildRule:
@@ -39,20 +136,15 @@ def _build(name: str, section: BuildSection) -> BuildRule:
     )
 
 
-Password = Callable[[str], str]
-"""Registry -> its password, for one whose password comes from the environment."""
-
-
-def registries(
-    sections: Mapping[str, RegistrySection], password: Password, docker_config: Path | None
-) -> Registries:
+def registries(settings: Settings) -> Registries:
     """All of them, the default first."""
-    names = sorted(sections, key=lambda name: not sections[name].default)
-    return Registries([_known(name, sections[name], password, docker_config) for name in names])
+    names = sorted(settings.registries, key=lambda name: not settings.registries[name].default)
+    return Registries([_known(name, settings) for name in names])
 
 
-def _known(name: str, section: RegistrySection, password: Password, docker_config: Path | None) -> Known:
-    source, words = _source(name, section, password, docker_config)
+def _known(name: str, settings: Settings) -> Known:
+    section = settings.registries[name]
+    source, words = _source(name, section, settings)
     tls = Tls(
         ca_file=section.ca_file,
         client_cert=section.client_cert,
@@ -69,12 +161,12 @@ def _known(name: str, section: RegistrySection, password: Password, docker_confi
     return Known(registry=registry, rules=rules, login=words)
 
 
-def _source(
-    name: str, section: RegistrySection, password: Password, docker_config: Path | None
-) -> tuple[Source, str]:
+def _source(name: str, section: RegistrySection, settings: Settings) -> tuple[Source, str]:
     """Where the login lies, as something to ask and in words."""
     if section.password_env:
-        login = Login(username=section.username, password=password(name))
+        login = Login(
+            username=section.username, password=settings.registry_passwords[name].get_secret_value()
+        )
         return lambda: login, section.username
     if section.password_file:
         return from_file(name, section.username, section.password_file), section.username
@@ -82,5 +174,5 @@ def _source(
         helper = section.credential_helper
         return from_helper(name, helper, section.host), f"docker-credential-{helper}"
     if section.docker_config:
-        return from_docker_config(name, docker_config, section.host), "Docker’s config.json"
+        return from_docker_config(name, settings.docker_config, section.host), "Docker’s config.json"
     return nobody, ""

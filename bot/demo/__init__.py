@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from bot.app import DEFAULT_HOST
 from bot.command import Command
 from bot.demo.script import Failed, play
 from bot.engine.connection import Limits
@@ -24,6 +23,7 @@ from bot.playground import Playground
 from bot.serve import Bot
 from bot.settings import Settings, read
 from bot.signals import OnSignal
+from bot.wiring import DEFAULT_HOST
 
 _PORT = 8700
 _USAGE = "Usage: shipkeeper demo [--script] [--port N]"
