@@ -58,7 +58,9 @@ class BackupReference(Kind):
     """
 
     noun = "BACKUP"
-    shape = re.compile(r"(?:[^\0\n]{1,4000}/)?(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}")
+    shape = re.compile(
+        r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?/)?(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}"
+    )
     hint = "a backup’s id (8 characters such as 7f3a2c1b, or its file’s name); `backups` lists them"
 
 

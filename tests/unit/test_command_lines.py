@@ -61,7 +61,15 @@ def _backup(source: str, **others: Any) -> dict[str, Any]:
 
 
 def _restore(backup: str, **others: Any) -> dict[str, Any]:
-    nothing = {"into": None, "replace": False, "path": "", "quiesce": "stop", "dry_run": False}
+    nothing = {
+        "into": None,
+        "replace": False,
+        "path": "",
+        "quiesce": "stop",
+        "as_": None,
+        "share_volumes": False,
+        "dry_run": False,
+    }
     return {"backup": backup, **nothing, "host": None, "wait": False, **others}
 
 
@@ -151,6 +159,8 @@ UNDERSTOOD: list[tuple[str, dict[str, Any]]] = [
     ("backup web:/etc/nginx", _backup("web:/etc/nginx")),
     ("backup pgdata —dump", _backup("pgdata", dump=True)),
     ("restore 7f3a2c1b", _restore("7f3a2c1b")),
+    ("restore 7f3a2c1b --as web-2 --share-volumes", _restore("7f3a2c1b", as_="web-2", share_volumes=True)),
+    ("restore web:/etc/web/7f3a2c1b", _restore("web:/etc/web/7f3a2c1b")),
     ("restore 7f3a2c1b --replace --path conf/a.b", _restore("7f3a2c1b", replace=True, path="conf/a.b")),
     ("undo 7f3a2c1b", {"run": "7f3a2c1b", "wait": False}),
     ("drill pgdata", {"source": "pgdata", "backup": None, "host": None, "wait": False}),
@@ -262,6 +272,9 @@ REFUSED: list[tuple[str, str]] = [
     ("restore 7F3A2C1B", "is not a backup’s id"),
     ("restore 7f3a2c1", "is not a backup’s id"),
     ("restore ../../7f3a2c1b", "is not a backup’s id"),
+    ("restore 7F3A2C1B", "is not a backup’s or a snapshot’s id"),
+    ("restore 7f3a2c1", "is not a backup’s or a snapshot’s id"),
+    ("restore ../../7f3a2c1b", "is not a backup’s or a snapshot’s id"),
     ("cancel everything", "“everything” is not a run’s id"),
     ("backup pgdata --host -x", "“-x” is not the name of a host"),
     ("backup pgdata --note “open", "A quote is opened but not closed"),
