@@ -18,7 +18,6 @@ from bot.context import Ledger
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
 from bot.engine import Check, Engine
-from bot.engine.address import Access
 from bot.engine.real import DockerEngine
 from bot.errors import BotError, StoreError
 from bot.model import Invocation, Right
@@ -32,7 +31,7 @@ from bot.operations.retention import Retention
 from bot.operations.sweep import sweep
 from bot.permissions import Policy, Role
 from bot.queue import EmbeddedQueue
-from bot.sections import DrillSection, HostSection
+from bot.sections import DrillSection
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.archive import Archive
@@ -249,19 +248,10 @@ def _engines(settings: Settings) -> dict[str, Engine]:
         return {DEFAULT_HOST: engine}
     return {
         name: DockerEngine(
-            name, base_url=host.address, stall=stall, request_timeout=answer, access=_access(host)
+            name, base_url=host.address, stall=stall, request_timeout=answer, access=wiring.access(host)
         )
         for name, host in settings.hosts.items()
     }
-
-
-def _access(host: HostSection) -> Access:
-    files = {
-        name: str(path)
-        for name in ("ca_file", "cert_file", "key_file", "ssh_config")
-        if (path := getattr(host, name)) is not None
-    }
-    return Access(**files, contact=timedelta(seconds=host.seconds))
 
 
 def _registries(settings: Settings) -> Registries:

@@ -232,6 +232,7 @@ _EXAMPLE_NAMES = {
 }
 _EXAMPLE_VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
+    ("builds", "arguments"): '{ VERSION = "1.4" }',
     ("builds", "context"): '"/srv/web"',
     ("builds", "image"): '"team/web:nightly"',
     ("roles", "members"): '["U012ABCDEF"]',

@@ -1,4 +1,4 @@
-"""Makes registries and builds from their sections of the settings. It must not ask one of them, nor read a secret."""
+"""Makes hosts, registries and builds from their sections. It must not ask one of them, nor read a secret."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.buildsection import BuildSection
+from bot.engine.address import Access
 from bot.engine.build_contract import Recipe
 from bot.operations.build import BuildRule
 from bot.operations.registries import Known, Registries, Rules
@@ -15,6 +16,17 @@ from bot.registry.credentials import Source, from_docker_config, from_file, from
 from bot.registry.wire import Tls
 from bot.registrysection import RegistrySection
 from bot.secrecy import Login
+from bot.sections import HostSection
+
+
+def access(host: HostSection) -> Access:
+    """How that host is reached."""
+    files = {
+        name: str(path)
+        for name in ("ca_file", "cert_file", "key_file", "ssh_config")
+        if (path := getattr(host, name)) is not None
+    }
+    return Access(**files, contact=timedelta(seconds=host.seconds))
 
 
 def builds(sections: Mapping[str, BuildSection]) -> dict[str, BuildRule]:
