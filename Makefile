@@ -37,6 +37,7 @@ bench: setup-tests     ## speed and load; slow, and never part of `make test`
 campaign: setup-tests  ## the long versions of the fault tests
 	@SHIPKEEPER_KILLS=300 SHIPKEEPER_POINTS=0 SHIPKEEPER_ROUNDS=1000 SHIPKEEPER_FAULT_RUNS=300 \
 	 SHIPKEEPER_QUIET_RUNS=100 SHIPKEEPER_FLIPS=500 $(ENGINE) campaign $(PY) -m pytest -m faults -s
+	@SHIPKEEPER_HOSTILE_ENTRIES=1000000 $(PY) -m pytest tests/unit/test_hostile_tars.py
 
 format: setup
 	@$(PY) -m ruff format .

@@ -51,8 +51,9 @@ def _safety(arguments: Arguments, services: Services) -> tuple[Run, Backup]:
 
 def _wish(arguments: Arguments, services: Services) -> RestoreWish:
     run, backup = _safety(arguments, services)
-    path = run.reply.facts.get("path") if run.reply else ""
-    return RestoreWish(backup=backup, replace=True, path=str(path or ""))
+    return RestoreWish(
+        backup=backup, replace=True, path=str((run.reply and run.reply.facts.get("path")) or "")
+    )
 
 
 def _copied(arguments: Arguments, services: Services) -> Uncopy | None:
@@ -60,8 +61,7 @@ def _copied(arguments: Arguments, services: Services) -> Uncopy | None:
 
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
-    copied = _copied(arguments, services)
-    if copied is not None:
+    if copied := _copied(arguments, services):
         return copied.targets(services.engine(_host(arguments, services)))
     return _wish(arguments, services).targets(lambda: services.engine(_host(arguments, services)))
 
@@ -71,31 +71,28 @@ def _host(arguments: Arguments, services: Services) -> str:
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
-    copied = _copied(arguments, services)
-    if copied is not None:
-        return copied.plan(services.engine(_host(arguments, services)))
-    made = _wish(arguments, services).plan(services.engine(_host(arguments, services)))
+    engine = services.engine(_host(arguments, services))
+    if copied := _copied(arguments, services):
+        return copied.plan(engine)
+    made = _wish(arguments, services).plan(engine)
     return Plan(text=f"Undo run {arguments.run}. {made.text}", targets=made.targets, steps=made.steps)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
-    engine, archive = services.engine(run.host), services.archive
-    copied = _copied(arguments, services)
-    if copied is not None:
-        return copied.carry_out(engine, archive, run, services.runs.get(run.run_id).plan)
-    made = _wish(arguments, services).plan(engine)
-    terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
-    return carry_out(engine, archive, run, made, terms)
+    engine, archive, held = services.engine(run.host), services.archive, services.runs.get(run.run_id).plan
+    if copied := _copied(arguments, services):
+        return copied.carry_out(engine, archive, run, held)
+    terms = Terms(held=held, policy=services.quiesce)
+    return carry_out(engine, archive, run, _wish(arguments, services).plan(engine), terms)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
     asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
-    if _copied(asked, services) is not None:
+    if _copied(asked, services):
         return found_copied(services.engine(run.host), services.archive, services.kept, run_id)
-    kept = partial(services.was_kept, run_id)
-    path = _wish(asked, services).path
-    return found_done(services.engine(run.host), services.archive, kept, run_id, path)
+    kept, engine = partial(services.was_kept, run_id), services.engine(run.host)
+    return found_done(engine, services.archive, kept, run_id, _wish(asked, services).path)
 
 
 COMMAND = Command(
