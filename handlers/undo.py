@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 
 from bot.command import Command, arg, parse
@@ -13,7 +12,7 @@ from bot.errors import Conflict
 from bot.kinds import RunId
 from bot.model import Plan, Reply, Right
 from bot.operations.replaced import safety_of
-from bot.operations.replaceplan import UNDO_DAYS
+from bot.operations.replaceplan import UNDO_DAYS, UNDO_FOR
 from bot.operations.restoration import Terms, carry_out, found_done
 from bot.operations.restoring import RestoreWish
 from bot.operations.uncopy import Uncopy, found_copied, uncopy_of
@@ -41,7 +40,7 @@ def _safety(arguments: Arguments, services: Services) -> tuple[Run, Backup]:
             "brought back. Nothing was changed. What can be undone is a `restore --replace` or a `cp` into a container "
             "that was done, and an `undo` of one."
         )
-    if services.clock() > backup.manifest.ended_at + timedelta(days=UNDO_DAYS):
+    if services.clock() > backup.manifest.ended_at + UNDO_FOR:
         raise Conflict(
             f"Run {wanted.id} is more than {UNDO_DAYS} days old, so it is not undone by this short word. Nothing was "
             f"changed. If that is what you want, type `restore {backup.id} --replace`."
@@ -51,9 +50,8 @@ def _safety(arguments: Arguments, services: Services) -> tuple[Run, Backup]:
 
 def _wish(arguments: Arguments, services: Services) -> RestoreWish:
     run, backup = _safety(arguments, services)
-    return RestoreWish(
-        backup=backup, replace=True, path=str((run.reply and run.reply.facts.get("path")) or "")
-    )
+    facts = run.reply.facts if run.reply else {}
+    return RestoreWish(backup=backup, replace=True, path=str(facts.get("path") or ""))
 
 
 def _copied(arguments: Arguments, services: Services) -> Uncopy | None:
@@ -79,20 +77,20 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
-    engine, archive, held = services.engine(run.host), services.archive, services.runs.get(run.run_id).plan
+    engine, held = services.engine(run.host), services.runs.get(run.run_id).plan
     if copied := _copied(arguments, services):
-        return copied.carry_out(engine, archive, run, held)
-    terms = Terms(held=held, policy=services.quiesce)
-    return carry_out(engine, archive, run, _wish(arguments, services).plan(engine), terms)
+        return copied.carry_out(engine, services.archive, run, held)
+    made, terms = _wish(arguments, services).plan(engine), Terms(held=held, policy=services.quiesce)
+    return carry_out(engine, services.archive, run, made, terms)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
-    run = services.runs.get(run_id)
-    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    asked: Arguments = parse(COMMAND, split(services.runs.get(run_id).invocation.line)[1:])
+    engine = services.engine(_host(asked, services))
     if _copied(asked, services):
-        return found_copied(services.engine(run.host), services.archive, services.kept, run_id)
-    kept, engine = partial(services.was_kept, run_id), services.engine(run.host)
-    return found_done(engine, services.archive, kept, run_id, _wish(asked, services).path)
+        return found_copied(engine, services.archive, services.kept, run_id)
+    kept, path = partial(services.was_kept, run_id), _wish(asked, services).path
+    return found_done(engine, services.archive, kept, run_id, path)
 
 
 COMMAND = Command(
