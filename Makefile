@@ -39,6 +39,7 @@ campaign: setup-tests  ## the long versions of the fault tests
 	@SHIPKEEPER_KILLS=300 SHIPKEEPER_POINTS=0 SHIPKEEPER_ROUNDS=1000 SHIPKEEPER_FAULT_RUNS=300 \
 	 SHIPKEEPER_QUIET_RUNS=100 SHIPKEEPER_FLIPS=500 $(ENGINE) campaign $(PY) -m pytest -m faults -s
 	@SHIPKEEPER_HISTORIES=10000 $(PY) -m pytest -q tests/unit/test_retention.py
+	@SHIPKEEPER_HOSTILE_ENTRIES=1000000 $(PY) -m pytest tests/unit/test_hostile_tars.py
 
 format: setup
 	@$(PY) -m ruff format .

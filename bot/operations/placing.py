@@ -74,13 +74,13 @@ def put(
     new = _names(run.run_id)[0]
     with _settled() as settle, _held(engine, run, spot) as holder, _scraps(run, spot):
         engine.write_volume(holder, _counted(run, content, new), spot.directory, check=run.check)
-        _refuse_other(engine, run, spot, holder, new, content.sha256())
+        _refuse_other(spot, sha256_at(engine, holder, _path(spot, new), run), content)
         with _taken_back(engine, run, spot, holder) as keep:
             made = facts_at(engine, holder, _path(spot, new))
             engine.link_in(
                 holder, spot.directory, Link(name=spot.name, existing=new, uid=made.uid, gid=made.gid)
             )
-            _refuse_other(engine, run, spot, holder, spot.name, content.sha256())
+            _refuse_other(spot, sha256_at(engine, holder, _path(spot, spot.name), run), content)
             still()
             run.check()
             keep()
@@ -163,8 +163,8 @@ def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Ite
         yield step.keep
 
 
-def _refuse_other(engine: Engine, run: RunContext, spot: Spot, holder: str, name: str, sha256: str) -> None:
-    if sha256_at(engine, holder, _path(spot, name), run) != sha256:
+def _refuse_other(spot: Spot, found: str | None, content: Stored) -> None:
+    if found != content.sha256():
         raise EngineError(
             f"What Docker gives back of {spot.words} is not what was written there. What had begun was taken back. "
             "Look who else writes there, and at the host’s disk.",

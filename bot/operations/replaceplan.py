@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
 from bot.engine import RUN_LABEL, Container, Engine
 from bot.errors import Conflict
@@ -17,6 +18,7 @@ from bot.words import size
 
 UNDO_DAYS = 7
 """For how long what was replaced can be brought back."""
+UNDO_FOR = timedelta(days=UNDO_DAYS)
 EXCHANGE = "exchange"
 """The step that only a replacement's plan has."""
 _AT_REST = ("created", "exited", "dead", "removing")

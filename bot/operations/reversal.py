@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from bot.model import Plan, Reply
 from bot.operations.context import RunContext
 from bot.operations.creation import plan_back, take_back, told_gone, volume_of
 from bot.operations.replaced import safety_of
-from bot.operations.replaceplan import UNDO_DAYS
+from bot.operations.replaceplan import UNDO_DAYS, UNDO_FOR
 from bot.operations.restoration import Terms, carry_out, found_done
 from bot.operations.restoring import RestoreWish
 from bot.operations.uncopy import Uncopy, found_copied, uncopy_of
@@ -75,7 +75,7 @@ def _safety(archive: Archive, run: Run, now: datetime) -> Backup:
             "back. Nothing was changed. What can be undone is a `restore --replace` or a `cp` into a container that "
             "was done, an `undo` of one, and a `create-volume` while its volume is empty."
         )
-    if now > backup.manifest.ended_at + timedelta(days=UNDO_DAYS):
+    if now > backup.manifest.ended_at + UNDO_FOR:
         raise Conflict(
             f"Run {run.id} is more than {UNDO_DAYS} days old, so it is not undone by this short word. Nothing was "
             f"changed. If that is what you want, type `restore {backup.id} --replace`."

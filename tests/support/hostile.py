@@ -140,7 +140,7 @@ def _cut(root: str) -> Iterator[bytes]:
 def _bomb(root: str) -> Iterator[bytes]:
     held = io.BytesIO()
     with gzip.GzipFile(fileobj=held, mode="wb", mtime=0) as packed:
-        packed.write(entry(root, tarfile.DIRTYPE) + entry(f"{root}/f", body=bytes(64 << 20)) + END)
+        packed.write(entry(root, tarfile.DIRTYPE) + entry(f"{root}/f", body=bytes(8 << 20)) + END)
     yield held.getvalue()
 
 

@@ -24,7 +24,7 @@ from tests.support.corpus import Seen, walk
 from tests.support.hostile import Hostile, cases
 from tests.support.house import House, at_work, refuse_untrue, settings
 
-ENTRIES = int(os.environ.get("SHIPKEEPER_HOSTILE_ENTRIES", "20000"))
+ENTRIES = int(os.environ.get("SHIPKEEPER_HOSTILE_ENTRIES", "2000"))
 each_case = pytest.mark.parametrize("case", cases(ENTRIES), ids=lambda case: case.name.replace(" ", "-"))
 ENDLESS = ("endless PAX headers", "zeros without end")
 

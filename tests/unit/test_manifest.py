@@ -76,7 +76,8 @@ def test_scopes_are_no_more_than_needed() -> None:
     asked = [*scopes["bot"], *scopes["bot_optional"]]
     assert len(set(asked)) == len(asked)
     assert {"commands", "chat:write", "app_mentions:read"} <= set(scopes["bot"])
-    assert not [scope for scope in asked if scope.startswith(("admin", "users:", "files:"))]
+    assert not [scope for scope in asked if scope.startswith(("admin", "users:"))]
+    assert [scope for scope in asked if scope.startswith("files:")] == ["files:read", "files:write"]
 
 
 def test_socket_mode_needs_no_address() -> None:
