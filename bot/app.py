@@ -159,31 +159,20 @@ def build(
 ) -> App:
     """Make every room once. Touches the state directory and the database, but neither Docker nor Slack."""
     _make_private(settings)
-    database = Database(settings.database_url)
-    database.migrate()
     docker = engines or wiring.engines(settings)
-    queue = _queue(settings, database, len(docker))
-    runs = Runs(database, clock, queue.enqueue)
-    queue.bind(runs)
-    audit = Audit(database)
-    claims = Claims(database, audit, clock, queue.enqueue)
-    archive = Archive(settings.archive_path, clock)
-    outbox = Outbox(database, clock)
-    outgoing = Outgoing(settings.state / "outgoing", clock)
-    journal = Journal(database)
+    stores = _stores(settings, len(docker), clock)
     dispatcher: Dispatcher
     services = Services(
         engines=docker,
         default_host=settings.default_host or wiring.DEFAULT_HOST,
-        archive=archive,
-        outgoing=outgoing,
-        runs=runs,
-        audit=audit,
+        archive=stores.archive,
+        outgoing=stores.outgoing,
+        runs=stores.runs,
+        audit=stores.audit,
         policy=wiring.policy(settings),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
-        was_kept=journal.was_kept,
-        kept=journal.kept,
+        kept=stores.journal.kept,
         uploads=_SlackUploads(settings),
         copy_bytes=settings.limits.copy_bytes,
         quiesce=wiring.quiesce(settings),
@@ -195,21 +184,55 @@ def build(
         registries=registries or wiring.registries(settings),
         clock=clock,
     )
-    undoer = Undoer(journal, undo.registry(services.engine, archive), clock)
+    undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), clock)
     owner = f"{os.uname().nodename}:{os.getpid()}"
-    ledger = Ledger(claims=claims, journal=journal, undoer=undoer, clock=clock, owner=owner)
+    ledger = Ledger(claims=stores.claims, journal=stores.journal, undoer=undoer, clock=clock, owner=owner)
     endings = Endings(services, ledger)
-    dispatcher = Dispatcher(services, ledger, endings, queue, outbox)
+    dispatcher = Dispatcher(services, ledger, endings, stores.queue, stores.outbox)
     return App(
         settings=settings,
-        database=database,
-        sole=Sole(settings.state, database),
+        database=stores.database,
+        sole=Sole(settings.state, stores.database),
         services=services,
         dispatcher=dispatcher,
-        queue=queue,
-        outbox=outbox,
-        uploads=Uploads(database, clock),
+        queue=stores.queue,
+        outbox=stores.outbox,
+        uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stores:
+    """What outlives the process, and the queue that looks at it."""
+
+    database: Database
+    queue: EmbeddedQueue
+    runs: Runs
+    claims: Claims
+    journal: Journal
+    audit: Audit
+    archive: Archive
+    outbox: Outbox
+    outgoing: Outgoing
+
+
+def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _Stores:
+    database = Database(settings.database_url)
+    database.migrate()
+    queue = _queue(settings, database, hosts)
+    runs, audit = Runs(database, clock, queue.enqueue), Audit(database)
+    queue.bind(runs)
+    return _Stores(
+        database=database,
+        queue=queue,
+        runs=runs,
+        claims=Claims(database, audit, clock, queue.enqueue),
+        journal=Journal(database),
+        audit=audit,
+        archive=Archive(settings.archive_path, clock),
+        outbox=Outbox(database, clock),
+        outgoing=Outgoing(settings.state / "outgoing", clock),
     )
 
 

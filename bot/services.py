@@ -39,8 +39,6 @@ class Services:
     policy: Policy
     commands: Mapping[str, Command]
     cancel: Callable[[Run, Actor], Run]
-    was_kept: Callable[[str, str], bool]
-    """Of a run and a verb of the undo journal: whether the run did it, and it is to stay."""
     kept: Callable[[str, str], Mapping[str, str] | None]
     """The same, with the arguments that were written down."""
     uploads: Uploads
@@ -63,6 +61,10 @@ class Services:
             return self.engines
         engine = self.engine(host)
         return {engine.host: engine}
+
+    def was_kept(self, run_id: str, verb: str) -> bool:
+        """Whether the run did what that verb of the undo journal would take back, and it is to stay."""
+        return self.kept(run_id, verb) is not None
 
     def engine(self, host: str | None) -> Engine:
         """The engine of that host, or of the default one; raises NotFound with the nearest name."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from bot import reference
 from bot.errors import UsageError
+from bot.secrecy import scrub
 
 
 class Section(BaseModel):
@@ -90,7 +91,7 @@ class HostSection(Section):
         port = (found.groupdict().get("port") or ":1") if found else ":0"
         if not 0 < int(port[1:]) < 1 << 16:
             raise ValueError(
-                f"{self.address!r} is no address of Docker; give unix:///path, tcp://address:port or "
+                f"“{scrub(self.address)}” is no address of Docker; give unix:///path, tcp://address:port or "
                 "ssh://user@address:port, without a password"
             )
         tls = [name for name in ("ca_file", "cert_file", "key_file") if getattr(self, name)]

@@ -66,10 +66,6 @@ class Journal:
                 update(journal).where(journal.c.id == entry_id).values(settled_at=at, kept=kept)
             )
 
-    def was_kept(self, run_id: str, verb: str) -> bool:
-        """Whether the run did something of that kind, and it is to stay."""
-        return self.kept(run_id, verb) is not None
-
     def kept(self, run_id: str, verb: str) -> Mapping[str, str] | None:
         """With which arguments the run did something of that kind that is to stay; None if it did not."""
         query = select(journal.c.arguments).where(

@@ -222,8 +222,8 @@ def test_what_was_kept_is_told_from_what_was_taken_back(bench: Bench) -> None:
     bench.journal.settle(entries[0].id, at=bench.now)
     bench.journal.settle(entries[2].id, at=bench.now, kept=True)
     verbs = ("remove_volume", "start", "exchange_back")
-    assert [bench.journal.was_kept(claim.run.id, verb) for verb in verbs] == [False, False, True]
-    assert not bench.journal.was_kept("00000000", "exchange_back")
+    assert [bench.journal.kept(claim.run.id, verb) is not None for verb in verbs] == [False, False, True]
+    assert bench.journal.kept("00000000", "exchange_back") is None
     bench.journal.settle(entries[1].id, at=bench.now)
     bench.finish(claim)
 

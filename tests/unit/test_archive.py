@@ -292,7 +292,7 @@ def test_find_takes_run_id_or_whole_id(archive: Archive) -> None:
     with pytest.raises(NotFound, match=r"Nothing was changed\. `backups` lists them"):
         archive.find("zzzz")
     other = back_up(archive, "redis", "7f3a2c")
-    with pytest.raises(Conflict, match="redis on local"):
+    with pytest.raises(Conflict, match=r"pgdata/\S+ on local, redis/\S+ on local"):
         archive.find("7f3a2c")
     assert archive.find("7f3a2c", volume="redis") == other
 

@@ -23,7 +23,7 @@ TOML = """
 [hosts.alpha]
 address = "unix:///nowhere/alpha.sock"
 [hosts.beta]
-address = "tcp://ann:hunter2@beta.example:2376"
+address = "tcp://beta.example:2376"
 [roles.keepers]
 members = ["U0ANN"]
 right = "admin"

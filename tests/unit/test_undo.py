@@ -14,8 +14,11 @@ from bot.operations.context import (
     CLEAR_STAGE,
     DISCARD_DRAFT,
     EXCHANGE_BACK,
+    PUT_BACK_FILE,
     REMOVE_CLONE,
+    REMOVE_FILES,
     REMOVE_HELPER,
+    REMOVE_PART,
     REMOVE_SNAPSHOT,
     REMOVE_VOLUME,
     RUN_HOOK,
@@ -75,7 +78,7 @@ def test_every_verb_has_its_undo(tmp_path: Path, engine: FakeEngine) -> None:
     verbs = registry(lambda _: engine, Archive(tmp_path, lambda: datetime.now(UTC)))
     assert set(verbs) == {
         CLEAR_STAGE, DISCARD_DRAFT, EXCHANGE_BACK, REMOVE_HELPER, REMOVE_VOLUME, RUN_HOOK, START, UNPAUSE,
-        UNTAG, REMOVE_CLONE, REMOVE_SNAPSHOT,
+        UNTAG, REMOVE_CLONE, REMOVE_SNAPSHOT, REMOVE_FILES, PUT_BACK_FILE, REMOVE_PART,
     }  # fmt: skip
 
 
