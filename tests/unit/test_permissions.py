@@ -33,7 +33,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 
 VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
-OPERATE = VIEW | {"backup", "cancel", "diff", "drill", "hold", "release", "restore", "undo", "verify"}
+OPERATE = VIEW | {"backup", "cp", "cancel", "diff", "drill", "hold", "release", "restore", "undo", "verify"}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])
