@@ -74,7 +74,7 @@ def out_of_bounds(header: Header) -> str:
     """Which of its numbers no file system has, in words; empty when all are as they may be."""
     if not 0 <= header.size < 1 << 63:
         return f"a size of {header.size}"[:60]
-    if not (0 <= header.uid < 1 << 32 and 0 <= header.gid < 1 << 32):
+    if not (0 <= header.uid < 1 << 63 and 0 <= header.gid < 1 << 63):
         return "an owner that no file system has"
     if not -(1 << 63) <= header.mtime < 1 << 63:
         return "a time that no file system has"
