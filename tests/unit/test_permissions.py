@@ -33,7 +33,26 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 
 VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
-OPERATE = VIEW | {"backup", "cp", "cancel", "diff", "drill", "hold", "release", "restore", "undo", "verify"}
+VIEW |= {"builds", "containers", "hosts", "images", "registries", "runbooks", "snapshots", "tags", "volumes"}
+OPERATE = VIEW | {
+    "create-volume",
+    "exec",
+    "login",
+    "pull",
+    "push",
+    "tag",
+    "backup",
+    "cancel",
+    "diff",
+    "drill",
+    "hold",
+    "release",
+    "restore",
+    "snapshot",
+    "undo",
+    "verify",
+}
+OPERATE |= {"build", "cp"}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])

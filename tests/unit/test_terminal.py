@@ -72,7 +72,6 @@ def test_json_has_its_keys() -> None:
         "output": "",
         "files": [],
         "rows": [{"volume": "a", "raw_bytes": 1}, {"volume": "b", "raw_bytes": None}],
-        "files": [],
         "started_at": "2026-11-24T12:00:00+00:00",
         "ended_at": "2026-11-24T12:01:30+00:00",
         "took_seconds": 90.0,

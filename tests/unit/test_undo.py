@@ -15,9 +15,11 @@ from bot.operations.context import (
     DISCARD_DRAFT,
     EXCHANGE_BACK,
     PUT_BACK_FILE,
+    REMOVE_CLONE,
     REMOVE_FILES,
     REMOVE_HELPER,
     REMOVE_PART,
+    REMOVE_SNAPSHOT,
     REMOVE_VOLUME,
     RUN_HOOK,
     START,
@@ -75,8 +77,8 @@ def test_every_verb_has_its_undo(tmp_path: Path, engine: FakeEngine) -> None:
     """No entry that a run can write down is unknown to the one who plays it back."""
     verbs = registry(lambda _: engine, Archive(tmp_path, lambda: datetime.now(UTC)))
     assert set(verbs) == {
-        CLEAR_STAGE, DISCARD_DRAFT, EXCHANGE_BACK, PUT_BACK_FILE, REMOVE_FILES, REMOVE_HELPER, REMOVE_PART,
-        REMOVE_VOLUME, RUN_HOOK, START, UNPAUSE,
+        CLEAR_STAGE, DISCARD_DRAFT, EXCHANGE_BACK, REMOVE_HELPER, REMOVE_VOLUME, RUN_HOOK, START, UNPAUSE,
+        UNTAG, REMOVE_CLONE, REMOVE_SNAPSHOT, REMOVE_FILES, PUT_BACK_FILE, REMOVE_PART,
     }  # fmt: skip
 
 
