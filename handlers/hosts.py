@@ -19,7 +19,7 @@ from bot.services import Services
 
 _LIMIT = timedelta(seconds=3)
 _PATIENCE = timedelta(seconds=5)
-"""A host gives several answers, each within the limit; the list does not wait for their sum."""
+"""A little longer than the limit, so that a host’s own sentence is the one that is shown."""
 _COLUMNS = ("host", "address", "default", "answers", "version", "api", "containers", "running", "volumes")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -68,18 +69,21 @@ class InventoryVerbs(Verbs):
 
     @contextmanager
     def _limited(self, doing: str, limit: timedelta) -> Iterator[Any]:
-        """A client of its own with that time limit on every answer."""
-        attempt = self._connection.attempt(doing)
+        """A client of its own; all answers together may take no longer than the limit."""
+        attempt, began = self._connection.attempt(doing), time.monotonic()
+        late = EngineError(
+            f"{attempt.engine} did not {doing} within {limit.total_seconds():g} seconds. Nothing was changed.",
+            reason=Reason.STALLED,
+        )
         try:
             with self._connection.transfer(attempt, limit) as api, our_errors(attempt):
                 yield api
         except EngineError as error:
             if is_timeout(error.__cause__):
-                raise EngineError(
-                    f"{attempt.engine} did not {doing} within {limit.total_seconds():g} seconds. Nothing was changed.",
-                    reason=Reason.STALLED,
-                ) from error
+                raise late from error
             raise
+        if time.monotonic() - began > limit.total_seconds():
+            raise late  # several answers, each of them in time
 
 
 def _container(raw: Mapping[str, Any]) -> ListedContainer:

@@ -64,4 +64,4 @@ class InventoryEngine(Protocol):
         """
 
     def survey(self, limit: timedelta) -> HostSurvey:
-        """What the host is at a glance; EngineError when any of its answers takes longer than the limit."""
+        """What the host is at a glance; EngineError when its answers take longer than the limit."""

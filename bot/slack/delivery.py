@@ -30,7 +30,7 @@ _AT_ONCE = 300
 _BETWEEN_EDITS = timedelta(seconds=2)
 _AFTER_REFUSAL = timedelta(seconds=5)
 _DIRECT = ("D", "U", "W")
-_QUEUED_PATIENCE = timedelta(seconds=0.7)
+_UNDECIDED_PATIENCE = timedelta(seconds=1.5)
 _PROGRESS_RESERVE = 3.0
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 15.0
@@ -121,8 +121,9 @@ class Delivery:
     def _post(self, message: Message) -> None:
         run = message.run
         waited = self._clock() - run.created_at
-        if run.status is Status.QUEUED and waited < _QUEUED_PATIENCE:
-            return  # most runs begin at once; this one's first words are then its plan
+        is_undecided = run.status is Status.QUEUED or (run.status is Status.RUNNING and run.plan is None)
+        if is_undecided and waited < _UNDECIDED_PATIENCE:
+            return  # most plans are made at once, and then are its first words; a refusal is only the asker's
         if message.posting_since is not None and self._found(message):
             return
         if not self._budget.may("chat.postMessage", message.channel):

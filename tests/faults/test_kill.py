@@ -19,7 +19,7 @@ from tests.support.yard import Yard, refuse_anything_untrue
 
 pytestmark = [pytest.mark.faults, pytest.mark.engine, pytest.mark.slack]
 
-KILLS = int(os.environ.get("SHIPKEEPER_KILLS", "8"))
+KILLS = int(os.environ.get("SHIPKEEPER_KILLS", "4"))
 TOLD_WITHIN_SECONDS = 10.0
 
 
