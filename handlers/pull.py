@@ -51,7 +51,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
             "reference": reference.text,
             "digest": done.digest,
             "image": done.image.id,
-            "image_bytes": done.image.size_bytes,
+            "size_bytes": done.image.size_bytes,
             "host": run.host,
         },
     )

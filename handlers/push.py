@@ -70,7 +70,7 @@ def _reply(made: PushPlan, pushed: Pushed, host: str) -> Reply:
             "digest": pushed.digest,
             "registry": made.known.name,
             "image": made.image.id,
-            "image_bytes": made.image.size_bytes,
+            "size_bytes": made.image.size_bytes,
             "host": host,
         },
     )

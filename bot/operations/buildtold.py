@@ -32,7 +32,7 @@ def told(made: BuildPlan, image: Image, pushed: str, host: str, file: Attachment
         "build": made.rule.name,
         "reference": made.reference.text,
         "image": image.id,
-        "image_bytes": image.size_bytes,
+        "size_bytes": image.size_bytes,
         "host": host,
     }
     if made.checkout:
