@@ -17,6 +17,7 @@ from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
 from bot.errors import BotError, Busy, LostHold, PermissionDenied
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
+from bot.operations.runbooks import without_typed_secrets
 from bot.permissions import Request
 from bot.queue import RunQueue, Signal
 from bot.services import Services
@@ -61,7 +62,10 @@ class Dispatcher:
         Unless the sender is `told` by this very return, it is executed only after `confirm`.
         Raises StoreError when it cannot be stored: then it never happened.
         """
-        run, is_new = self._services.runs.submit(invocation, host=self._services.default_host, released=told)
+        line = without_typed_secrets(invocation.line, self._services.runbooks.values())
+        run, is_new = self._services.runs.submit(
+            replace(invocation, line=line), host=self._services.default_host, released=told
+        )
         return Accepted(run_id=run.id, is_new=is_new)
 
     def confirm(self, run_id: str, waited: timedelta) -> None:

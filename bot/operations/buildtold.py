@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bot import words
 from bot.engine import RUN_LABEL
 from bot.engine.image_contract import Image
 from bot.model import Attachment, Reply, Status, Value
@@ -22,7 +23,7 @@ def planned(made: BuildPlan, host: str, registry: str | None) -> str:
     then = f" Then push it to the registry {registry}." if registry else ""
     return (
         f"Build {made.reference} on host {host} from {made.rule.context} ({len(made.context.paths)} entries, "
-        f"{made.context.size_bytes} bytes{at}).{then}"
+        f"{words.size(made.context.size_bytes)}{at}).{then}"
     )
 
 

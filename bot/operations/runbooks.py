@@ -6,6 +6,7 @@ Must not know who asked. Nothing that a runbook did is taken back: that is for i
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -144,6 +145,18 @@ def interrupted(runbook: str, container: str) -> Reply:
     )
 
 
+def without_typed_secrets(line: str, runbooks: Iterable[Runbook]) -> str:
+    """The command line, cut off behind `NAME=` where somebody typed a secret that an `exec` never takes.
+
+    It is refused all the same; but what is stored first, and recorded, must not hold it.
+    """
+    names = {one.name for runbook in runbooks for one in runbook.parameters if one.secret}
+    if not names or not re.match(r"\s*exec\b", line):
+        return line
+    found = re.search(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, sorted(names)))})=", line)
+    return f"{line[: found.end()]}…" if found else line
+
+
 def _values(runbook: Runbook, given: Iterable[Assignment]) -> dict[str, str]:
     known = {one.name: one for one in runbook.parameters}
     values: dict[str, str] = {}
@@ -156,7 +169,8 @@ def _values(runbook: Runbook, given: Iterable[Assignment]) -> dict[str, str]:
         if parameter.secret:
             raise UsageError(
                 f"{one.name} of runbook {runbook.name} is a secret, which is never given in a command line. Nothing "
-                "was run. What you typed is in the record, and in Slack’s: if it was the secret itself, change it."
+                "was run. What you typed was not written down here, but may be where you typed it: if it was the "
+                "secret itself, change it."
             )
         if one.name in values:
             raise UsageError(f"{one.name} is given twice. Nothing was run.")

@@ -13,6 +13,7 @@ import docker
 import pytest
 
 from bot.model import Outcome, Status
+from tests.support.canaries import canary
 from tests.support.dying import Nursery
 from tests.support.house import House, at_work, refuse_untrue, settings
 from tests.support.image_made import new_image
@@ -23,7 +24,7 @@ from tests.support.yard import Yard
 
 pytestmark = pytest.mark.engine
 
-CANARY = "hunter2canary"
+CANARY = canary("registry-password")
 USERS = {"bot": CANARY}
 
 

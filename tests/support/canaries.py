@@ -26,6 +26,13 @@ def canary(of: str) -> str:
     return f"{_MARKER}-{of}"
 
 
+def planted(directory: Path) -> Path:
+    """A directory below that one for files which hold secrets on purpose."""
+    made = directory / PLANTED
+    made.mkdir(exist_ok=True)
+    return made
+
+
 SLACK = Credentials(
     bot_token=f"xoxb-{canary('bot-token')}",
     app_token=f"xapp-1-{canary('app-token')}",

@@ -16,11 +16,12 @@ from bot.reasons import Reason
 from bot.reference import parse
 from bot.secrecy import Login
 from tests.fakes import FakeEngine
+from tests.support.canaries import canary
 from tests.support.fake_registry import FakeRegistry
 from tests.support.fake_run import FakeRun
 from tests.support.house import House, at_work, from_slack, refuse_untrue, settings
 
-CANARY = "hunter2canary"
+CANARY = canary("registry-password")
 HOST = "registry.example.com"
 WEB = f"{HOST}/team/web:1.4"
 RULES = Rules(namespace="team", repositories=("team/*",), tag_pattern=r"v?[0-9.]+|latest", immutable=("1.*",))

@@ -20,9 +20,11 @@ from bot.registry.client import HttpRegistry
 from bot.registry.credentials import HUB_SERVER, from_docker_config, from_file, from_helper, server_of
 from bot.registry.wire import Limits, Tls
 from bot.secrecy import Login
+from tests.support.canaries import canary, planted
 from tests.support.scripted_http import Asked, Said, ScriptedHttp
 
-CANARY = "hunter2canary"
+CANARY = canary("registry-password")
+HELPED = canary("credential-helper")
 ME = Login(username="bot", password=CANARY)
 BASIC = "Basic " + base64.b64encode(f"bot:{CANARY}".encode()).decode()
 QUICK = Limits(
@@ -224,7 +226,7 @@ def test_a_digest_that_is_not_told_is_reckoned() -> None:
 
 def test_a_file_holds_the_password(tmp_path: Path) -> None:
     """Its text without the line break; it is read each time, so that a new password needs no restart."""
-    file = tmp_path / "word"
+    file = planted(tmp_path) / "word"
     source = from_file("company", "bot", file)
     for word in (CANARY, "another"):
         file.write_text(f"{word}\n")
@@ -237,7 +239,8 @@ def test_a_file_holds_the_password(tmp_path: Path) -> None:
     assert "cannot be read" in str(_refused(source))
 
 
-def _helper(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+def _helper(path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    directory = planted(path)
     program = directory / "docker-credential-test"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -247,9 +250,9 @@ def _helper(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
 def test_a_helper_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told the server on its standard input, and answers with JSON; Docker Hub has a name of its own."""
     script = """[ "$1" = get ] || exit 9; read -r server
-printf '{"ServerURL":"%s","Username":"of-%s","Secret":"hunter2canary"}' "$server" "$server" """
-    _helper(tmp_path, monkeypatch, script)
-    assert from_helper("c", "test", "a.b:5000")() == Login(username="of-a.b:5000", password=CANARY)
+printf '{"ServerURL":"%s","Username":"of-%s","Secret":"SECRET"}' "$server" "$server" """
+    _helper(tmp_path, monkeypatch, script.replace("SECRET", HELPED))
+    assert from_helper("c", "test", "a.b:5000")() == Login(username="of-a.b:5000", password=HELPED)
     assert server_of("docker.io") == HUB_SERVER
     hub = from_helper("c", "test", "docker.io")()
     assert hub is not None
@@ -281,11 +284,9 @@ def test_a_helper_that_is_missing_is_told() -> None:
 
 def test_dockers_own_file_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`auths`, `credHelpers` and `credsStore` are understood, for a host and for Docker Hub."""
-    _helper(
-        tmp_path, monkeypatch, """cat >/dev/null; echo '{"Username":"helped","Secret":"hunter2canary"}'"""
-    )
+    _helper(tmp_path, monkeypatch, f"""cat >/dev/null; echo '{{"Username":"helped","Secret":"{CANARY}"}}'""")
     auth = base64.b64encode(f"bot:{CANARY}".encode()).decode()
-    file = tmp_path / "config.json"
+    file = planted(tmp_path) / "config.json"
     hub, host = {"auths": {HUB_SERVER: {"auth": auth}}}, {"auths": {"a.b": {"auth": auth}}}
     for config, where, user in (
         (hub, "docker.io", "bot"),
@@ -312,7 +313,7 @@ def test_dockers_own_file_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 )
 def test_a_file_of_dockers_that_does_not_help_is_told(tmp_path: Path, text: str, words: str) -> None:
     """Each way of not finding a login has its sentence, without what is in the file."""
-    file = tmp_path / "config.json"
+    file = planted(tmp_path) / "config.json"
     file.write_text(text)
     assert words in str(_refused(from_docker_config("company", file, "a.b")))
     assert "HOME" in str(_refused(from_docker_config("company", None, "a.b")))

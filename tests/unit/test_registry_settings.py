@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from bot.settings import Settings, SettingsError, read
+from tests.support.canaries import canary, planted
 
 HUB = '[registries.hub]\nhost = "docker.io"\n'
 COMPANY = '[registries.company]\nhost = "registry.example.com:5000"\n'
-CANARY = "hunter2canary"
+CANARY = canary("registry-password")
 
 
 def _read(tmp_path: Path, toml: str, **environment: str) -> Settings:
@@ -41,11 +42,12 @@ def test_a_registry_is_read(tmp_path: Path) -> None:
 
 def test_passwords_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> None:
     """A variable, or the file that its `_FILE` names, holds the password; no dump and no text of settings does."""
-    (tmp_path / "word").write_text(f"{CANARY}\n")
+    word = planted(tmp_path) / "word"
+    word.write_text(f"{CANARY}\n")
     toml = COMPANY + 'username = "bot"\npassword_env = "COMPANY_WORD"\n'
     for environment in (
         {"COMPANY_WORD": CANARY},
-        {"COMPANY_WORD_FILE": str(tmp_path / "word")},
+        {"COMPANY_WORD_FILE": str(word)},
     ):
         made = _read(tmp_path, toml, **environment)
         assert made.registry_passwords["company"].get_secret_value() == CANARY

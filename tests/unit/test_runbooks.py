@@ -16,9 +16,11 @@ from bot.operations.output import Kept, Masked, visible
 from bot.settings import SettingsError, read
 from bot.templates import Parameter, filled, names_in, quoted_places
 from tests.fakes import FakeEngine
+from tests.support.canaries import canary
 from tests.support.house import House, at_work, from_slack, refuse_untrue, settings, wait_for
 
-CANARY = "canary-5ecret-X"
+CANARY = canary("runbook-secret")
+TYPED = canary("typed-argument")
 TOML = """
 [roles.keepers]
 members = ["U0ANN"]
@@ -125,14 +127,15 @@ def test_both_outputs_and_the_exit_code_are_told(house: House, fake_engine: Fake
         ("exec db vacuum table=x jobs=1.5", "is no number from 1 to 9"),
         ("exec db vacuum table=x extra", "“extra” is not NAME=VALUE"),
         ("exec db rotate user=root", "is not one of app, report"),
-        ("exec db rotate user=app password=typed-5ecret", "is a secret, which is never given"),
+        (f"exec db rotate user=app password={TYPED}", "is a secret, which is never given"),
+        (f"exec db rotate user=app 'password=my {TYPED}'", "A quote is opened but not closed"),
     ],
 )
 def test_what_is_refused_runs_nothing(house: House, fake_engine: FakeEngine, line: str, words: str) -> None:
     """Unknown names, values that do not fit and containers that are not allowed are refused with a sentence."""
     refused = _is(house.say(line), Status.REJECTED, words)
     assert fake_engine.executed == []
-    assert "typed-5ecret" not in refused.reply.text
+    assert TYPED not in refused.reply.text
 
 
 def test_who_may_run_what(house: House, fake_engine: FakeEngine) -> None:

@@ -11,9 +11,10 @@ from bot.errors import RegistryError
 from bot.operations.registries import Registries
 from bot.secrecy import Login
 from tests.fakes import FakeEngine
+from tests.support.canaries import canary, planted
 from tests.support.house import settings
 
-CANARY = "hunter2canary"
+CANARY = canary("registry-password")
 TOML = """
 [registries.hub]
 host = "docker.io"
@@ -42,7 +43,7 @@ host = "open.example.com"
 @pytest.fixture
 def registries(tmp_path: Path) -> Registries:
     """As the house has them."""
-    file = tmp_path / "word"
+    file = planted(tmp_path) / "word"
     file.write_text(f"{CANARY}-filed\n")
     made = settings(tmp_path / "state", toml=TOML.replace("FILE", str(file)), WORD=CANARY, HOME=str(tmp_path))
     app = build(made, {}, engines={"local": FakeEngine()})
