@@ -44,7 +44,7 @@ from bot.stores.uploads import Uploads
 from bot.undo import Undoer
 
 _log = logging.getLogger(__name__)
-_FRONT_WORKERS = 4
+_FRONT_WORKERS = 2
 _TIDY_SECONDS = 2.0
 
 

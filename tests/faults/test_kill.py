@@ -20,7 +20,8 @@ from tests.support.yard import Yard, refuse_anything_untrue
 pytestmark = [pytest.mark.faults, pytest.mark.engine, pytest.mark.slack]
 
 KILLS = int(os.environ.get("SHIPKEEPER_KILLS", "4"))
-TOLD_WITHIN_SECONDS = 10.0
+TOLD_WITHIN_SECONDS = 10.0 if "PYTEST_XDIST_WORKER" not in os.environ else 40.0
+"""Alone. Beside three other test processes on two cores a start of the program takes several times as long."""
 
 
 @dataclass
@@ -40,9 +41,9 @@ def come_back(site: Site, run_id: str) -> tuple[Served, float]:
     """Start the bot again; it, and how many seconds after that people were told the run's ending."""
     began = time.monotonic()
     bot = site.serve()
-    until(lambda: site.has_ended(run_id), seconds=30, saying=f"the end of run {run_id}")
+    until(lambda: site.has_ended(run_id), seconds=60, saying=f"the end of run {run_id}")
     ended = time.monotonic()
-    until(lambda: site.told(run_id), seconds=15, saying=f"the telling of run {run_id}")
+    until(lambda: site.told(run_id), seconds=TOLD_WITHIN_SECONDS, saying=f"the telling of run {run_id}")
     # A run that was still queued is carried out as if nothing had happened: that takes its time.
     since = ended if site.status_of(run_id) == "succeeded" else began
     return bot.connected(), time.monotonic() - since
@@ -62,7 +63,7 @@ def refuse_remains(site: Site, yard: Yard, run_id: str, user: str) -> None:
 def test_bot_killed_at_random_instants_leaves_nothing_and_tells_people(
     site: Site, yard: Yard, volume: str, user: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each run ends interrupted, or was really done; it is told once within 10 s, and nothing is left."""
+    """Each run ends interrupted, or was really done; it is told once and soon, and nothing is left."""
     seed = int(os.environ.get("SHIPKEEPER_SEED", random.randrange(10**6)))
     chance, clock, campaign = random.Random(seed), threading.Event(), Campaign()
     bot = site.serve().connected()
@@ -169,7 +170,7 @@ def test_an_ending_that_was_not_told_before_the_kill_is_told_afterwards(
         assert site.status_of(one) == "succeeded"
     bot, told_after = come_back(site, run_id)
     assert yard.state(user) == "running"
-    until(lambda: site.told(other), seconds=10)
+    until(lambda: site.told(other), seconds=TOLD_WITHIN_SECONDS)
     assert told_after < TOLD_WITHIN_SECONDS
     for one in (run_id, other):
         site.refuse_told_twice(one)
