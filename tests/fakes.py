@@ -132,9 +132,12 @@ class FakeEngine(ToolVerbs, FakeBuilds, SingleFileVerbs, InventoryVerbs, Snapsho
             return tuple(sorted(found, key=lambda container: container.name))
 
     @contextmanager
-    def read_volume(self, holder: str, path: str = "/volume") -> Iterator[ByteStream]:
+    def read_volume(
+        self, holder: str, path: str = "/volume", *, check: Callable[[], None] = lambda: None
+    ) -> Iterator[ByteStream]:
         """The tar of what is there, each thing as it is when the stream reaches it."""
         self._enter("read_volume")
+        check()
         with self.lock:
             tree = self.view(self.present(holder))
             if tree.find(path) is None:

@@ -208,11 +208,11 @@ class Engine(InventoryEngine, ImageEngine, FileVerbs, BuildEngine, SnapshotEngin
     def helpers(self) -> tuple[Container, ...]:
         """Every helper and tool on the host, whoever made it."""
 
-    def read_volume(self, holder: str, path: str = "/volume") -> AbstractContextManager[ByteStream]:
-        """The archive API's tar of `path` in a helper or in any container; its entries begin with the last name.
-
-        200 and an end prove nothing (engine fact 1): parse it.
-        """
+    def read_volume(
+        self, holder: str, path: str = "/volume", *, check: Callable[[], None] = lambda: None
+    ) -> AbstractContextManager[ByteStream]:
+        """The archive API's tar of `path` in any container; its entries begin with the last name. `check` is asked
+        several times a second until it begins. 200 and an end prove nothing (engine fact 1): parse it."""
 
     def link_at(self, holder: str, path: str) -> str | None:
         """Where the symbolic link at that path in the container leads; None when no link, or nothing, is there.

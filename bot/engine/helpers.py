@@ -26,6 +26,7 @@ from bot.engine.sending import send
 from bot.engine.streams import Reader, Source, Wire
 from bot.engine.translate import our_errors, scrub
 from bot.engine.volumes import VolumeVerbs
+from bot.engine.waiting import patiently
 from bot.errors import Conflict, EngineError
 
 _IMAGE = "shipkeeper-scratch"
@@ -100,18 +101,28 @@ class HelperVerbs(VolumeVerbs):
         return tuple(sorted(found, key=lambda helper: helper.name))
 
     @contextmanager
-    def read_volume(self, holder: str, path: str = "/volume") -> Iterator[ByteStream]:
-        """The archive API's tar of the path; raises NotFound without the container or the path, or EngineError."""
+    def read_volume(
+        self, holder: str, path: str = "/volume", *, check: Callable[[], None] = lambda: None
+    ) -> Iterator[ByteStream]:
+        """The archive API's tar of the path; raises NotFound without the container or the path, or EngineError.
+
+        Or what `check` raises, which is asked while the answer does not begin: the engine may be busy with the
+        container for long before that.
+        """
         what = f"“{scrub(path)}” in “{holder}”"
         attempt = self._connection.attempt(f"read {what}")
         with self._connection.transfer(attempt) as api:
-            with our_errors(attempt):
-                response = api._get(
+
+            def ask() -> Any:
+                return api._get(
                     api._url("/containers/{0}/archive", holder),
                     params={"path": path.encode("utf-8", "surrogateescape")},  # names need not be UTF-8
                     headers={"Accept-Encoding": "identity"},
                     stream=True,
                 )
+
+            with our_errors(attempt):
+                response = patiently(ask, check, discard=lambda late: late.close())
                 api._raise_for_status(response)
             with closing(Wire(response)) as wire:  # what our caller raises in here is not ours to translate
                 yield Reader(wire, self._connection, what)

@@ -127,7 +127,7 @@ def _read(engine: Engine, run: RunContext, made: CopyOut) -> Iterator[_Reading]:
         done = 0
         with (
             true_cause(run.check),
-            engine.read_volume(holder, made.source.path) as stream,
+            engine.read_volume(holder, made.source.path, check=run.check) as stream,
             run.watched(stream.abort),
         ):
             while chunk := stream.read(CHUNK_BYTES):

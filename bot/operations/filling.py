@@ -177,7 +177,7 @@ class Filler:
         with (
             self._helper(helper, spot.storage, read_only=True, at=spot.at),
             true_cause(self._run.check),
-            self._engine.read_volume(helper, spot.read) as stream,
+            self._engine.read_volume(helper, spot.read, check=self._run.check) as stream,
             self._run.watched(stream.abort),
         ):
             while chunk := stream.read(CHUNK_BYTES):

@@ -54,7 +54,7 @@ class Reading:
         reader, done = TarReader(on_entry, root=self.source.root), 0
         with (
             true_cause(self.check),
-            self.engine.read_volume(holder, self.source.path) as stream,
+            self.engine.read_volume(holder, self.source.path, check=self.check) as stream,
             self.run.watched(stream.abort),
             self.downtime.guarded(stream.abort),
         ):

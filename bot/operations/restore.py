@@ -237,7 +237,7 @@ def _storage_in_use(engine: Engine, run: RunContext, volume: Volume) -> Conflict
     with run.undoable(REMOVE_HELPER, name=helper):
         engine.create_helper(helper, volume.name, run_id=run.run_id, read_only=True)
         try:
-            with engine.read_volume(helper) as stream, run.watched(stream.abort):
+            with engine.read_volume(helper, check=run.check) as stream, run.watched(stream.abort):
                 while len(found) < 2 and (chunk := stream.read(CHUNK_BYTES)):
                     run.check()
                     reader.feed(chunk)

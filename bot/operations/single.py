@@ -114,7 +114,7 @@ def sha256_at(engine: Engine, holder: str, path: str, run: RunContext | None = N
     try:
         with (
             true_cause(check),
-            engine.read_volume(holder, path) as stream,
+            engine.read_volume(holder, path, check=check) as stream,
             run.watched(stream.abort) if run else nullcontext(),
         ):
             while chunk := stream.read(CHUNK_BYTES):

@@ -8,9 +8,11 @@ from __future__ import annotations
 import http
 import http.client
 import re
+import select
 import socket
 import socketserver
 import threading
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,7 @@ from typing import Self
 _ARCHIVE = re.compile(rb"GET \S*/containers/[^/]+/archive\?")
 _PIECE = 64 * 1024
 _LONGEST_HOLD_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
 
 
 class CuttingProxy:
@@ -30,7 +33,9 @@ class CuttingProxy:
         self.cut_at: int | None = None
         """Archive streams end after this many bytes, with a correct last chunk."""
         self.hold_at: int | None = None
-        """Archive streams pause after this many bytes until `go_on` is set."""
+        """Archive streams pause after this many bytes until `go_on` is set, or until nobody reads them any more."""
+        self.is_mute = False
+        """Archive requests are not passed on, and not answered, until `go_on` is set."""
         self.instead: bytes | None = None
         """What archive streams carry instead of what the engine sends."""
         self.go_on = threading.Event()
@@ -73,10 +78,10 @@ class _Handler(socketserver.StreamRequestHandler):
         with closing(socket.socket(socket.AF_UNIX)) as engine:
             try:
                 engine.connect(self.owner.target)
-                engine.sendall(head)
                 if _ARCHIVE.match(head):
-                    self._archive(engine)
+                    self._archive(engine, head)
                 else:
+                    engine.sendall(head)
                     threading.Thread(target=self._send_body, args=(engine,), daemon=True).start()
                     while piece := engine.recv(_PIECE):
                         self.wfile.write(piece)
@@ -105,7 +110,10 @@ class _Handler(socketserver.StreamRequestHandler):
         except (OSError, ValueError):
             return  # the answer was complete, and the connection is closed
 
-    def _archive(self, engine: socket.socket) -> None:
+    def _archive(self, engine: socket.socket, head: bytes) -> None:
+        if self.owner.is_mute:
+            self._hold()
+        engine.sendall(head)
         answer = http.client.HTTPResponse(engine, method="GET")
         answer.begin()
         headers = [(name, value) for name, value in answer.getheaders() if name.lower() != "content-length"]
@@ -131,14 +139,22 @@ class _Handler(socketserver.StreamRequestHandler):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 
+    def _hold(self) -> None:
+        """Until `go_on` is set. Whoever reads may leave: then so do we, for the engine holds its lock until then."""
+        self.owner.held.set()
+        ends = time.monotonic() + _LONGEST_HOLD_SECONDS
+        while not self.owner.go_on.wait(_LOOK_SECONDS) and time.monotonic() < ends:
+            readable, _, _ = select.select([self.connection], [], [], 0)
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                raise ConnectionAbortedError("nobody reads any more")
+
     def _allowed(self) -> int:
         """How many bytes may pass now; waits while the stream is held back; 0 where it is cut."""
         limits = [_PIECE]
         passed, hold_at, cut_at = self.owner.passed, self.owner.hold_at, self.owner.cut_at
         if hold_at is not None and not self.owner.go_on.is_set():
             if passed >= hold_at:
-                self.owner.held.set()
-                self.owner.go_on.wait(_LONGEST_HOLD_SECONDS)
+                self._hold()
             else:
                 limits.append(hold_at - passed)
         if cut_at is not None:

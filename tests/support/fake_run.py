@@ -215,8 +215,10 @@ class Recorder(FakeEngine):
         super().remove_helper(name)
 
     @contextmanager
-    def read_volume(self, holder: str, *path: str) -> Iterator[ByteStream]:
+    def read_volume(
+        self, holder: str, path: str = "/volume", *, check: Callable[[], None] = lambda: None
+    ) -> Iterator[ByteStream]:
         """Logged as `read`, then done."""
         self._note("read", holder)
-        with super().read_volume(holder, *path) as stream:
+        with super().read_volume(holder, path, check=check) as stream:
             yield stream

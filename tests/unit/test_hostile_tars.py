@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -35,10 +35,12 @@ class LyingEngine(FakeEngine):
     answer: Iterator[bytes] | None = None
 
     @contextmanager
-    def read_volume(self, holder: str, path: str = "/volume") -> Iterator[ByteStream]:
+    def read_volume(
+        self, holder: str, path: str = "/volume", *, check: Callable[[], None] = lambda: None
+    ) -> Iterator[ByteStream]:
         """What the test says, as any stream; else what is there."""
         if self.answer is None:
-            with super().read_volume(holder, path) as stream:
+            with super().read_volume(holder, path, check=check) as stream:
                 yield stream
             return
         chunks, held = self.answer, bytearray()

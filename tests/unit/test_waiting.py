@@ -37,3 +37,21 @@ def test_whoever_may_not_go_on_waits_no_longer() -> None:
     assert not over.is_set()
     answer.set()
     assert over.wait(10)
+
+
+def test_an_answer_that_nobody_takes_any_more_is_discarded() -> None:
+    """It may hold a connection open, which would keep the engine busy."""
+    answer, discarded = threading.Event(), threading.Event()
+
+    def ask() -> str:
+        answer.wait(10)
+        return "late"
+
+    def check() -> None:
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled, match="enough"):
+        patiently(ask, check, discard=lambda late: discarded.set() if late == "late" else None)
+    assert not discarded.is_set()
+    answer.set()
+    assert discarded.wait(10)
