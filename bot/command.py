@@ -58,6 +58,7 @@ class Command:
     `done(run_id, services)` finds out, after a crash and after what could be taken back was, whether it had been
     done. `right_for(arguments, services)` says which right these arguments need, where that is more than the command's
     own `right`. `at_home(words, directory)` makes a shell's words, typed in that directory, mean the same anywhere.
+    `beneath` tells that, where a button stands for it, its answer belongs into the thread of that button's message.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Command:
     at_home: Callable[[Sequence[str], Path], list[str]] | None = None
     examples: tuple[str, ...] = ()
     slash: bool = False
+    beneath: bool = False
 
     @property
     def usage(self) -> str:

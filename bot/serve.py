@@ -178,5 +178,6 @@ def _road(app: App) -> Road:
         outgoing=app.services.outgoing,
         runs=app.services.runs,
         commands=[name for name, command in app.services.commands.items() if command.slash],
+        beneath=[name for name, command in app.services.commands.items() if command.beneath],
         clock=app.services.clock,
     )

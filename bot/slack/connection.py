@@ -44,6 +44,9 @@ class Road:
     outgoing: Outgoing
     runs: Runs
     commands: Collection[str]
+    """Those with a slash command of their own."""
+    beneath: Collection[str]
+    """Those whose answer belongs into the thread of the button that stands for them."""
     clock: Callable[[], datetime]
 
 
@@ -68,7 +71,7 @@ class SlackConnection:
         self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock)
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
         app = make_app(self._client, account.signing_secret, lambda: self._who)
-        listeners = Listeners(road.accept, road.outbox.button, road.clock)
+        listeners = Listeners(road.accept, road.outbox.button, road.clock, beneath=road.beneath)
         listeners.register(app, road.commands, account.command_prefix)
         self.http = HttpDoor(app, road.confirm) if account.signing_secret and not account.app_token else None
         self._socket = SocketDoor(app, account.app_token, road.confirm) if account.app_token else None

@@ -178,4 +178,6 @@ class Delivery:
 def _is_private(message: Message) -> bool:
     """Answers to looks, usage errors and refusals are for the asker; what changes things is for the team."""
     run = message.run
+    if run.outcome is not None and run.outcome.reply.is_aloud:
+        return False
     return run.lane is Lane.FRONT or (run.status in _PRIVATE_ENDINGS and message.posting_since is None)

@@ -36,10 +36,13 @@ class Listeners:
         accept: Accept,
         button: Callable[[str], StoredButton],
         clock: Callable[[], datetime],
+        *,
+        beneath: Collection[str] = (),
     ) -> None:
         self._accept = accept
         self._button = button
         self._clock = clock
+        self._beneath = frozenset(beneath)
 
     def register(self, app: App, commands: Collection[str], prefix: str) -> None:
         """Listen for `/docker`, the commands' own slash commands, mentions and buttons."""
@@ -86,18 +89,22 @@ class Listeners:
 
     def _press(self, body: Payload, action: Payload, ack: Ack, context: BoltContext) -> None:
         token = action.get("value") or ""
+        line = self._line_of(token)
         container = body.get("container") or {}
+        thread_ts = container.get("thread_ts")
+        if line.partition(" ")[0] in self._beneath:
+            thread_ts = thread_ts or container.get("message_ts")
         user = body["user"]
         channel = (body.get("channel") or {}).get("id") or container.get("channel_id") or user["id"]
         invocation = self._invocation(
-            line=self._line_of(token),
+            line=line,
             actor=_actor(user["id"], user.get("username") or user.get("name")),
             key=f"slack:{(body.get('team') or {}).get('id')}:"
             f"{body.get('trigger_id') or (token, action.get('action_ts'))}",
             place=Place(
                 channel=channel,
                 user=user["id"],
-                thread_ts=container.get("thread_ts"),
+                thread_ts=thread_ts,
                 response_url=body.get("response_url"),
             ),
             token=token,
