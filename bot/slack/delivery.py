@@ -44,11 +44,20 @@ _PRIVATE_ENDINGS = (Status.DENIED, Status.REJECTED, Status.EXPIRED)
 class Delivery:
     """A thread that brings the messages of all runs up to date."""
 
-    def __init__(self, client: WebClient, outbox: Outbox, runs: Runs, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: WebClient,
+        outbox: Outbox,
+        runs: Runs,
+        clock: Callable[[], datetime],
+        doubt: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`doubt` is told the code of each refusal: some mean that the token is no good."""
         self._sender = Sender(client)
         self._outbox = outbox
         self._runs = runs
         self._clock = clock
+        self._doubt = doubt
         self._budget = Budget()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -143,6 +152,7 @@ class Delivery:
 
     def _refused(self, message: Message, refused: Refusal) -> None:
         run = message.run
+        self._doubt(refused.code)
         if refused.retry_after is not None:
             channel = message.channel if refused.method == "chat.postMessage" else ""
             self._budget.refused(refused.method, channel, refused.retry_after)
