@@ -105,8 +105,8 @@ def _preformatted(text: str) -> Block:
 def _progress(progress: Progress) -> str:
     parts = [progress.step]
     if progress.done_bytes:
-        total = f" of {words.size(progress.total_bytes)}" if progress.total_bytes else ""
-        parts.append(words.size(progress.done_bytes) + total)
+        total = f" of {words.precise_size(progress.total_bytes)}" if progress.total_bytes else ""
+        parts.append(words.precise_size(progress.done_bytes) + total)
     if progress.rate:
         parts.append(f"{words.size(progress.rate)}/s")
         if progress.total_bytes:

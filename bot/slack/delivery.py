@@ -133,8 +133,11 @@ class Delivery:
         is_undecided = run.status is Status.QUEUED or (run.status is Status.RUNNING and run.plan is None)
         if is_undecided and waited < _UNDECIDED_PATIENCE:
             return  # most plans are made at once, and then are its first words; a refusal is only the asker's
-        if message.posting_since is not None and self._found(message):
-            return
+        if message.posting_since is not None:
+            if not all(self._budget.may(method) for method in self._sender.methods_to_look(message)):
+                return
+            if self._found(message):
+                return
         if not self._budget.may("chat.postMessage", message.channel):
             return
         self._outbox.begin_post(run.id)
