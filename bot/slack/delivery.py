@@ -31,7 +31,7 @@ _BETWEEN_EDITS = timedelta(seconds=2)
 _AFTER_REFUSAL = timedelta(seconds=5)
 _DIRECT = ("D", "U", "W")
 _UNDECIDED_PATIENCE = timedelta(seconds=1.5)
-_PROGRESS_RESERVE = 3.0
+_PROGRESS_RESERVE = 12.0
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 15.0
 
