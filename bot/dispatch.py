@@ -18,6 +18,7 @@ from bot.ending import Asked, Endings, refusal
 from bot.errors import BotError, Busy, Conflict, LostHold, NotFound, PermissionDenied, UsageError
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
 from bot.operations.runbooks import without_typed_secrets
+from bot.overflow import with_files
 from bot.permissions import Request
 from bot.queue import RunQueue, Signal
 from bot.services import Services
@@ -150,6 +151,7 @@ class Dispatcher:
                 status=Status.FAILED,
             )
         if reply is not None:
+            reply = with_files(claim.run, reply, self._services.outgoing)
             self._endings.finish(claim, asked, self._endings.taken_back(claim, reply))
 
     def _understand(self, run: Run) -> Asked:
