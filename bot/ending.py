@@ -196,8 +196,10 @@ class Endings:
 def _offered(run: Run, reply: Reply) -> Reply:
     """With what everybody may want next: the same again where it was not wholly done, and all that is known of it."""
     buttons = list(reply.buttons)
-    if reply.status in _NOT_DONE and (run.lane is Lane.WORK or reply.status in _NEVER_BEGAN):
-        buttons.insert(0, Button(label="Retry", line=f"retry {run.id}"))
+    # A partial one that offers something dangerous asks a question, or can be undone: nothing to repeat.
+    is_open = reply.status is Status.PARTIAL and any(button.danger for button in buttons)
+    if reply.status in _NOT_DONE and not is_open and (run.lane is Lane.WORK or reply.status in _NEVER_BEGAN):
+        buttons.append(Button(label="Retry", line=f"retry {run.id}"))
     if run.lane is Lane.WORK:
         buttons.append(Button(label="Details", line=f"details {run.id}"))
     return replace(reply, buttons=tuple(buttons))
