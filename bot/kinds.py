@@ -6,18 +6,42 @@ A kind is a `str` that was checked. Its `parse` raises UsageError with a sentenc
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import ClassVar, Self
 
 from bot import reference
 from bot.errors import UsageError
 
 
+class Source(StrEnum):
+    """Where what could stand in the place of a word comes from: things of hosts, of the archive, of the settings."""
+
+    VOLUME = "volume"
+    CONTAINER = "container"
+    IMAGE = "image"
+    REPOSITORY = "repository"
+    SNAPSHOT = "snapshot"
+    BACKUP = "backup"
+    BACKED_UP = "backed up"
+    """Paths in containers that backups are of."""
+    RUN = "run"
+    HOST = "host"
+    RUNBOOK = "runbook"
+    BUILD = "build"
+    REGISTRY = "registry"
+    COMMAND = "command"
+
+
 class Kind(str):
-    """A checked word: `noun` names it in usage lines, `shape` is its pattern, `hint` says so in words."""
+    """A checked word: `noun` names it in usage lines, `shape` is its pattern, `hint` says so in words.
+
+    `sources` say what it could be completed to; none for what nobody can guess.
+    """
 
     noun: ClassVar[str]
     shape: ClassVar[re.Pattern[str]]
     hint: ClassVar[str]
+    sources: ClassVar[tuple[Source, ...]] = ()
 
     @classmethod
     def parse(cls, word: str) -> Self:
@@ -31,6 +55,7 @@ class VolumeName(Kind):
     """A named volume, by Docker's rule: 2 or more of `[a-zA-Z0-9_.-]`, the first one a letter or digit."""
 
     noun = "VOLUME"
+    sources = (Source.VOLUME,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
     hint = "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them)"
 
@@ -39,6 +64,7 @@ class SourceName(Kind):
     """What is backed up: a volume, or a path in a container as `docker cp` writes it."""
 
     noun = "VOLUME|CONTAINER:/PATH"
+    sources = (Source.VOLUME, Source.BACKED_UP)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?")
     hint = (
         "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them), nor CONTAINER:/PATH, "
@@ -58,6 +84,7 @@ class BackupReference(Kind):
     """
 
     noun = "BACKUP"
+    sources: ClassVar[tuple[Source, ...]] = (Source.BACKUP,)
     shape = re.compile(
         r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?/)?(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}"
     )
@@ -68,6 +95,7 @@ class RunId(Kind):
     """A run: 8 hexadecimal digits."""
 
     noun = "RUN"
+    sources = (Source.RUN,)
     shape = re.compile(r"[0-9a-f]{8}")
     hint = "a run’s id (8 characters such as 7f3a2c1b); `runs` lists them"
 
@@ -76,6 +104,7 @@ class HostName(Kind):
     """A host of the settings."""
 
     noun = "HOST"
+    sources = (Source.HOST,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a host"
 
@@ -92,6 +121,7 @@ class CommandName(Kind):
     """The name of a command."""
 
     noun = "COMMAND"
+    sources = (Source.COMMAND,)
     shape = re.compile(r"\S+")
     hint = "the name of a command; `help` lists them"
 
@@ -116,6 +146,7 @@ class ContainerName(Kind):
     """A container, by its name or its id."""
 
     noun = "CONTAINER"
+    sources = (Source.CONTAINER,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
     hint = "the name or id of a container (letters, digits, `_`, `.` and `-`, at least two of them)"
 
@@ -140,6 +171,7 @@ class RunbookName(Kind):
     """A runbook of the settings."""
 
     noun = "RUNBOOK"
+    sources = (Source.RUNBOOK,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a runbook; `runbooks` lists them"
 
@@ -174,6 +206,7 @@ class ImageReference(Kind):
     """The name of an image as `docker` takes it, as it was typed; `bot.reference` has the grammar."""
 
     noun = "IMAGE"
+    sources = (Source.IMAGE,)
     shape = re.compile(r"\S+")
     hint = "the name of an image, such as team/web:1.4"
 
@@ -188,6 +221,7 @@ class RepositoryName(ImageReference):
     """The name of a repository: of an image without a tag and a digest."""
 
     noun = "REPOSITORY"
+    sources = (Source.REPOSITORY,)
 
     @classmethod
     def parse(cls, word: str) -> Self:
@@ -204,6 +238,7 @@ class BuildName(Kind):
     """A build of the settings."""
 
     noun = "BUILD"
+    sources = (Source.BUILD,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a build in the settings; `builds` lists them"
 
@@ -212,6 +247,7 @@ class RegistryName(Kind):
     """A registry of the settings."""
 
     noun = "REGISTRY"
+    sources = (Source.REGISTRY,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a registry in the settings; `registries` lists them"
 
@@ -236,6 +272,7 @@ class RestorableName(BackupReference):
     """A backup or a snapshot."""
 
     noun = "BACKUP|SNAPSHOT"
+    sources = (Source.BACKUP, Source.SNAPSHOT)
     hint = (
         "a backup’s or a snapshot’s id (8 characters such as 7f3a2c1b, or the name of a backup’s file); `backups` and "
         "`snapshots` list them"
@@ -246,4 +283,5 @@ class SnapshotId(RunId):
     """A snapshot: the id of the run that made it."""
 
     noun = "SNAPSHOT"
+    sources = (Source.SNAPSHOT,)
     hint = "a snapshot’s id (8 characters such as 7f3a2c1b); `snapshots` lists them"

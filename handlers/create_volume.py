@@ -19,7 +19,7 @@ _LOCAL = "local"
 class Arguments:
     """What `create-volume` takes."""
 
-    volume: VolumeName = arg("the volume’s name")
+    volume: VolumeName = arg("the volume’s name", new=True)
     driver: Text = arg("its driver; another than local needs an administrator", default=Text(_LOCAL))
     label: tuple[Assignment, ...] = arg("a label; may be repeated", default=(), takes=Takes.MANY)
     option: tuple[Assignment, ...] = arg(

@@ -26,7 +26,7 @@ class Arguments:
     replace: bool = arg("put it in the place of what is there now", default=False)
     path: Text = arg("only this file or directory of the backup", default=Text(""))
     quiesce: str = arg("with --replace: stop its users, or refuse", default="stop", choices=("stop", "none"))
-    as_: ContainerName | None = arg("of a snapshot: the new container’s name", default=None)
+    as_: ContainerName | None = arg("of a snapshot: the new container’s name", default=None, new=True)
     share_volumes: bool = arg("of a snapshot: mount what has no backup as the original does", default=False)
     dry_run: bool = arg("only say what would be done", default=False)
     host: HostName | None = arg("the Docker host; the one that it was taken on, if left out", default=None)
