@@ -50,17 +50,15 @@ def arg(
     choices: tuple[str, ...] = (),
     positional: bool = False,
     takes: Takes = Takes.ONE,
-    new: bool = False,
 ) -> Any:
     """A field of an arguments dataclass: required is positional, with a default it is a `--flag`.
 
     A `positional` one with a default may be left out. A `bool` field is a switch. `choices` are the only
     words that a text field takes. A `tuple[KIND, ...]` that takes MANY is a flag that may be repeated, or, as the
     last positional, any number of words; one that takes REST is that, and from its first word on a flag is a word
-    like others, so that it can hold a whole command line. A `new` one names what is not there yet: then there is
-    nothing to choose from.
+    like others, so that it can hold a whole command line.
     """
-    given = {"help": help, "choices": choices, "positional": positional, "takes": takes, "new": new}
+    given = {"help": help, "choices": choices, "positional": positional, "takes": takes}
     return field(default=default, metadata=given)
 
 
@@ -153,7 +151,7 @@ def parameters(command: Command) -> tuple[Parameter, ...]:
                 positional=item.metadata["positional"] or item.default is MISSING,
                 takes=item.metadata["takes"],
                 default=None if item.default is MISSING else item.default,
-                sources=() if item.metadata["new"] else getattr(kind, "sources", ()),
+                sources=getattr(kind, "sources", ()),
             )
         )
     return tuple(found)

@@ -35,13 +35,14 @@ class Source(StrEnum):
 class Kind(str):
     """A checked word: `noun` names it in usage lines, `shape` is its pattern, `hint` says so in words.
 
-    `sources` say what it could be completed to; none for what nobody can guess.
+    `sources` say what it could be completed to; none for what nobody can guess. A number has a `span`.
     """
 
     noun: ClassVar[str]
     shape: ClassVar[re.Pattern[str]]
     hint: ClassVar[str]
     sources: ClassVar[tuple[Source, ...]] = ()
+    span: ClassVar[tuple[int, int] | None] = None
 
     @classmethod
     def parse(cls, word: str) -> Self:
@@ -55,9 +56,15 @@ class VolumeName(Kind):
     """A named volume, by Docker's rule: 2 or more of `[a-zA-Z0-9_.-]`, the first one a letter or digit."""
 
     noun = "VOLUME"
-    sources = (Source.VOLUME,)
+    sources: ClassVar[tuple[Source, ...]] = (Source.VOLUME,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
     hint = "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them)"
+
+
+class NewVolumeName(VolumeName):
+    """A volume that is not there yet, so that there is nothing to choose from."""
+
+    sources: ClassVar[tuple[Source, ...]] = ()
 
 
 class SourceName(Kind):
@@ -66,10 +73,7 @@ class SourceName(Kind):
     noun = "VOLUME|CONTAINER:/PATH"
     sources = (Source.VOLUME, Source.BACKED_UP)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?")
-    hint = (
-        "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them), nor CONTAINER:/PATH, "
-        "such as web:/etc/nginx"
-    )
+    hint = f"{VolumeName.hint}, nor CONTAINER:/PATH, such as web:/etc/nginx"
 
     @property
     def is_path(self) -> bool:
@@ -132,6 +136,7 @@ class Count(Kind):
     noun = "N"
     shape = re.compile(r"[1-9][0-9]{0,2}")
     hint = "a number from 1 to 999"
+    span = (1, 999)
 
 
 class Day(Kind):
@@ -146,9 +151,15 @@ class ContainerName(Kind):
     """A container, by its name or its id."""
 
     noun = "CONTAINER"
-    sources = (Source.CONTAINER,)
+    sources: ClassVar[tuple[Source, ...]] = (Source.CONTAINER,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
     hint = "the name or id of a container (letters, digits, `_`, `.` and `-`, at least two of them)"
+
+
+class NewContainerName(ContainerName):
+    """A container that is not there yet."""
+
+    sources: ClassVar[tuple[Source, ...]] = ()
 
 
 class Pattern(Kind):
@@ -165,6 +176,7 @@ class PageNumber(Kind):
     noun = "N"
     shape = re.compile(r"[1-9][0-9]{0,5}")
     hint = "the number of a page"
+    span = (1, 999_999)
 
 
 class RunbookName(Kind):

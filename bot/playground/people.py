@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.playground import payloads
 from bot.playground.files import StoredFile
-from bot.playground.forms import find_input, state_values
+from bot.playground.forms import demand_filled, find_input, state_values
 from bot.playground.payloads import Occasion
 from bot.playground.places import message_payload
 from bot.playground.records import BOT_USER_ID, Channel, Delivery, Draft, Json, Message, User
@@ -104,9 +104,14 @@ class People:
         return self._do(_Deed(kind="press", payload=payload, user=user, channel="", summary=summary))
 
     def submit(self, view: View, values: Json, user: str) -> Delivery:
-        """Send a form off; `values` by block_id or action_id. Raises LookupError for an unknown field."""
+        """Send a form off; `values` by block_id or action_id.
+
+        Raises LookupError for an unknown field or option, and for a field that is empty and may not be.
+        """
         occasion = self._occasion(user, None, None, None)
-        shown = view.payload(state_values(view.body["blocks"], values))
+        typed = state_values(view.body["blocks"], values, view.offered)
+        demand_filled(view.body["blocks"], typed)
+        shown = view.payload(typed)
         payload = payloads.view_submission(occasion, shown)
         title = view.body["title"]["text"]
         summary = f"submitted “{title}”"
@@ -114,17 +119,35 @@ class People:
             _Deed(kind="view_submission", payload=payload, user=user, channel="", summary=summary)
         )
 
-    def suggest(self, view: View, name: str, letters: str, user: str) -> Delivery:
-        """Type letters into an external select; the options come as the delivery's ack payload."""
+    def suggest(self, view: View, name: str, letters: str, user: str, values: Json | None = None) -> Delivery:
+        """Type letters into an external select, with `values` elsewhere; the ack payload holds the options."""
         block = find_input(view.body["blocks"], name)
         typing = payloads.Typing(
             action_id=block["element"]["action_id"], block_id=block["block_id"], letters=letters
         )
         occasion = self._occasion(user, None, None, None)
-        payload = payloads.block_suggestion(occasion, typing, view.payload())
+        shown = view.payload(state_values(view.body["blocks"], values or {}, view.offered))
+        payload = payloads.block_suggestion(occasion, typing, shown)
         summary = f"typed “{letters}” into {name}"
         return self._do(
             _Deed(kind="block_suggestion", payload=payload, user=user, channel="", summary=summary)
+        )
+
+    def shortcut(self, callback_id: str, user: str) -> Delivery:
+        """Choose a global shortcut from the menu beside the message box."""
+        payload = payloads.shortcut(self._occasion(user, None, None, None), callback_id)
+        summary = f"chose the shortcut {callback_id}"
+        return self._do(_Deed(kind="shortcut", payload=payload, user=user, channel="", summary=summary))
+
+    def message_shortcut(self, callback_id: str, message: Message, user: str) -> Delivery:
+        """Choose a shortcut from a message's own menu."""
+        where = self._channel(message.channel)
+        path = self._workspace.response_urls.issue(user, where.id)
+        shown = message_payload(self._workspace, message, with_metadata=False)
+        payload = payloads.message_action(self._occasion(user, where, None, path), callback_id, shown)
+        summary = f"chose the shortcut {callback_id} on a message"
+        return self._do(
+            _Deed(kind="message_action", payload=payload, user=user, channel=where.id, summary=summary)
         )
 
     def open_home(self, user: str) -> Delivery:

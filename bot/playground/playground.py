@@ -184,9 +184,22 @@ class Playground:
         """Send a form off with values by block_id or action_id."""
         return self._people.submit(view, values, user)
 
-    def suggest(self, view: View, field: str, letters: str, *, user: str = "U0ANN") -> Delivery:
-        """Type letters into an external select; the bot's options arrive as `ack_payload`."""
-        return self._people.suggest(view, field, letters, user)
+    def suggest(
+        self, view: View, field: str, letters: str, *, user: str = "U0ANN", values: Json | None = None
+    ) -> Delivery:
+        """Type letters into an external select; the bot's options arrive as `ack_payload`.
+
+        `values` is what stands in other fields by then.
+        """
+        return self._people.suggest(view, field, letters, user, values)
+
+    def shortcut(self, callback_id: str, *, user: str = "U0ANN") -> Delivery:
+        """Choose a global shortcut."""
+        return self._people.shortcut(callback_id, user)
+
+    def message_shortcut(self, callback_id: str, message: Message, *, user: str = "U0ANN") -> Delivery:
+        """Choose a shortcut from a message's own menu."""
+        return self._people.message_shortcut(callback_id, message, user)
 
     def open_home(self, *, user: str = "U0ANN") -> Delivery:
         """Open the bot's Home page."""
@@ -251,6 +264,10 @@ class Playground:
                     f"Nothing came of it within {timeout:g} s. What happened:\n{self.transcript()}"
                 )
             self.world.wait_for_change(seen, min(left, POLL_SECONDS))
+
+    def opened_a_form(self, delivery: Delivery) -> bool:
+        """Whether the bot used the delivery's trigger to open a form."""
+        return self._workspace.triggers.was_used(str(delivery.payload.get("trigger_id")))
 
     def transcript(self) -> str:
         """Everything that was typed, posted and shown, as text."""

@@ -27,7 +27,7 @@ from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.errors import BotError
-from bot.slack.listeners import RUN
+from bot.slack.gate import RUN
 
 _log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"

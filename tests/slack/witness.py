@@ -13,7 +13,8 @@ class Witness:
     """Looks into the database whenever Slack is told that something arrived: is its run stored by then?"""
 
     def __init__(self, playground: Playground, database: Path) -> None:
-        self.too_early: list[str] = []
+        self._without_run: list[Delivery] = []
+        self._playground = playground
         self._world = playground.world
         self._inner: Any = playground.hub.listener
         self._rows = sqlite3.connect(database, check_same_thread=False, timeout=0.2)
@@ -27,6 +28,16 @@ class Witness:
             return answer
 
         playground.courier.deliver = watched  # type: ignore[method-assign, assignment]
+
+    @property
+    def too_early(self) -> list[str]:
+        """What was acknowledged before its run was stored, and not because a form was opened in its place."""
+        return [delivery.summary for delivery in self._without_run if not self._was_answered(delivery)]
+
+    def _was_answered(self, delivery: Delivery) -> bool:
+        """Type-ahead has no run; nor has a form that is shown again, or one that asked for the next."""
+        at_once = delivery.kind == "view_submission" and delivery.ack_payload
+        return bool(at_once) or self._playground.opened_a_form(delivery)
 
     def acknowledged(self, envelope_id: str, payload: Any) -> None:
         """The bot acked an envelope."""
@@ -44,13 +55,17 @@ class Witness:
         self._inner.connection_opened()
 
     def _look(self, delivery: Delivery) -> None:
+        if delivery.kind == "block_suggestion":
+            return
         found = self._rows.execute("SELECT 1 FROM runs WHERE key = ?", (key_of(delivery),)).fetchone()
         if found is None:
-            self.too_early.append(delivery.summary)
+            self._without_run.append(delivery)
 
 
 def key_of(delivery: Delivery) -> str:
     """The name under which the bot knows this delivery, from Slack's own ids."""
     payload = delivery.payload
     team = payload.get("team_id") or payload["team"]["id"]
+    if delivery.kind == "view_submission":
+        return f"view:{team}:{payload['view']['id']}"
     return f"slack:{team}:{payload.get('event_id') or payload['trigger_id']}"
