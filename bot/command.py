@@ -217,7 +217,7 @@ def _read(known: tuple[Parameter, ...], words: list[str]) -> dict[str, Any]:
             _keep(values, parameter, _flag_value(parameter, words, value if equals else None))
         elif positional:
             parameter = positional[0] if positional[0].takes is not Takes.ONE else positional.pop(0)
-            _keep(values, parameter, _value(parameter, word))
+            _keep(values, parameter, typed(parameter, word))
             only_words = only_words or parameter.takes is Takes.REST
         else:
             raise UsageError(f"“{word}” is one word too many. Nothing was changed.")
@@ -247,10 +247,11 @@ def _flag_value(parameter: Parameter, words: list[str], value: str | None) -> An
             sentence = f"{parameter.flag} needs a value ({parameter.help}). Nothing was changed."
             raise ArgumentError(sentence, parameter.name)
         value = words.pop(0)
-    return _value(parameter, value)
+    return typed(parameter, value)
 
 
-def _value(parameter: Parameter, word: str) -> Any:
+def typed(parameter: Parameter, word: str) -> Any:
+    """The word as what the parameter takes; raises ArgumentError."""
     if parameter.choices and word not in parameter.choices:
         allowed = ", ".join(parameter.choices)
         hint = _did_you_mean(word, parameter.choices)

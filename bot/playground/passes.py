@@ -52,12 +52,6 @@ class Triggers:
             found.used = True
             return found.user, None
 
-    def was_used(self, trigger_id: str) -> bool:
-        """Whether a form was opened with it."""
-        with self._lock:
-            found = self._passes.get(trigger_id)
-            return found is not None and found.used
-
 
 class Tickets:
     """Tickets of Socket Mode addresses: single use, short-lived."""

@@ -265,10 +265,6 @@ class Playground:
                 )
             self.world.wait_for_change(seen, min(left, POLL_SECONDS))
 
-    def opened_a_form(self, delivery: Delivery) -> bool:
-        """Whether the bot used the delivery's trigger to open a form."""
-        return self._workspace.triggers.was_used(str(delivery.payload.get("trigger_id")))
-
     def transcript(self) -> str:
         """Everything that was typed, posted and shown, as text."""
         return transcript(self.world)

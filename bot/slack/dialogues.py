@@ -15,7 +15,7 @@ from bot.completion import Asking, Completion
 from bot.errors import UsageError
 from bot.model import Actor, Invocation, Origin, Place
 from bot.slack.fields import FILL, block_id_of
-from bot.slack.filled import Values, line_of
+from bot.slack.filled import Values, words_of, written, wrong_in
 from bot.slack.forms import (
     CHANNEL,
     COMMAND,
@@ -27,6 +27,7 @@ from bot.slack.forms import (
     shown_parameters,
 )
 from bot.slack.gate import Answer, Gate, Payload, actor_of, team_of
+from bot.slack.mrkdwn import cut
 from bot.slack.opening import FormOpener, Opening
 from bot.slack.options import within_a_frame
 
@@ -153,14 +154,18 @@ class Dialogues:
         command = self._commands.get(opened.command) if opened else None
         if command is None or opened is None:
             return _instead(notice("Not here any more", _GONE))
-        values: Values = view["state"]["values"]
         try:
-            line = line_of(command, values)
-            parse(command, split(line)[1:])
+            words = words_of(command, view["state"]["values"])
+            wrong = wrong_in(command, words)
+            line = written(command, words)
+            if not wrong:
+                parse(command, split(line)[1:])
         except ArgumentError as error:
-            return _wrong(command, view, error.sentence, error.parameter)
+            wrong = {error.parameter: error.sentence}
         except UsageError as error:
-            return _wrong(command, view, str(error).partition(" Usage: `")[0], None)
+            wrong = {"": str(error).partition(" Usage: `")[0]}
+        if wrong:
+            return _refused(command, view, wrong)
         return self._stored(body, opened.place, line)
 
     def choose(self, body: Payload) -> Answer:
@@ -203,10 +208,12 @@ def _instead(view: View) -> Answer:
     return Answer(ack={"response_action": "update", "view": view})
 
 
-def _wrong(command: Command, view: Payload, sentence: str, name: str | None) -> Answer:
-    """At its field; what belongs to none stands at the first."""
-    blamed = next((one for one in parameters(command) if one.name == name), None)
-    block_id = block_id_of(blamed, view["blocks"]) if blamed else None
+def _refused(command: Command, view: Payload, wrong: Mapping[str, str]) -> Answer:
+    """Each at its field; what belongs to none stands at the first."""
+    known = {one.name: one for one in parameters(command)}
     first = next(block["block_id"] for block in view["blocks"] if block["type"] == "input")
-    errors = {block_id or first: sentence[:_ERROR].replace("`", "")}
+    errors = {}
+    for name, sentence in wrong.items():
+        block_id = block_id_of(known[name], view["blocks"]) if name in known else None
+        errors[block_id or first] = cut(sentence.replace("`", ""), _ERROR)
     return Answer(ack={"response_action": "errors", "errors": errors})

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.command import Command, Parameter, Takes, parameters
+from bot.command import ArgumentError, Command, Parameter, Takes, parameters, typed
 from bot.commandline import split
 from bot.kinds import Text
 from bot.slack.fields import NOT_SET, SWITCHES
@@ -18,8 +18,12 @@ Values = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Block id -> action id -> what stands there."""
 
 
-def line_of(command: Command, values: Values) -> str:
-    """The command line; what is as it would be anyway is left out. Raises UsageError for a quote that stays open."""
+Words = Mapping[str, Sequence[str]]
+"""The words of each parameter, by its name; a switch that is on has one that is empty."""
+
+
+def words_of(command: Command, values: Values) -> Words:
+    """What was filled in; what is as it would be anyway is left out. Raises UsageError for a quote that stays open."""
     switched = {word for key in values if key.startswith(SWITCHES) for word in _words_at(values, key)}
     words: dict[str, Sequence[str]] = {}
     for parameter in parameters(command):
@@ -27,10 +31,22 @@ def line_of(command: Command, values: Values) -> str:
             words[parameter.name] = _words_for(parameter, _words_at(values, parameter.name))
         elif parameter.name in switched:
             words[parameter.name] = ("",)
-    return written(command, words)
+    return words
 
 
-def written(command: Command, words: Mapping[str, Sequence[str]]) -> str:
+def wrong_in(command: Command, words: Words) -> dict[str, str]:
+    """What is wrong, by the parameter's name: all of it at once, for a person mends it in one go."""
+    wrong: dict[str, str] = {}
+    for parameter in parameters(command):
+        try:
+            for word in () if parameter.is_switch else words.get(parameter.name, ()):
+                typed(parameter, word)
+        except ArgumentError as error:
+            wrong[parameter.name] = error.sentence
+    return wrong
+
+
+def written(command: Command, words: Words) -> str:
     """The line whose words `bot.command.parse` takes for just these; a switch is on when it is named.
 
     `--` stands before positional words of which one looks like a flag, so that none of them is taken for one.
@@ -58,14 +74,14 @@ def _flagged(parameter: Parameter, words: Sequence[str]) -> Iterator[str]:
             yield from (parameter.flag, word)
 
 
-def _words_for(parameter: Parameter, typed: Sequence[str]) -> Sequence[str]:
+def _words_for(parameter: Parameter, texts: Sequence[str]) -> Sequence[str]:
     """The words of a field: one a line, or those of a whole command line, or just what was typed."""
     if parameter.takes is Takes.REST:
-        return tuple(word for text in typed for word in split(text))
+        return tuple(word for text in texts for word in split(text))
     if parameter.takes is Takes.MANY:
-        lines = (line.strip() for text in typed for line in text.splitlines())
+        lines = (line.strip() for text in texts for line in text.splitlines())
         return tuple(line for line in lines if line)
-    found = tuple(word if issubclass(parameter.kind, Text) else word.strip() for word in typed)
+    found = tuple(word if issubclass(parameter.kind, Text) else word.strip() for word in texts)
     usual = parameter.default
     is_as_usual = not parameter.positional and usual is not None and found == (str(usual),)
     return () if is_as_usual else tuple(word for word in found if word)

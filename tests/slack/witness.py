@@ -14,7 +14,6 @@ class Witness:
 
     def __init__(self, playground: Playground, database: Path) -> None:
         self._without_run: list[Delivery] = []
-        self._playground = playground
         self._world = playground.world
         self._inner: Any = playground.hub.listener
         self._rows = sqlite3.connect(database, check_same_thread=False, timeout=0.2)
@@ -31,13 +30,15 @@ class Witness:
 
     @property
     def too_early(self) -> list[str]:
-        """What was acknowledged before its run was stored, and not because a form was opened in its place."""
+        """What was acknowledged before its run was stored, and not because a form was to be opened in its place."""
         return [delivery.summary for delivery in self._without_run if not self._was_answered(delivery)]
 
     def _was_answered(self, delivery: Delivery) -> bool:
         """Type-ahead has no run; nor has a form that is shown again, or one that asked for the next."""
-        at_once = delivery.kind == "view_submission" and delivery.ack_payload
-        return bool(at_once) or self._playground.opened_a_form(delivery)
+        if delivery.kind == "view_submission" and delivery.ack_payload:
+            return True
+        opened = [call.args.get("trigger_id") for call in self._world.calls() if call.method == "views.open"]
+        return delivery.payload.get("trigger_id") in opened
 
     def acknowledged(self, envelope_id: str, payload: Any) -> None:
         """The bot acked an envelope."""
