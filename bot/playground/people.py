@@ -64,10 +64,13 @@ class People:
             return self._refuse(deed, "not_in_channel")
         return self._do_if_allowed(deed, "app_mentions:read")
 
-    def say(self, text: str, user: str, channel: str, thread_ts: str | None) -> Message:
+    def say(
+        self, text: str, user: str, channel: str, thread_ts: str | None, files: Sequence[StoredFile] = ()
+    ) -> Message:
         """Write a plain message; in a direct message the bot gets a `message` event."""
         where = self._channel(channel)
-        message = self._write(text, user, where, thread_ts)
+        shared = [self._workspace.files.share(file, "", where.id) for file in files]
+        message = self._write(text, user, where, thread_ts, shared)
         if where.is_im:
             payload = payloads.message_event("message", message, where)
             deed = _Deed(kind="message", payload=payload, user=user, channel=where.id, summary=text)

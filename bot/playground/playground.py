@@ -162,10 +162,16 @@ class Playground:
         return self._people.mention(text, user, channel, thread_ts, files)
 
     def say(
-        self, text: str, *, user: str = "U0ANN", channel: str = "C0OPS", thread_ts: str | None = None
+        self,
+        text: str,
+        *,
+        user: str = "U0ANN",
+        channel: str = "C0OPS",
+        thread_ts: str | None = None,
+        files: Sequence[StoredFile] = (),
     ) -> Message:
-        """Write a plain message; a user id as channel means the direct message with the bot."""
-        return self._people.say(text, user, channel, thread_ts)
+        """Write a plain message, perhaps with files; a user id as channel means the direct message with the bot."""
+        return self._people.say(text, user, channel, thread_ts, files)
 
     def press(
         self, message: Message, action_id_or_label: str, *, user: str = "U0ANN", version: int | None = None

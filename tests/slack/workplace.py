@@ -64,6 +64,7 @@ class Workplace:
         self.workers = 4
         self.prefix = ""
         self.keepers = ["U0ANN", "U0ADA"]
+        self.more_toml = ""
         self.engine = FakeEngine(stall=timedelta(seconds=90))
         self.engine.add_volume("pgdata", {"base/1/table": b"rows" * 1000, "PG_VERSION": b"15\n"})
         self.engine.add_container("db", ["pgdata"])
@@ -101,7 +102,7 @@ class Workplace:
         toml = TOML.format(
             port=self.port, prefix=self.prefix, workers=self.workers, keepers=json.dumps(self.keepers)
         )
-        return settings(self.state, toml=toml, **{**slack, **door, **environment})
+        return settings(self.state, toml=toml + self.more_toml, **{**slack, **door, **environment})
 
     def make(self, **environment: str) -> Bot:
         """Build the bot, without starting it."""
