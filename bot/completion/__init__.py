@@ -16,7 +16,7 @@ from bot.completion.settled import commands_of, settled
 from bot.errors import UsageError
 from bot.kinds import Kind, Source
 from bot.model import Actor, Origin, Right
-from bot.permissions import Request
+from bot.permissions import Policy, Request
 from bot.services import Services
 
 __all__ = ["MOST", "Asking", "Candidate", "Completion"]
@@ -108,7 +108,7 @@ class Completion:
 
     def _permitted(self, asking: Asking, found: Iterable[Candidate]) -> Iterator[Candidate]:
         """Each value once: a repository has several images, and hosts may have the same names."""
-        may = _decider(self._services.policy.allows, asking.request)
+        may = _decider(self._services.policy, asking.request)
         seen: set[str] = set()
         for one in found:
             if one.value not in seen and may(one):
@@ -116,16 +116,18 @@ class Completion:
                 yield one
 
 
-def _decider(allows: Callable[[Request], bool], request: Request) -> Callable[[Candidate], bool]:
+def _decider(policy: Policy, request: Request) -> Callable[[Candidate], bool]:
     """Whether a thing may be touched; its owner may always name it."""
+    may = policy.judge(request)
 
-    def may(one: Candidate) -> bool:
+    def decide(one: Candidate) -> bool:
         if one.owner and one.owner == request.actor.id:
             return True
-        asked = replace(request, command=one.command or request.command, targets=one.targets, host=one.host)
-        return allows(asked)
+        if one.command is None:
+            return may(one.host, one.targets)
+        return policy.allows(replace(request, command=one.command, targets=one.targets, host=one.host))
 
-    return may
+    return decide
 
 
 def _could_be(parameter: Parameter, typed: str) -> bool:
