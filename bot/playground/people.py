@@ -137,13 +137,15 @@ class People:
         )
 
     def shortcut(self, callback_id: str, user: str) -> Delivery:
-        """Choose a global shortcut from the menu beside the message box."""
+        """Choose a global shortcut, beside the message box. Raises LookupError for one that is not there."""
+        self._demand_shortcut("global", callback_id)
         payload = payloads.shortcut(self._occasion(user, None, None, None), callback_id)
         summary = f"chose the shortcut {callback_id}"
         return self._do(_Deed(kind="shortcut", payload=payload, user=user, channel="", summary=summary))
 
     def message_shortcut(self, callback_id: str, message: Message, user: str) -> Delivery:
-        """Choose a shortcut from a message's own menu."""
+        """Choose a shortcut from a message's own menu. Raises LookupError for one that is not there."""
+        self._demand_shortcut("message", callback_id)
         where = self._channel(message.channel)
         path = self._workspace.response_urls.issue(user, where.id)
         shown = message_payload(self._workspace, message, with_metadata=False)
@@ -162,6 +164,12 @@ class People:
         return self._do(
             _Deed(kind="home", payload=payload, user=user, channel=where.id, summary="opened Home")
         )
+
+    def _demand_shortcut(self, kind: str, callback_id: str) -> None:
+        """Slack shows those of the app's manifest."""
+        declared = [one["callback_id"] for one in self._workspace.shortcuts if one["type"] == kind]
+        if callback_id not in declared:
+            raise LookupError(f"There is no {kind} shortcut {callback_id}. There are: {declared}.")
 
     # -- steps ----------------------------------------------------------------------------------------------
 

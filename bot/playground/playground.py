@@ -112,6 +112,16 @@ class Playground:
         return f"{self.url}/api/"
 
     @property
+    def shortcuts(self) -> Sequence[Mapping[str, str]]:
+        """The app's shortcuts as its manifest declares them (`features.shortcuts`); people see these and no others."""
+        return self._workspace.shortcuts
+
+    @shortcuts.setter
+    def shortcuts(self, declared: Sequence[Mapping[str, str]]) -> None:
+        self._workspace.shortcuts = tuple(declared)
+        self.world.touch()
+
+    @property
     def request_url(self) -> str | None:
         """The bot's request URL; when set, deliveries go there as signed HTTP POSTs instead of over a socket."""
         return self._deliverer.request_url

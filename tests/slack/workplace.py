@@ -21,6 +21,7 @@ from bot.model import Status
 from bot.playground import Delivery, Message, Playground, User
 from bot.serve import Bot
 from bot.settings import Settings
+from bot.slack.shortcuts import SHORTCUTS
 from bot.stores.runs import Run
 from tests.fakes import FakeEngine
 from tests.slack.reading import refuse_mentions, signature_of
@@ -57,6 +58,7 @@ class Workplace:
 
     def __init__(self, playground: Playground, state: Path, *, http: bool = False) -> None:
         self.playground = playground
+        playground.shortcuts = SHORTCUTS
         self.world = playground.world
         self.state = state
         self.http = http
