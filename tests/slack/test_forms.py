@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 
 from bot.completion import inventory
 from bot.model import Status
 from bot.playground import Fault
+from tests.fakes import FakeEngine
 from tests.slack.forming import errors_of, fields_of, form_of, no_form, offered, sent
 from tests.slack.reading import buttons_of, words_of
 from tests.slack.workplace import Workplace
@@ -159,3 +161,26 @@ def test_a_form_opens_while_docker_is_silent(work: Workplace, monkeypatch: pytes
         work.engine.faults.before.clear()
         go_on.set()
     work.told(sent(work, form, {"source": "pgdata"}), Status.SUCCEEDED)
+
+
+def test_the_chosen_host_decides_what_is_offered(closed: Workplace) -> None:
+    """With several hosts the form asks for one, and then offers what that one has; the default host's without."""
+    far = FakeEngine("far", stall=timedelta(seconds=90))
+    far.add_volume("far-away", {"file": b"x"})
+    closed.more_engines = {"far": far}
+    closed.open()
+    try:
+        closed.slash("/backup")
+        form = form_of(closed)
+        wait_for(lambda: "pgdata" in offered(closed, form, "source"), saying="the default host's")
+        assert offered(closed, form, "host") == ["far", "local"]
+        chosen = {"host": "far"}
+        wait_for(
+            lambda: offered(closed, form, "source", values=chosen) == ["far-away"], saying="the other one's"
+        )
+        done = closed.playground.submit(form, {"source": "far-away", "host": "far"})
+        closed.told(done, Status.SUCCEEDED)
+        assert closed.run_of(done).invocation.line == "backup far-away --host far"
+        closed.refuse_untrue()
+    finally:
+        closed.close()

@@ -67,6 +67,7 @@ class Workplace:
         self.prefix = ""
         self.keepers = ["U0ANN", "U0ADA"]
         self.more_toml = ""
+        self.more_engines: dict[str, FakeEngine] = {}
         self.engine = FakeEngine(stall=timedelta(seconds=90))
         self.engine.add_volume("pgdata", {"base/1/table": b"rows" * 1000, "PG_VERSION": b"15\n"})
         self.engine.add_container("db", ["pgdata"])
@@ -109,7 +110,9 @@ class Workplace:
     def make(self, **environment: str) -> Bot:
         """Build the bot, without starting it."""
         commands = {**handlers.load(), **self.more}
-        self._bot = Bot(self.settings(**environment), commands, engines={"local": self.engine})
+        self._bot = Bot(
+            self.settings(**environment), commands, engines={"local": self.engine, **self.more_engines}
+        )
         return self._bot
 
     def open(self, *, connected: bool = True) -> Bot:
