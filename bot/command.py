@@ -12,11 +12,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bot.errors import UsageError
-from bot.kinds import Kind
+from bot.kinds import Kind, Source
 from bot.model import Invocation, Plan, Reply, Right
+
+
+class ArgumentError(UsageError):
+    """One argument of a command cannot be taken as it stands: `parameter` is its name, `sentence` says why."""
+
+    def __init__(self, sentence: str, parameter: str, usage: str = "") -> None:
+        super().__init__(f"{sentence} Usage: `{usage}`" if usage else sentence)
+        self.sentence = sentence
+        self.parameter = parameter
+
+
+class MissingArgument(ArgumentError):
+    """All that is wrong is that an argument is missing; `given` are those that are there."""
+
+    given: Mapping[str, Any] = MappingProxyType({})
 
 
 class Takes(StrEnum):
@@ -97,6 +113,8 @@ class Parameter:
     required: bool
     positional: bool
     takes: Takes
+    default: Any
+    sources: tuple[Source, ...]
 
     @property
     def flag(self) -> str:
@@ -134,6 +152,8 @@ def parameters(command: Command) -> tuple[Parameter, ...]:
                 required=item.default is MISSING,
                 positional=item.metadata["positional"] or item.default is MISSING,
                 takes=item.metadata["takes"],
+                default=None if item.default is MISSING else item.default,
+                sources=getattr(kind, "sources", ()),
             )
         )
     return tuple(found)
@@ -159,11 +179,27 @@ def find(commands: Mapping[str, Command], words: Sequence[str]) -> Command:
 
 
 def parse(command: Command, words: Sequence[str]) -> Any:
-    """The words after the command's name as its arguments; raises UsageError, which shows the usage."""
+    """The words after the command's name as its arguments; raises UsageError, which shows the usage.
+
+    It is an ArgumentError when one argument is to blame, a MissingArgument when nothing else is wrong.
+    """
     try:
-        return command.arguments(**_read(parameters(command), list(words)))
+        values = _read(parameters(command), list(words))
+    except ArgumentError as error:
+        raise ArgumentError(error.sentence, error.parameter, command.usage) from error
     except UsageError as error:
         raise UsageError(f"{error} Usage: `{command.usage}`") from error
+    for parameter in parameters(command):
+        if parameter.required and parameter.name not in values:
+            raise _missing(command, parameter, values)
+    return command.arguments(**values)
+
+
+def _missing(command: Command, parameter: Parameter, values: Mapping[str, Any]) -> MissingArgument:
+    sentence = f"{parameter.usage} is missing ({parameter.help}). Nothing was changed."
+    error = MissingArgument(sentence, parameter.name, command.usage)
+    error.given = values
+    return error
 
 
 def _read(known: tuple[Parameter, ...], words: list[str]) -> dict[str, Any]:
@@ -179,17 +215,14 @@ def _read(known: tuple[Parameter, ...], words: list[str]) -> dict[str, Any]:
             name, equals, value = word.partition("=")
             parameter = _flag(flags, name)
             if parameter.name in values and parameter.takes is Takes.ONE:
-                raise UsageError(f"{name} is given twice. Nothing was changed.")
+                raise ArgumentError(f"{name} is given twice. Nothing was changed.", parameter.name)
             _keep(values, parameter, _flag_value(parameter, words, value if equals else None))
         elif positional:
             parameter = positional[0] if positional[0].takes is not Takes.ONE else positional.pop(0)
-            _keep(values, parameter, _value(parameter, word))
+            _keep(values, parameter, typed(parameter, word))
             only_words = only_words or parameter.takes is Takes.REST
         else:
             raise UsageError(f"“{word}” is one word too many. Nothing was changed.")
-    if positional and positional[0].required and positional[0].name not in values:
-        missing = positional[0]
-        raise UsageError(f"{missing.usage} is missing ({missing.help}). Nothing was changed.")
     return values
 
 
@@ -209,24 +242,28 @@ def _flag(flags: Mapping[str, Parameter], name: str) -> Parameter:
 def _flag_value(parameter: Parameter, words: list[str], value: str | None) -> Any:
     if parameter.is_switch:
         if value is not None:
-            raise UsageError(f"{parameter.flag} takes no value. Nothing was changed.")
+            raise ArgumentError(f"{parameter.flag} takes no value. Nothing was changed.", parameter.name)
         return True
     if value is None:
         if not words or (words[0].startswith("--") and len(words[0]) > 2):
-            raise UsageError(f"{parameter.flag} needs a value ({parameter.help}). Nothing was changed.")
+            sentence = f"{parameter.flag} needs a value ({parameter.help}). Nothing was changed."
+            raise ArgumentError(sentence, parameter.name)
         value = words.pop(0)
-    return _value(parameter, value)
+    return typed(parameter, value)
 
 
-def _value(parameter: Parameter, word: str) -> Any:
+def typed(parameter: Parameter, word: str) -> Any:
+    """The word as what the parameter takes; raises ArgumentError."""
     if parameter.choices and word not in parameter.choices:
         allowed = ", ".join(parameter.choices)
-        raise UsageError(
-            f"“{word}” is not one of {allowed}.{_did_you_mean(word, parameter.choices)} Nothing was changed."
-        )
-    if issubclass(parameter.kind, Kind):
+        hint = _did_you_mean(word, parameter.choices)
+        raise ArgumentError(f"“{word}” is not one of {allowed}.{hint} Nothing was changed.", parameter.name)
+    if not issubclass(parameter.kind, Kind):
+        return word
+    try:
         return parameter.kind.parse(word)
-    return word
+    except UsageError as error:
+        raise ArgumentError(str(error), parameter.name) from error
 
 
 def _did_you_mean(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:

@@ -6,12 +6,12 @@ The only room that catches BotError, and the only one that turns an unexpected e
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.command import find, for_help, parse
+from bot.command import Command, MissingArgument, find, for_help, parse
 from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
@@ -141,6 +141,8 @@ class Dispatcher:
                 reply = self._work(claim, asked, signal)
         except LostHold:
             raise
+        except MissingArgument as error:
+            reply = replace(refusal(error), buttons=_completing(claim.run))
         except BotError as error:
             reply = refusal(error)
         except Exception:  # noqa: BLE001 - the one door: what nobody foresaw is logged, people get a reference
@@ -160,7 +162,7 @@ class Dispatcher:
             self._outbox.button(run.invocation.token)
         words = for_help(split(run.invocation.line))
         command = find(self._services.commands, words)
-        arguments = parse(command, words[1:])
+        arguments = self._arguments(run, command, words[1:])
         host = getattr(arguments, "host", None) or self._services.default_host
         if command.right_for is not None:
             command = replace(command, right=command.right_for(arguments, self._services))
@@ -169,6 +171,14 @@ class Dispatcher:
             return asked
         with self._told_only_if_permitted(run, replace(asked, host=getattr(arguments, "host", None) or "")):
             return replace(asked, host=command.host(arguments, self._services))
+
+    def _arguments(self, run: Run, command: Command, words: Sequence[str]) -> object:
+        """Typed. How a command is completed is told to those who may use it at all."""
+        try:
+            return parse(command, words)
+        except MissingArgument:
+            self._permit(run, Asked(command=command, arguments=None, host="", targets=()))
+            raise
 
     def _aimed(self, run: Run, asked: Asked) -> Asked:
         """What it is about; may ask the host for it."""
@@ -251,6 +261,12 @@ class Dispatcher:
         if command.plan is not None:
             return command.plan(arguments, self._services)
         return Plan(text=run.invocation.line, targets=asked.targets)
+
+
+def _completing(run: Run) -> tuple[Button, ...]:
+    """In Slack the rest can be filled in: pressed, this opens a form with what was typed."""
+    line = run.invocation.line
+    return (Button(label="Fill in a form", line=line),) if run.invocation.place else ()
 
 
 def _is_about_a_host(asked: Asked) -> bool:

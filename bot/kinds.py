@@ -6,18 +6,43 @@ A kind is a `str` that was checked. Its `parse` raises UsageError with a sentenc
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import ClassVar, Self
 
 from bot import reference
 from bot.errors import UsageError
 
 
+class Source(StrEnum):
+    """Where what could stand in the place of a word comes from: things of hosts, of the archive, of the settings."""
+
+    VOLUME = "volume"
+    CONTAINER = "container"
+    IMAGE = "image"
+    REPOSITORY = "repository"
+    SNAPSHOT = "snapshot"
+    BACKUP = "backup"
+    BACKED_UP = "backed up"
+    """Paths in containers that backups are of."""
+    RUN = "run"
+    HOST = "host"
+    RUNBOOK = "runbook"
+    BUILD = "build"
+    REGISTRY = "registry"
+    COMMAND = "command"
+
+
 class Kind(str):
-    """A checked word: `noun` names it in usage lines, `shape` is its pattern, `hint` says so in words."""
+    """A checked word: `noun` names it in usage lines, `shape` is its pattern, `hint` says so in words.
+
+    `sources` say what it could be completed to; none for what nobody can guess. A number has a `span`.
+    """
 
     noun: ClassVar[str]
     shape: ClassVar[re.Pattern[str]]
     hint: ClassVar[str]
+    sources: ClassVar[tuple[Source, ...]] = ()
+    span: ClassVar[tuple[int, int] | None] = None
 
     @classmethod
     def parse(cls, word: str) -> Self:
@@ -31,19 +56,24 @@ class VolumeName(Kind):
     """A named volume, by Docker's rule: 2 or more of `[a-zA-Z0-9_.-]`, the first one a letter or digit."""
 
     noun = "VOLUME"
+    sources: ClassVar[tuple[Source, ...]] = (Source.VOLUME,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
     hint = "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them)"
+
+
+class NewVolumeName(VolumeName):
+    """A volume that is not there yet, so that there is nothing to choose from."""
+
+    sources: ClassVar[tuple[Source, ...]] = ()
 
 
 class SourceName(Kind):
     """What is backed up: a volume, or a path in a container as `docker cp` writes it."""
 
     noun = "VOLUME|CONTAINER:/PATH"
+    sources = (Source.VOLUME, Source.BACKED_UP)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?")
-    hint = (
-        "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them), nor CONTAINER:/PATH, "
-        "such as web:/etc/nginx"
-    )
+    hint = f"{VolumeName.hint}, nor CONTAINER:/PATH, such as web:/etc/nginx"
 
     @property
     def is_path(self) -> bool:
@@ -58,6 +88,7 @@ class BackupReference(Kind):
     """
 
     noun = "BACKUP"
+    sources: ClassVar[tuple[Source, ...]] = (Source.BACKUP,)
     shape = re.compile(
         r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?/)?(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}"
     )
@@ -68,6 +99,7 @@ class RunId(Kind):
     """A run: 8 hexadecimal digits."""
 
     noun = "RUN"
+    sources = (Source.RUN,)
     shape = re.compile(r"[0-9a-f]{8}")
     hint = "a run’s id (8 characters such as 7f3a2c1b); `runs` lists them"
 
@@ -76,6 +108,7 @@ class HostName(Kind):
     """A host of the settings."""
 
     noun = "HOST"
+    sources = (Source.HOST,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a host"
 
@@ -92,6 +125,7 @@ class CommandName(Kind):
     """The name of a command."""
 
     noun = "COMMAND"
+    sources = (Source.COMMAND,)
     shape = re.compile(r"\S+")
     hint = "the name of a command; `help` lists them"
 
@@ -102,6 +136,7 @@ class Count(Kind):
     noun = "N"
     shape = re.compile(r"[1-9][0-9]{0,2}")
     hint = "a number from 1 to 999"
+    span = (1, 999)
 
 
 class Day(Kind):
@@ -116,8 +151,15 @@ class ContainerName(Kind):
     """A container, by its name or its id."""
 
     noun = "CONTAINER"
+    sources: ClassVar[tuple[Source, ...]] = (Source.CONTAINER,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
     hint = "the name or id of a container (letters, digits, `_`, `.` and `-`, at least two of them)"
+
+
+class NewContainerName(ContainerName):
+    """A container that is not there yet."""
+
+    sources: ClassVar[tuple[Source, ...]] = ()
 
 
 class Pattern(Kind):
@@ -134,12 +176,14 @@ class PageNumber(Kind):
     noun = "N"
     shape = re.compile(r"[1-9][0-9]{0,5}")
     hint = "the number of a page"
+    span = (1, 999_999)
 
 
 class RunbookName(Kind):
     """A runbook of the settings."""
 
     noun = "RUNBOOK"
+    sources = (Source.RUNBOOK,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a runbook; `runbooks` lists them"
 
@@ -174,6 +218,7 @@ class ImageReference(Kind):
     """The name of an image as `docker` takes it, as it was typed; `bot.reference` has the grammar."""
 
     noun = "IMAGE"
+    sources = (Source.IMAGE,)
     shape = re.compile(r"\S+")
     hint = "the name of an image, such as team/web:1.4"
 
@@ -188,6 +233,7 @@ class RepositoryName(ImageReference):
     """The name of a repository: of an image without a tag and a digest."""
 
     noun = "REPOSITORY"
+    sources = (Source.REPOSITORY,)
 
     @classmethod
     def parse(cls, word: str) -> Self:
@@ -204,6 +250,7 @@ class BuildName(Kind):
     """A build of the settings."""
 
     noun = "BUILD"
+    sources = (Source.BUILD,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a build in the settings; `builds` lists them"
 
@@ -212,6 +259,7 @@ class RegistryName(Kind):
     """A registry of the settings."""
 
     noun = "REGISTRY"
+    sources = (Source.REGISTRY,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     hint = "the name of a registry in the settings; `registries` lists them"
 
@@ -236,6 +284,7 @@ class RestorableName(BackupReference):
     """A backup or a snapshot."""
 
     noun = "BACKUP|SNAPSHOT"
+    sources = (Source.BACKUP, Source.SNAPSHOT)
     hint = (
         "a backup’s or a snapshot’s id (8 characters such as 7f3a2c1b, or the name of a backup’s file); `backups` and "
         "`snapshots` list them"
@@ -246,4 +295,5 @@ class SnapshotId(RunId):
     """A snapshot: the id of the run that made it."""
 
     noun = "SNAPSHOT"
+    sources = (Source.SNAPSHOT,)
     hint = "a snapshot’s id (8 characters such as 7f3a2c1b); `snapshots` lists them"

@@ -6,7 +6,7 @@ Pure rules: nothing here asks Slack, Docker or a database. What is not granted i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from bot.command import Command
@@ -84,16 +84,19 @@ class Policy:
 
     def allows(self, request: Request) -> bool:
         """Whether it is allowed."""
+        return self.judge(request)(request.host, request.targets)
+
+    def judge(self, request: Request) -> Callable[[str | None, tuple[str, ...]], bool]:
+        """Tells of host and targets, one after the other, whether the same may be asked about those."""
         if request.command.right is Right.NONE or request.origin is Origin.CLI:
-            return True
-        return any(
-            role.grants(request.command) and role.covers(request.targets, request.channel, request.host)
-            for role in self.roles_of(request.actor)
-        )
+            return lambda _host, _targets: True
+        granting = [role for role in self.roles_of(request.actor) if role.grants(request.command)]
+        return lambda host, targets: any(role.covers(targets, request.channel, host) for role in granting)
 
     def reach(self, request: Request) -> Callable[[str, str], bool]:
         """Tells of one host's target after the other whether the same may be asked about it: for lists."""
-        return lambda host, target: self.allows(replace(request, host=host, targets=(target,)))
+        may = self.judge(request)
+        return lambda host, target: may(host, (target,))
 
     def roles_of(self, actor: Actor) -> tuple[Role, ...]:
         """The roles that the actor has."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from bot.app import App, build
 from bot.command import Command
+from bot.completion import Completion
 from bot.engine import Engine
 from bot.errors import StoreError
 from bot.model import Invocation
@@ -37,7 +38,8 @@ class Bot:
         account = _account(settings)
         self._settings = settings
         self.app: App = build(settings, commands, engines=engines)
-        self.slack = SlackConnection(account, _road(self.app))
+        self.completion = Completion(self.app.services)
+        self.slack = SlackConnection(account, _road(self.app, self.completion))
         host, _, port = settings.slack.listen.rpartition(":")
         self.web = WebServer(make_web(self._checks, self._counts, self.slack.http), host, int(port))
 
@@ -46,6 +48,7 @@ class Bot:
         if not self._take(stopping):
             return False
         self.app.begin()
+        self.completion.start()
         self._open_web()
         self.slack.start()
         mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
@@ -71,6 +74,7 @@ class Bot:
         self.web.stop()
         self.app.queue.stop(self._settings.limits.grace)
         self.slack.stop()
+        self.completion.stop()
         self.app.end()
 
     def _take(self, stopping: threading.Event) -> bool:
@@ -170,18 +174,20 @@ def _account(settings: Settings) -> Account:
     )
 
 
-def _road(app: App) -> Road:
+def _road(app: App, completion: Completion) -> Road:
     def accept(invocation: Invocation) -> str:
         return app.dispatcher.accept(invocation).run_id
 
     return Road(
         accept=accept,
+        accept_told=lambda invocation: app.dispatcher.accept(invocation, told=True),
         confirm=app.dispatcher.confirm,
         outbox=app.outbox,
         uploads=app.uploads,
         outgoing=app.services.outgoing,
         runs=app.services.runs,
-        commands=[name for name, command in app.services.commands.items() if command.slash],
-        beneath=[name for name, command in app.services.commands.items() if command.beneath],
+        commands=app.services.commands,
+        completion=completion,
+        hosts=len(app.services.engines),
         clock=app.services.clock,
     )

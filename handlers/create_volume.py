@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot.command import Command, Takes, arg
 from bot.context import RunContext
-from bot.kinds import Assignment, HostName, Text, VolumeName
+from bot.kinds import Assignment, HostName, NewVolumeName, Text
 from bot.model import Plan, Reply, Right
 from bot.operations.context import REMOVE_VOLUME
 from bot.operations.creation import Wanted, create, created_by, pairs, reply_of
@@ -19,7 +19,7 @@ _LOCAL = "local"
 class Arguments:
     """What `create-volume` takes."""
 
-    volume: VolumeName = arg("the volume’s name")
+    volume: NewVolumeName = arg("the volume’s name")
     driver: Text = arg("its driver; another than local needs an administrator", default=Text(_LOCAL))
     label: tuple[Assignment, ...] = arg("a label; may be repeated", default=(), takes=Takes.MANY)
     option: tuple[Assignment, ...] = arg(

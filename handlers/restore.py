@@ -8,7 +8,7 @@ from functools import partial
 from bot.command import Command, arg, parse
 from bot.commandline import split
 from bot.context import RunContext
-from bot.kinds import ContainerName, HostName, RestorableName, Text, VolumeName
+from bot.kinds import HostName, NewContainerName, RestorableName, Text, VolumeName
 from bot.model import Plan, Reply, Right
 from bot.operations.cloneplan import CloneWish
 from bot.operations.restorable import RestoreAsked, host_of, restored, restored_before_crash, wish_of
@@ -26,7 +26,7 @@ class Arguments:
     replace: bool = arg("put it in the place of what is there now", default=False)
     path: Text = arg("only this file or directory of the backup", default=Text(""))
     quiesce: str = arg("with --replace: stop its users, or refuse", default="stop", choices=("stop", "none"))
-    as_: ContainerName | None = arg("of a snapshot: the new container’s name", default=None)
+    as_: NewContainerName | None = arg("of a snapshot: the new container’s name", default=None)
     share_volumes: bool = arg("of a snapshot: mount what has no backup as the original does", default=False)
     dry_run: bool = arg("only say what would be done", default=False)
     host: HostName | None = arg("the Docker host; the one that it was taken on, if left out", default=None)

@@ -23,6 +23,7 @@ from bot.playground import Playground
 from bot.serve import Bot
 from bot.settings import Settings, read
 from bot.signals import OnSignal
+from bot.slack.shortcuts import SHORTCUTS
 from bot.wiring import DEFAULT_HOST
 
 _PORT = 8700
@@ -78,6 +79,7 @@ def _sandbox() -> Iterator[Sandbox]:
 def _playground(port: int) -> Iterator[Playground]:
     """A Slack stand-in that listens; port 0 is any free one."""
     playground = Playground()
+    playground.shortcuts = SHORTCUTS
     try:
         playground.start(port)
     except OSError as error:

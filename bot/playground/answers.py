@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from bot.playground.arguments import ApiError, decode
+from bot.playground.blockkit_text import Findings, check_options
 from bot.playground.content import checked_blocks, checked_metadata, checked_text, demand_something
 from bot.playground.methods_views import checked_view
 from bot.playground.records import BOT_USER_ID, Delivery, Draft, Json, Version
@@ -35,6 +36,8 @@ class Answers:
                 self._slash_ack(delivery)
             elif delivery.kind == "view_submission":
                 self._submission_ack(delivery)
+            elif delivery.kind == "block_suggestion":
+                self._suggestion_ack(delivery)
         except ApiError as error:
             return error.code
         return None
@@ -62,6 +65,21 @@ class Answers:
             views.open(view.user, checked_view(answer.get("view")), root_id=view.root_id)
         else:
             views.close(view, whole_stack=action == "clear")
+
+    def _suggestion_ack(self, delivery: Delivery) -> None:
+        """What was offered can be chosen from now on. Raises ApiError for options that Slack would not show."""
+        answer = delivery.ack_payload if isinstance(delivery.ack_payload, dict) else {}
+        groups = answer.get("option_groups") or [{"options": answer.get("options") or []}]
+        options = [option for group in groups for option in group["options"]]
+        findings = Findings()
+        if options:
+            check_options(findings, options, "/options", 100)
+        if findings.messages:
+            raise ApiError(f"invalid_options: {findings.messages[0]}")
+        view = self._workspace.views.get(str(delivery.payload["view"]["id"]))
+        if view is not None:
+            known = view.offered.setdefault(str(delivery.payload["block_id"]), {})
+            known.update({str(option["value"]): option for option in options})
 
     @staticmethod
     def _demand_input_blocks(body: Json, errors: Any) -> None:

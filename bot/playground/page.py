@@ -25,7 +25,7 @@ from bot.playground.views import View
 from bot.playground.workspace import Workspace
 
 FOLDER: Final = Path(__file__).parent / "page"
-ASSETS: Final = ("page.css", "page.js", "blocks.js", "forms.js", "icon.svg")
+ASSETS: Final = ("page.css", "page.js", "blocks.js", "forms.js", "shortcuts.js", "typeahead.js", "icon.svg")
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost")
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
@@ -69,6 +69,7 @@ class Page:
             "suggest": self._suggest,
             "close": self._close,
             "home": self._home,
+            "shortcut": self._shortcut,
         }
         doors = [
             Route(f"/page/{name}", self._door(act), methods=["POST"], name=name) for name, act in acts.items()
@@ -138,6 +139,7 @@ class Page:
             "items": sorted(
                 (item for item in items if item["channel"] in visible), key=lambda item: item["order"]
             ),
+            "shortcuts": [dict(one) for one in self._workspace.shortcuts],
             "modal": modals[-1].payload() if modals else None,
             "home": home.payload() if home is not None else None,
         }
@@ -215,10 +217,7 @@ class Page:
         user, action = str(wanted["user"]), str(wanted["action_id"])
         if wanted.get("view_id"):
             return self._people.press_in_view(self._view(wanted), action, user)
-        message = self._workspace.world.message(str(wanted["channel"]), str(wanted["ts"]))
-        if message is None:
-            raise LookupError("This message is gone.")
-        return self._people.press(message, action, user, None)
+        return self._people.press(self._message(wanted), action, user, None)
 
     def _view(self, wanted: Json) -> View:
         view = self._workspace.views.get(str(wanted["view_id"]))
@@ -230,9 +229,22 @@ class Page:
         return self._people.submit(self._view(wanted), dict(wanted["values"]), str(wanted["user"]))
 
     def _suggest(self, wanted: Json) -> Delivery:
-        return self._people.suggest(
-            self._view(wanted), str(wanted["action_id"]), str(wanted["letters"]), str(wanted["user"])
-        )
+        view, typed = self._view(wanted), dict(wanted.get("values") or {})
+        field, letters = str(wanted["action_id"]), str(wanted["letters"])
+        return self._people.suggest(view, field, letters, str(wanted["user"]), typed)
+
+    def _shortcut(self, wanted: Json) -> Delivery:
+        """One beside the message box, or one in the menu of a message."""
+        callback_id, user = str(wanted["callback_id"]), str(wanted["user"])
+        if not wanted.get("ts"):
+            return self._people.shortcut(callback_id, user)
+        return self._people.message_shortcut(callback_id, self._message(wanted), user)
+
+    def _message(self, wanted: Json) -> Message:
+        message = self._workspace.world.message(str(wanted["channel"]), str(wanted["ts"]))
+        if message is None:
+            raise LookupError("This message is gone.")
+        return message
 
     def _close(self, wanted: Json) -> None:
         self._workspace.views.close(self._view(wanted))

@@ -150,6 +150,28 @@ def view_submission(occasion: Occasion, view: Json) -> Json:
     return payload | {"trigger_id": occasion.trigger_id, "view": view, "response_urls": []}
 
 
+def shortcut(occasion: Occasion, callback_id: str) -> Json:
+    """A global shortcut: Slack says nothing of where the person was."""
+    payload = _interaction("shortcut", occasion)
+    stamp = f"{time.time():.6f}"
+    return payload | {"callback_id": callback_id, "trigger_id": occasion.trigger_id, "action_ts": stamp}
+
+
+def message_action(occasion: Occasion, callback_id: str, message: Json) -> Json:
+    """A shortcut chosen on a message, which is `message`."""
+    channel = occasion.channel
+    payload = _interaction("message_action", occasion)
+    return payload | {
+        "callback_id": callback_id,
+        "trigger_id": occasion.trigger_id,
+        "action_ts": f"{time.time():.6f}",
+        "message_ts": message["ts"],
+        "channel": {"id": "" if channel is None else channel.id, "name": _display_name(channel)},
+        "message": message,
+        "response_url": occasion.response_url,
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Typing:
     """Letters typed into a select whose options the bot provides."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.playground import payloads
 from bot.playground.files import StoredFile
-from bot.playground.forms import find_input, state_values
+from bot.playground.forms import demand_filled, find_input, state_values
 from bot.playground.payloads import Occasion
 from bot.playground.places import message_payload
 from bot.playground.records import BOT_USER_ID, Channel, Delivery, Draft, Json, Message, User
@@ -64,10 +64,13 @@ class People:
             return self._refuse(deed, "not_in_channel")
         return self._do_if_allowed(deed, "app_mentions:read")
 
-    def say(self, text: str, user: str, channel: str, thread_ts: str | None) -> Message:
+    def say(
+        self, text: str, user: str, channel: str, thread_ts: str | None, files: Sequence[StoredFile] = ()
+    ) -> Message:
         """Write a plain message; in a direct message the bot gets a `message` event."""
         where = self._channel(channel)
-        message = self._write(text, user, where, thread_ts)
+        shared = [self._workspace.files.share(file, "", where.id) for file in files]
+        message = self._write(text, user, where, thread_ts, shared)
         if where.is_im:
             payload = payloads.message_event("message", message, where)
             deed = _Deed(kind="message", payload=payload, user=user, channel=where.id, summary=text)
@@ -104,9 +107,14 @@ class People:
         return self._do(_Deed(kind="press", payload=payload, user=user, channel="", summary=summary))
 
     def submit(self, view: View, values: Json, user: str) -> Delivery:
-        """Send a form off; `values` by block_id or action_id. Raises LookupError for an unknown field."""
+        """Send a form off; `values` by block_id or action_id.
+
+        Raises LookupError for an unknown field or option, and for a field that is empty and may not be.
+        """
         occasion = self._occasion(user, None, None, None)
-        shown = view.payload(state_values(view.body["blocks"], values))
+        typed = state_values(view.body["blocks"], values, view.offered)
+        demand_filled(view.body["blocks"], typed)
+        shown = view.payload(typed)
         payload = payloads.view_submission(occasion, shown)
         title = view.body["title"]["text"]
         summary = f"submitted “{title}”"
@@ -114,17 +122,37 @@ class People:
             _Deed(kind="view_submission", payload=payload, user=user, channel="", summary=summary)
         )
 
-    def suggest(self, view: View, name: str, letters: str, user: str) -> Delivery:
-        """Type letters into an external select; the options come as the delivery's ack payload."""
+    def suggest(self, view: View, name: str, letters: str, user: str, values: Json | None = None) -> Delivery:
+        """Type letters into an external select, with `values` elsewhere; the ack payload holds the options."""
         block = find_input(view.body["blocks"], name)
         typing = payloads.Typing(
             action_id=block["element"]["action_id"], block_id=block["block_id"], letters=letters
         )
         occasion = self._occasion(user, None, None, None)
-        payload = payloads.block_suggestion(occasion, typing, view.payload())
+        shown = view.payload(state_values(view.body["blocks"], values or {}, view.offered))
+        payload = payloads.block_suggestion(occasion, typing, shown)
         summary = f"typed “{letters}” into {name}"
         return self._do(
             _Deed(kind="block_suggestion", payload=payload, user=user, channel="", summary=summary)
+        )
+
+    def shortcut(self, callback_id: str, user: str) -> Delivery:
+        """Choose a global shortcut, beside the message box. Raises LookupError for one that is not there."""
+        self._demand_shortcut("global", callback_id)
+        payload = payloads.shortcut(self._occasion(user, None, None, None), callback_id)
+        summary = f"chose the shortcut {callback_id}"
+        return self._do(_Deed(kind="shortcut", payload=payload, user=user, channel="", summary=summary))
+
+    def message_shortcut(self, callback_id: str, message: Message, user: str) -> Delivery:
+        """Choose a shortcut from a message's own menu. Raises LookupError for one that is not there."""
+        self._demand_shortcut("message", callback_id)
+        where = self._channel(message.channel)
+        path = self._workspace.response_urls.issue(user, where.id)
+        shown = message_payload(self._workspace, message, with_metadata=False)
+        payload = payloads.message_action(self._occasion(user, where, None, path), callback_id, shown)
+        summary = f"chose the shortcut {callback_id} on a message"
+        return self._do(
+            _Deed(kind="message_action", payload=payload, user=user, channel=where.id, summary=summary)
         )
 
     def open_home(self, user: str) -> Delivery:
@@ -136,6 +164,12 @@ class People:
         return self._do(
             _Deed(kind="home", payload=payload, user=user, channel=where.id, summary="opened Home")
         )
+
+    def _demand_shortcut(self, kind: str, callback_id: str) -> None:
+        """Slack shows those of the app's manifest."""
+        declared = [one["callback_id"] for one in self._workspace.shortcuts if one["type"] == kind]
+        if callback_id not in declared:
+            raise LookupError(f"There is no {kind} shortcut {callback_id}. There are: {declared}.")
 
     # -- steps ----------------------------------------------------------------------------------------------
 

@@ -112,6 +112,16 @@ class Playground:
         return f"{self.url}/api/"
 
     @property
+    def shortcuts(self) -> Sequence[Mapping[str, str]]:
+        """The app's shortcuts as its manifest declares them (`features.shortcuts`); people see these and no others."""
+        return self._workspace.shortcuts
+
+    @shortcuts.setter
+    def shortcuts(self, declared: Sequence[Mapping[str, str]]) -> None:
+        self._workspace.shortcuts = tuple(declared)
+        self.world.touch()
+
+    @property
     def request_url(self) -> str | None:
         """The bot's request URL; when set, deliveries go there as signed HTTP POSTs instead of over a socket."""
         return self._deliverer.request_url
@@ -162,10 +172,16 @@ class Playground:
         return self._people.mention(text, user, channel, thread_ts, files)
 
     def say(
-        self, text: str, *, user: str = "U0ANN", channel: str = "C0OPS", thread_ts: str | None = None
+        self,
+        text: str,
+        *,
+        user: str = "U0ANN",
+        channel: str = "C0OPS",
+        thread_ts: str | None = None,
+        files: Sequence[StoredFile] = (),
     ) -> Message:
-        """Write a plain message; a user id as channel means the direct message with the bot."""
-        return self._people.say(text, user, channel, thread_ts)
+        """Write a plain message, perhaps with files; a user id as channel means the direct message with the bot."""
+        return self._people.say(text, user, channel, thread_ts, files)
 
     def press(
         self, message: Message, action_id_or_label: str, *, user: str = "U0ANN", version: int | None = None
@@ -184,9 +200,22 @@ class Playground:
         """Send a form off with values by block_id or action_id."""
         return self._people.submit(view, values, user)
 
-    def suggest(self, view: View, field: str, letters: str, *, user: str = "U0ANN") -> Delivery:
-        """Type letters into an external select; the bot's options arrive as `ack_payload`."""
-        return self._people.suggest(view, field, letters, user)
+    def suggest(
+        self, view: View, field: str, letters: str, *, user: str = "U0ANN", values: Json | None = None
+    ) -> Delivery:
+        """Type letters into an external select; the bot's options arrive as `ack_payload`.
+
+        `values` is what stands in other fields by then.
+        """
+        return self._people.suggest(view, field, letters, user, values)
+
+    def shortcut(self, callback_id: str, *, user: str = "U0ANN") -> Delivery:
+        """Choose a global shortcut."""
+        return self._people.shortcut(callback_id, user)
+
+    def message_shortcut(self, callback_id: str, message: Message, *, user: str = "U0ANN") -> Delivery:
+        """Choose a shortcut from a message's own menu."""
+        return self._people.message_shortcut(callback_id, message, user)
 
     def open_home(self, *, user: str = "U0ANN") -> Delivery:
         """Open the bot's Home page."""

@@ -25,6 +25,8 @@ ENVELOPE_TYPES: Final = {
     "press": "interactive",
     "view_submission": "interactive",
     "block_suggestion": "interactive",
+    "shortcut": "interactive",
+    "message_action": "interactive",
 }
 
 

@@ -11,7 +11,15 @@ from bot.playground.blocktext import block_lines, plain_text
 from bot.playground.records import Delivery, Message
 from bot.playground.world import World
 
-SHOWN_ALONE = ("slash", "press", "view_submission", "block_suggestion", "home")
+SHOWN_ALONE = (
+    "slash",
+    "press",
+    "view_submission",
+    "block_suggestion",
+    "home",
+    "shortcut",
+    "message_action",
+)
 
 
 def transcript(world: World) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bot.playground.records import APP_ID, BOT_ID, TEAM_ID, Json
@@ -26,6 +26,8 @@ class View:
     hash: str
     root_id: str
     is_open: bool = True
+    offered: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """What the bot offered in each external select, by block_id and value: nothing else can be chosen there."""
 
     def payload(self, values: Json | None = None) -> Json:
         """The view as Slack sends it back; `values` is what stands in its inputs."""

@@ -64,6 +64,7 @@ class Workspace:
     files: Files = field(default_factory=Files)
     base_url: str = ""
     socket_mode_on: bool = True
+    shortcuts: tuple[Mapping[str, str], ...] = ()
 
 
 def new_workspace(

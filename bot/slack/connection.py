@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from slack_bolt import App
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot.command import Command
+from bot.completion import Completion
 from bot.model import Invocation
 from bot.slack.delivery import Delivery
+from bot.slack.dialogues import Dialogues, Rooms
 from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
+from bot.slack.gate import Accept, Gate
 from bot.slack.listeners import Listeners
+from bot.slack.opening import TRIGGER_SECONDS, FormOpener
 from bot.slack.tokens import NO_ANSWER, REFUSED, Tokens
 from bot.slack.uploading import Uploading
 from bot.stores.outbox import Outbox
@@ -34,18 +40,18 @@ class SlackRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Road:
-    """What this room needs of the others."""
+    """What this room needs of the others. What is `accept_told` is executed without being confirmed: people know."""
 
-    accept: Callable[[Invocation], str]
+    accept: Accept
+    accept_told: Callable[[Invocation], object]
     confirm: Callable[[str, timedelta], None]
     outbox: Outbox
     uploads: Uploads
     outgoing: Outgoing
     runs: Runs
-    commands: Collection[str]
-    """Those with a slash command of their own."""
-    beneath: Collection[str]
-    """Those whose answer belongs into the thread of the button that stands for them."""
+    commands: Mapping[str, Command]
+    completion: Completion
+    hosts: int
     clock: Callable[[], datetime]
 
 
@@ -70,9 +76,10 @@ class SlackConnection:
         self._tokens = Tokens(self._client)
         self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock, self._tokens.doubt)
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
-        app = make_app(self._client, account.signing_secret, lambda: self._who)
-        listeners = Listeners(road.accept, road.outbox.button, road.clock, beneath=road.beneath)
-        listeners.register(app, road.commands, account.command_prefix)
+        self._opener = FormOpener(_client(account, TRIGGER_SECONDS), road.accept_told)
+        self.gate = Gate(road.accept, road.clock)
+        self.bolt = app = make_app(self._client, account.signing_secret, lambda: self._who)
+        self._listen(app, account, road)
         self.http = HttpDoor(app, road.confirm) if account.signing_secret and not account.app_token else None
         self._socket = SocketDoor(app, account.app_token, road.confirm) if account.app_token else None
         if self._socket is not None:
@@ -80,6 +87,15 @@ class SlackConnection:
             client.issue_new_wss_url = self._tokens.watched(client.issue_new_wss_url)
         self._stop = threading.Event()
         self._connector: threading.Thread | None = None
+
+    def _listen(self, app: App, account: Account, road: Road) -> None:
+        rooms = Rooms(
+            completion=road.completion, opener=self._opener, commands=road.commands, hosts=road.hosts
+        )
+        beneath = [name for name, command in road.commands.items() if command.beneath]
+        listeners = Listeners(self.gate, Dialogues(self.gate, rooms), road.outbox.button, beneath=beneath)
+        slash = [name for name, command in road.commands.items() if command.slash]
+        listeners.register(app, slash, account.command_prefix)
 
     @property
     def is_ready(self) -> bool:
@@ -100,6 +116,7 @@ class SlackConnection:
         reached = self._introduce()
         self._delivery.start()
         self._uploading.start()
+        self._opener.start()
         if not (reached and self._connect()):
             self._connector = threading.Thread(target=self._keep_trying, name="slack", daemon=True)
             self._connector.start()
@@ -111,6 +128,7 @@ class SlackConnection:
             self._connector.join()
         if self._socket is not None:
             self._socket.shut()
+        self._opener.stop()
         self._delivery.stop()
         self._uploading.stop()
 
@@ -159,8 +177,8 @@ class SlackConnection:
                 return
 
 
-def _client(account: Account) -> WebClient:
+def _client(account: Account, seconds: float = _CALL_SECONDS) -> WebClient:
     """A client that never repeats a call by itself: a repeated post would be a second message."""
     return WebClient(
-        token=account.bot_token, base_url=account.api_url, timeout=_CALL_SECONDS, retry_handlers=[]
+        token=account.bot_token, base_url=account.api_url, timeout=int(seconds), retry_handlers=[]
     )

@@ -27,8 +27,8 @@ from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.errors import BotError
+from bot.slack.gate import RUN
 from bot.slack.lifeline import Lifeline
-from bot.slack.listeners import RUN
 
 _log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"

@@ -1,4 +1,4 @@
-"""What Slack sends becomes an Invocation, is stored, and only then acknowledged. Nothing else happens here.
+"""Which of Slack's deliveries are listened to, and what each of them becomes: an Invocation that is stored, or a form.
 
 No Docker call, no file and no remote call: a listener's thread must be free again within milliseconds.
 """
@@ -6,26 +6,20 @@ No Docker call, no file and no remote call: a listener's thread must be free aga
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Collection
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import App
 
 from bot.commandline import from_slack, repair
 from bot.errors import NotFound
-from bot.model import Actor, Invocation, Origin, Place
+from bot.model import Actor, Place
 from bot.slack.blocks import PRESS
+from bot.slack.dialogues import Dialogues
+from bot.slack.fields import FILL
+from bot.slack.forms import CHOOSER, FORM
+from bot.slack.gate import Answer, Gate, Payload, Translate, actor_of, team_of
+from bot.slack.shortcuts import COPY_FILE, RUN_COMMAND
 from bot.stores.outbox import StoredButton
-
-RUN = "shipkeeper_run"
-"""Where a listener leaves the run's id for the door, which confirms it once Slack was told."""
-
-Payload = Mapping[str, Any]
-
-
-Accept = Callable[[Invocation], str]
-"""Stores an invocation durably and gives the id of the run that stands for it; raises StoreError."""
 
 
 class Listeners:
@@ -33,61 +27,73 @@ class Listeners:
 
     def __init__(
         self,
-        accept: Accept,
+        gate: Gate,
+        dialogues: Dialogues,
         button: Callable[[str], StoredButton],
-        clock: Callable[[], datetime],
         *,
         beneath: Collection[str] = (),
     ) -> None:
-        self._accept = accept
+        """`beneath` names the commands whose answer belongs into the thread of the button that stands for them."""
+        self._gate = gate
+        self._dialogues = dialogues
         self._button = button
-        self._clock = clock
         self._beneath = frozenset(beneath)
 
     def register(self, app: App, commands: Collection[str], prefix: str) -> None:
-        """Listen for `/docker`, the commands' own slash commands, mentions and buttons."""
-        app.command(f"/{prefix}docker")(self._slash(""))
-        for name in commands:
-            app.command(f"/{prefix}{name}")(self._slash(name))
-        app.event("app_mention")(self._mention)
-        app.action(re.compile(f"^{PRESS}:"))(self._press)
+        """Listen for `/docker`, the commands' own slash commands, mentions, buttons, forms and shortcuts.
 
-    def _slash(self, name: str) -> Callable[..., None]:
-        def slash(command: Payload, ack: Ack, context: BoltContext) -> None:
+        All through the one gate.
+        """
+        through, dialogues = self._gate.listener, self._dialogues
+        app.command(f"/{prefix}docker")(through(self._slash("")))
+        for name in commands:
+            app.command(f"/{prefix}{name}")(through(self._slash(name)))
+        app.event("app_mention")(through(self._mention))
+        app.action(re.compile(f"^{PRESS}:"))(through(self._press))
+        app.options(re.compile(f"^{FILL}:"))(through(dialogues.suggest))
+        app.view(FORM)(through(dialogues.submit))
+        app.view(CHOOSER)(through(dialogues.choose))
+        app.global_shortcut(RUN_COMMAND)(through(dialogues.run_command))
+        app.message_shortcut(COPY_FILE)(through(dialogues.copy_file))
+
+    def _slash(self, name: str) -> Translate:
+        def slash(command: Payload) -> Answer:
             typed = repair(from_slack(command.get("text") or ""))
-            invocation = self._invocation(
+            trigger_id = command.get("trigger_id")
+            user = command["user_id"]
+            invocation = self._gate.invocation(
                 line=f"{name} {typed}".strip() or "help",
-                actor=_actor(command["user_id"], command.get("user_name")),
-                key=f"slack:{command.get('team_id')}:{command.get('trigger_id') or command['response_url']}",
+                actor=Actor(id=user, name=command.get("user_name") or user),
+                key=f"slack:{command.get('team_id')}:{trigger_id or command['response_url']}",
                 place=Place(
-                    channel=command["channel_id"],
-                    user=command["user_id"],
-                    response_url=command.get("response_url"),
+                    channel=command["channel_id"], user=user, response_url=command.get("response_url")
                 ),
             )
-            context[RUN] = self._accept(invocation)
-            ack()
+            return self._dialogues.answer(invocation, trigger_id)
 
         return slash
 
-    def _mention(self, body: Payload, event: Payload, context: BoltContext) -> None:
-        if not event.get("user"):  # another bot: nobody whose permission could be asked
-            return
+    def _mention(self, body: Payload) -> Answer:
+        event = body["event"]
+        user = event.get("user")
+        if not user:  # another bot: nobody whose permission could be asked
+            return Answer()
         typed = re.sub(r"^\s*<@[UW][A-Z0-9]+(\|[^>]*)?>", "", event.get("text") or "")
-        invocation = self._invocation(
+        invocation = self._gate.invocation(
             line=repair(from_slack(typed)) or "help",
-            actor=_actor(event["user"]),
+            actor=Actor(id=user, name=user),
             key=f"slack:{body.get('team_id')}:{body['event_id']}",
             place=Place(
                 channel=event["channel"],
-                user=event["user"],
+                user=user,
                 thread_ts=event.get("thread_ts"),
                 files=tuple(str(file["id"]) for file in event.get("files") or () if file.get("id")),
             ),
         )
-        context[RUN] = self._accept(invocation)
+        return self._gate.stored(invocation)
 
-    def _press(self, body: Payload, action: Payload, ack: Ack, context: BoltContext) -> None:
+    def _press(self, body: Payload) -> Answer:
+        action = body["actions"][0]
         token = action.get("value") or ""
         line = self._line_of(token)
         container = body.get("container") or {}
@@ -95,12 +101,12 @@ class Listeners:
         if line.partition(" ")[0] in self._beneath:
             thread_ts = thread_ts or container.get("message_ts")
         user = body["user"]
+        trigger_id = body.get("trigger_id")
         channel = (body.get("channel") or {}).get("id") or container.get("channel_id") or user["id"]
-        invocation = self._invocation(
+        invocation = self._gate.invocation(
             line=line,
-            actor=_actor(user["id"], user.get("username") or user.get("name")),
-            key=f"slack:{(body.get('team') or {}).get('id')}:"
-            f"{body.get('trigger_id') or (token, action.get('action_ts'))}",
+            actor=actor_of(user),
+            key=f"slack:{team_of(body)}:{trigger_id or (token, action.get('action_ts'))}",
             place=Place(
                 channel=channel,
                 user=user["id"],
@@ -109,28 +115,10 @@ class Listeners:
             ),
             token=token,
         )
-        context[RUN] = self._accept(invocation)
-        ack()
+        return self._dialogues.answer(invocation, trigger_id)
 
     def _line_of(self, token: str) -> str:
         try:
             return self._button(token).line
         except NotFound:  # the road refuses the token itself, with a sentence and a record
             return "(a button)"
-
-    def _invocation(
-        self, *, line: str, actor: Actor, key: str, place: Place, token: str | None = None
-    ) -> Invocation:
-        return Invocation(
-            line=line,
-            actor=actor,
-            origin=Origin.SLACK,
-            at=self._clock(),
-            key=key,
-            place=place,
-            token=token,
-        )
-
-
-def _actor(user: str, name: str | None = None) -> Actor:
-    return Actor(id=user, name=name or user)

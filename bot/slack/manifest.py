@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from bot.command import Command
+from bot.slack.shortcuts import SHORTCUTS
 
 SCOPES = ("app_mentions:read", "chat:write", "commands", "files:read", "files:write", "im:write")
 """What the bot cannot do without."""
@@ -43,6 +44,7 @@ def manifest_text(commands: Iterable[Command], prefix: str) -> str:
         "features": {
             "bot_user": {"display_name": "shipkeeper", "always_online": True},
             "slash_commands": slash,
+            "shortcuts": list(SHORTCUTS),
         },
         "oauth_config": {"scopes": {"bot": list(SCOPES), "bot_optional": list(OPTIONAL_SCOPES)}},
         "settings": {

@@ -54,7 +54,7 @@ PRIVATE = (
     ("backups", "U0ANN", Status.SUCCEEDED, "0 backups"),
     ("bakcup pgdata", "U0ANN", Status.REJECTED, "Did you mean backup?"),
     ("backup pgdata --quiese pause", "U0ANN", Status.REJECTED, "--quiesce"),
-    ("backup", "U0ANN", Status.REJECTED, "VOLUME|CONTAINER:/PATH is missing"),
+    ("backup", "U0BOB", Status.DENIED, "You may not use `backup`"),
     ("backup pgdta", "U0ANN", Status.REJECTED, "pgdata"),
     ("backup pgdata", "U0BOB", Status.DENIED, "You may not use `backup`"),
     ("backup pgdata", "U0CAT", Status.DENIED, "volume:pgdata"),

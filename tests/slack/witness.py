@@ -13,7 +13,7 @@ class Witness:
     """Looks into the database whenever Slack is told that something arrived: is its run stored by then?"""
 
     def __init__(self, playground: Playground, database: Path) -> None:
-        self.too_early: list[str] = []
+        self._without_run: list[Delivery] = []
         self._world = playground.world
         self._inner: Any = playground.hub.listener
         self._rows = sqlite3.connect(database, check_same_thread=False, timeout=0.2)
@@ -27,6 +27,18 @@ class Witness:
             return answer
 
         playground.courier.deliver = watched  # type: ignore[method-assign, assignment]
+
+    @property
+    def too_early(self) -> list[str]:
+        """What was acknowledged before its run was stored, and not because a form was to be opened in its place."""
+        return [delivery.summary for delivery in self._without_run if not self._was_answered(delivery)]
+
+    def _was_answered(self, delivery: Delivery) -> bool:
+        """Type-ahead has no run; nor has a form that is shown again, or one that asked for the next."""
+        if delivery.kind == "view_submission" and delivery.ack_payload:
+            return True
+        opened = [call.args.get("trigger_id") for call in self._world.calls() if call.method == "views.open"]
+        return delivery.payload.get("trigger_id") in opened
 
     def acknowledged(self, envelope_id: str, payload: Any) -> None:
         """The bot acked an envelope."""
@@ -44,13 +56,17 @@ class Witness:
         self._inner.connection_opened()
 
     def _look(self, delivery: Delivery) -> None:
+        if delivery.kind == "block_suggestion":
+            return
         found = self._rows.execute("SELECT 1 FROM runs WHERE key = ?", (key_of(delivery),)).fetchone()
         if found is None:
-            self.too_early.append(delivery.summary)
+            self._without_run.append(delivery)
 
 
 def key_of(delivery: Delivery) -> str:
     """The name under which the bot knows this delivery, from Slack's own ids."""
     payload = delivery.payload
     team = payload.get("team_id") or payload["team"]["id"]
+    if delivery.kind == "view_submission":
+        return f"view:{team}:{payload['view']['id']}"
     return f"slack:{team}:{payload.get('event_id') or payload['trigger_id']}"

@@ -21,6 +21,7 @@ from bot.model import Status
 from bot.playground import Delivery, Message, Playground, User
 from bot.serve import Bot
 from bot.settings import Settings
+from bot.slack.shortcuts import SHORTCUTS
 from bot.stores.runs import Run
 from tests.fakes import FakeEngine
 from tests.slack.reading import refuse_mentions, signature_of
@@ -57,6 +58,7 @@ class Workplace:
 
     def __init__(self, playground: Playground, state: Path, *, http: bool = False) -> None:
         self.playground = playground
+        playground.shortcuts = SHORTCUTS
         self.world = playground.world
         self.state = state
         self.http = http
@@ -64,6 +66,8 @@ class Workplace:
         self.workers = 4
         self.prefix = ""
         self.keepers = ["U0ANN", "U0ADA"]
+        self.more_toml = ""
+        self.more_engines: dict[str, FakeEngine] = {}
         self.engine = FakeEngine(stall=timedelta(seconds=90))
         self.engine.add_volume("pgdata", {"base/1/table": b"rows" * 1000, "PG_VERSION": b"15\n"})
         self.engine.add_container("db", ["pgdata"])
@@ -101,12 +105,14 @@ class Workplace:
         toml = TOML.format(
             port=self.port, prefix=self.prefix, workers=self.workers, keepers=json.dumps(self.keepers)
         )
-        return settings(self.state, toml=toml, **{**slack, **door, **environment})
+        return settings(self.state, toml=toml + self.more_toml, **{**slack, **door, **environment})
 
     def make(self, **environment: str) -> Bot:
         """Build the bot, without starting it."""
         commands = {**handlers.load(), **self.more}
-        self._bot = Bot(self.settings(**environment), commands, engines={"local": self.engine})
+        self._bot = Bot(
+            self.settings(**environment), commands, engines={"local": self.engine, **self.more_engines}
+        )
         return self._bot
 
     def open(self, *, connected: bool = True, **environment: str) -> Bot:

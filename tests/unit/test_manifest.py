@@ -11,6 +11,8 @@ import pytest
 from slack_bolt import App
 
 import handlers
+from bot.slack.dialogues import Dialogues, Rooms
+from bot.slack.gate import Gate
 from bot.slack.listeners import Listeners
 from bot.slack.manifest import manifest_text
 
@@ -44,22 +46,37 @@ def test_slack_takes_the_commands(prefix: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "x-"])
 def test_what_is_declared_is_listened_to(prefix: str) -> None:
-    """The slash commands of the manifest are those that the listeners register, no more and no fewer."""
+    """The slash commands and shortcuts of the manifest are those that the listeners register, no more and no fewer."""
     heard: list[str] = []
+    shortcuts: list[tuple[str, str]] = []
 
     class Recording(App):
         def command(self, command: Any, *args: Any, **kwargs: Any) -> Any:
             heard.append(command)
             return super().command(command, *args, **kwargs)
 
+        def global_shortcut(self, callback_id: Any, *args: Any, **kwargs: Any) -> Any:
+            shortcuts.append(("global", callback_id))
+            return super().global_shortcut(callback_id, *args, **kwargs)
+
+        def message_shortcut(self, callback_id: Any, *args: Any, **kwargs: Any) -> Any:
+            shortcuts.append(("message", callback_id))
+            return super().message_shortcut(callback_id, *args, **kwargs)
+
     def refuse(*_: Any) -> Any:
         raise AssertionError("nothing arrives here")
 
+    nothing: Any = refuse
+    gate = Gate(nothing, nothing)
+    dialogues = Dialogues(gate, Rooms(completion=nothing, opener=nothing, commands={}, hosts=1))
     app = Recording(token="xoxb-1", signing_secret="s", token_verification_enabled=False)
     daily = [name for name, command in COMMANDS.items() if command.slash]
-    Listeners(refuse, refuse, refuse).register(app, daily, prefix)
+    Listeners(gate, dialogues, nothing).register(app, daily, prefix)
     declared = [command["command"] for command in _manifest(prefix)["features"]["slash_commands"]]
     assert sorted(declared) == sorted(heard)
+    offered = _manifest(prefix)["features"]["shortcuts"]
+    assert sorted((one["type"], one["callback_id"]) for one in offered) == sorted(shortcuts)
+    assert all(len(one["name"]) <= 24 and len(one["description"]) <= 150 for one in offered)
 
 
 def test_slack_takes_the_names() -> None:

@@ -1,6 +1,7 @@
 // Forms (modal views): their input blocks as labelled fields, and what was typed into them.
 
 import { element, renderBlocks } from "./blocks.js";
+import { typeAhead } from "./typeahead.js";
 
 function optionNodes(part) {
   const groups = part.option_groups ?? [{ options: part.options ?? [] }];
@@ -21,35 +22,22 @@ function control(block, context) {
   }
   if (part.type === "users_select" || part.type === "conversations_select" || part.type === "channels_select") {
     const from = part.type === "users_select" ? context.users : context.channels;
-    return element("select", common, ...from.map((one) => element("option", { value: one.id }, one.name)));
+    const now = part.default_to_current_conversation ? context.current : undefined;
+    const people = from.map((one) => element("option", { value: one.id, selected: one.id === now }, one.name));
+    return element("select", common, element("option", { value: "" }, "Choose …"), ...people);
+  }
+  if (part.type === "external_select" || part.type === "multi_external_select") return typeAhead(part, common, context);
+  if (part.type === "number_input") {
+    const step = part.is_decimal_allowed ? "any" : "1";
+    const span = { min: part.min_value, max: part.max_value, step, value: part.initial_value };
+    return element("input", { ...common, ...span, type: "number", autocomplete: "off" });
   }
   if (part.type === "plain_text_input" && part.multiline) {
     return element("textarea", { ...common, rows: 4 }, part.initial_value ?? "");
   }
-  const kinds = { datepicker: "date", timepicker: "time", number_input: "text", email_text_input: "email" };
+  const kinds = { datepicker: "date", timepicker: "time", email_text_input: "email" };
   const initial = part.initial_value ?? part.initial_option?.value ?? part.initial_date ?? part.initial_time;
-  const input = element("input", { ...common, type: kinds[part.type] ?? "text", value: initial, autocomplete: "off" });
-  if (part.type === "external_select") addTypeAhead(input, part, context);
-  return input;
-}
-
-function addTypeAhead(input, part, context) {
-  const list = element("datalist", { id: `${input.id}-options` });
-  input.setAttribute("list", list.id);
-  input.after(list);
-  let timer = 0;
-  const ask = () => {
-    if (input.value.length < (part.min_query_length ?? 3)) return;
-    context.suggest(part.action_id, input.value).then((options) => {
-      list.replaceChildren(...options.map((option) => element("option", { value: option.value }, option.text.text)));
-    });
-  };
-  input.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(ask, 250);
-  });
-  input.addEventListener("focus", ask);
-  queueMicrotask(() => input.after(list));
+  return element("input", { ...common, type: kinds[part.type] ?? "text", value: initial, autocomplete: "off" });
 }
 
 function choices(block) {
@@ -59,12 +47,19 @@ function choices(block) {
   const boxes = part.options.map((option) => {
     const box = element("input", { type: kind, name: block.block_id, value: option.value });
     box.checked = chosen.includes(option.value);
-    return element("label", {}, box, ` ${option.text.text}`, element("br"));
+    const about = option.description ? element("span", { class: "note" }, ` ${option.description.text}`) : null;
+    return element("label", {}, box, ` ${option.text.text}`, about, element("br"));
   });
   return element("fieldset", { class: "field" }, element("legend", {}, block.label.text), ...boxes);
 }
 
 function field(block, context) {
+  const node = bareField(block, context);
+  node.dataset.block = block.block_id;
+  return node;
+}
+
+function bareField(block, context) {
   if (block.element.type === "checkboxes" || block.element.type === "radio_buttons") return choices(block);
   const node = element("div", { class: "field" });
   node.append(element("label", { for: `field-${block.block_id}` }, block.label.text), control(block, context));
@@ -83,8 +78,18 @@ export function typedValues(blocks, form) {
   const data = new FormData(form);
   for (const block of blocks.filter((one) => one.type === "input")) {
     const all = data.getAll(block.block_id);
-    if (block.element.type === "checkboxes") values[block.block_id] = all;
+    if (block.element.type === "checkboxes" || block.element.type.startsWith("multi_")) values[block.block_id] = all;
     else if (all.length && all[0] !== "") values[block.block_id] = all[0];
   }
   return values;
+}
+
+// What is wrong, said at each field; earlier complaints go.
+export function showErrors(form, errors) {
+  for (const old of form.querySelectorAll(".field-error")) old.remove();
+  for (const [block, text] of Object.entries(errors)) {
+    const field = form.querySelector(`[data-block="${CSS.escape(block)}"]`);
+    field?.append(element("p", { role: "alert", class: "field-error" }, text));
+  }
+  form.querySelector(".field-error")?.closest(".field").querySelector("input:not([type=hidden]), select, textarea")?.focus();
 }

@@ -1,7 +1,8 @@
 // The chat page: asks for the state, shows what changed, sends what is typed and pressed.
 
 import { element, mrkdwn, renderBlocks, textNode } from "./blocks.js";
-import { renderForm, typedValues } from "./forms.js";
+import { messageMenu, shortcutButton } from "./shortcuts.js";
+import { renderForm, showErrors, typedValues } from "./forms.js";
 
 const POLL_MS = 400;
 const $ = (id) => document.getElementById(id);
@@ -81,6 +82,7 @@ function messageNode(item) {
     node.append(element("p", {}, element("a", { href: `/page/files/${file.id}`, download: file.name }, `📄 ${file.name}`)));
   }
   if (!item.ephemeral && (!item.thread_ts || item.thread_ts === item.ts)) node.append(replyButton(item));
+  if (!item.ephemeral) node.append(...messageMenu(shortcutsOf("message"), (one) => choose(one, { channel: item.channel, ts: item.ts })));
   node.classList.toggle("ephemeral", item.ephemeral);
   node.classList.toggle("reply", Boolean(item.thread_ts) && item.thread_ts !== item.ts);
   return node;
@@ -95,6 +97,15 @@ function replyButton(item) {
     $("words").focus();
   });
   return node;
+}
+
+function shortcutsOf(type) {
+  return view.state.shortcuts.filter((one) => one.type === type);
+}
+
+function choose(shortcut, where) {
+  $("shortcuts").hidden = true;
+  send("shortcut", { callback_id: shortcut.callback_id, ...where });
 }
 
 function itemNode(item) {
@@ -179,7 +190,12 @@ function showModal() {
   $("modal-submit").textContent = modal.submit?.text ?? "Submit";
   $("modal-close").textContent = modal.close?.text ?? "Cancel";
   complain("modal-problem", null);
-  const context = { ...contextFor({ view_id: modal.id }), users: view.state.users, channels: view.state.channels };
+  const context = {
+    ...contextFor({ view_id: modal.id }),
+    users: view.state.users,
+    channels: view.state.channels.filter((one) => !one.is_im),
+    current: view.channel,
+  };
   context.suggest = (action, letters) => suggestions(modal.id, action, letters);
   $("modal-blocks").replaceChildren(...renderForm(modal.blocks, context));
   if (!$("modal").open) $("modal").showModal();
@@ -187,7 +203,8 @@ function showModal() {
 }
 
 async function suggestions(viewId, action, letters) {
-  const { delivery } = await send("suggest", { view_id: viewId, action_id: action, letters });
+  const values = typedValues(view.state.modal.blocks, $("modal-form"));
+  const { delivery } = await send("suggest", { view_id: viewId, action_id: action, letters, values });
   const answer = delivery ? await ackOf(delivery) : null;
   return answer?.options ?? (answer?.option_groups ?? []).flatMap((group) => group.options);
 }
@@ -213,6 +230,7 @@ function show() {
   showLog();
   showHome();
   showModal();
+  $("shortcuts-open").hidden = !shortcutsOf("global").length;
 }
 
 async function refresh() {
@@ -249,6 +267,11 @@ $("who").addEventListener("change", () => {
   view.version = -1;
   refresh();
 });
+$("shortcuts-open").addEventListener("click", () => {
+  $("shortcuts").replaceChildren(...shortcutsOf("global").map((one) => shortcutButton(one, (it) => choose(it, {}))));
+  $("shortcuts").hidden = !$("shortcuts").hidden;
+  $("shortcuts").querySelector("button")?.focus();
+});
 $("leave-thread").addEventListener("click", leaveThread);
 $("home").addEventListener("click", () => {
   view.atHome = !view.atHome;
@@ -258,9 +281,10 @@ $("home").addEventListener("click", () => {
 $("modal-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const modal = view.state.modal;
+  showErrors(event.target, {});
   const { delivery } = await send("submit", { view_id: modal.id, values: typedValues(modal.blocks, event.target) });
   const answer = delivery ? await ackOf(delivery) : null;
-  if (answer?.response_action === "errors") complain("modal-problem", Object.values(answer.errors).join(" "));
+  if (answer?.response_action === "errors") showErrors($("modal-form"), answer.errors);
 });
 const closeModal = (event) => {
   event.preventDefault();

@@ -1,0 +1,116 @@
+"""What hosts, the archive and the runs have, kept in memory and looked at anew in the background.
+
+Each place has a thread of its own, so that a host which does not answer keeps nobody else waiting; what it said last
+stays known meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from bot.completion.candidates import Candidate
+from bot.completion.looking import look_at_archive, look_at_host, look_at_runs
+from bot.errors import BotError
+from bot.kinds import Source
+from bot.services import Services
+
+_log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 3.0
+"""What was looked at within this time is not looked at again."""
+
+_SHARE = 10
+"""A place is asked for at most this part of the time: one that takes long is asked more seldom."""
+
+_PATIENCE = 1.0
+
+Look = Iterator[tuple[Source, tuple[Candidate, ...]]]
+
+
+class Shelf:
+    """One place's things. They are looked at by the shelf's thread, when somebody wants them and they are old."""
+
+    def __init__(self, name: str, look: Callable[[], Look]) -> None:
+        self._name = name
+        self._look = look
+        self._things: dict[Source, tuple[Candidate, ...]] = {}
+        self._again_at = 0.0
+        self._wanted = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def of(self, source: Source) -> tuple[Candidate, ...]:
+        """What is known; nothing before the place was looked at."""
+        return self._things.get(source, ())
+
+    def want(self) -> None:
+        """Have it looked at, unless that was just done or is being done. Returns at once."""
+        if time.monotonic() >= self._again_at:
+            self._wanted.set()
+
+    def start(self) -> None:
+        """Look for the first time, then whenever it is wanted."""
+        self._wanted.set()
+        self._thread = threading.Thread(target=self._keep, name=f"inventory-{self._name}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, unless the place does not answer. May be called twice."""
+        self._stopped.set()
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
+
+    def _keep(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._stopped.is_set():
+                return
+            began = time.monotonic()
+            self._look_around()
+            took = time.monotonic() - began
+            self._again_at = time.monotonic() + max(FRESH_SECONDS, took * _SHARE)
+
+    def _look_around(self) -> None:
+        try:
+            for source, things in self._look():
+                if self._stopped.is_set():
+                    return
+                self._things[source] = things
+        except BotError as error:  # what it had is still the best guess
+            _log.info("%s could not be looked at for completion: %s", self._name, error)
+
+
+class Inventory:
+    """All places."""
+
+    def __init__(self, services: Services) -> None:
+        self._shelves = [
+            *(Shelf(name, partial(look_at_host, engine)) for name, engine in services.engines.items()),
+            Shelf("archive", partial(look_at_archive, services.archive)),
+            Shelf("runs", partial(look_at_runs, services.runs)),
+        ]
+
+    def known(self, source: Source) -> tuple[Candidate, ...]:
+        """What all places have of it, one place after the other."""
+        return tuple(one for shelf in self._shelves for one in shelf.of(source))
+
+    def want(self) -> None:
+        """Have everything that is old looked at anew. Returns at once."""
+        for shelf in self._shelves:
+            shelf.want()
+
+    def start(self) -> None:
+        """Begin, each place on a thread of its own."""
+        for shelf in self._shelves:
+            shelf.start()
+
+    def stop(self) -> None:
+        """End. May be called twice."""
+        for shelf in self._shelves:
+            shelf.stop()
