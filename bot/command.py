@@ -94,6 +94,11 @@ class Command:
     beneath: bool = False
 
     @property
+    def only_looks(self) -> bool:
+        """Whether it changes nothing, so that its answer is only for the asker."""
+        return self.targets is None
+
+    @property
     def usage(self) -> str:
         """One line, as manuals write it: `backup VOLUME [--quiesce none|pause|stop]`."""
         parts = [self.name]

@@ -149,7 +149,9 @@ def notice(title: str, text: str) -> View:
 
 
 def _what_it_does(command: Command, place: Place) -> str:
-    told = "The plan and the result are told" if command.targets else "Only you see the answer, which comes"
+    told = (
+        "Only you see the answer, which comes" if command.only_looks else "The plan and the result are told"
+    )
     return f"*{escape(command.summary)}.*\nThis runs `{escape(command.usage)}`. {told} {_where(place)}."
 
 
