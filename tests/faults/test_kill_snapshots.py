@@ -93,6 +93,9 @@ def _come_back(workload: Workload) -> Run:
         return run
 
 
+_STEPS_SAVED = 2
+
+
 def _ended(house: House) -> Run | None:
     (run,) = house.app.services.runs.newest(limit=1)
     return run if run.outcome is not None else None
@@ -131,11 +134,17 @@ def test_killed_at_named_points(
     step = max(1, len(names) // POINTS) if POINTS else 1
     numbers = range(1 + random.Random(seed).randrange(step), len(names) + 1, step)
     endings: Counter[str] = Counter()
+    missed: list[int] = []
     for number in numbers:
         workload.forget_clones()
         before = set(workload.images())
         killed, passed = nursery.carry_out(environment, tmp_path, *line, die_at=number)
-        assert killed, f"point {number} of {len(names)} was not reached; passed {passed}"
+        if not killed:  # what is there from before may save it a step: then it came to its end
+            missed.append(number)
+            assert len(names) - len(passed) <= _STEPS_SAVED, (
+                f"point {number} was not reached; passed {passed}"
+            )
+            continue
         run = _come_back(workload)
         endings[run.status.value] += 1
         try:
@@ -147,5 +156,7 @@ def test_killed_at_named_points(
             where = f"killed {passed[-1]} (point {number} of {len(names)}, seed {seed})"
             raise AssertionError(f"{where}: {error}") from error
     with capsys.disabled():
-        print(f"\n{words}: {len(numbers)} of {len(names)} points (seed {seed}): {dict(endings)}")
+        print(
+            f"\n{words}: {len(numbers) - len(missed)} of {len(names)} points (seed {seed}): {dict(endings)}"
+        )
     assert endings.keys() <= {"interrupted", "succeeded"}
