@@ -64,6 +64,7 @@ class Workspace:
     files: Files = field(default_factory=Files)
     base_url: str = ""
     socket_mode_on: bool = True
+    home_tab_on: bool = True
 
 
 def new_workspace(
@@ -79,4 +80,5 @@ def new_workspace(
         triggers=Triggers(clock),
         tickets=Tickets(clock),
         response_urls=ResponseUrls(clock),
+        files=Files(clock),
     )

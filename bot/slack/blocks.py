@@ -11,7 +11,7 @@ from typing import Any
 
 from bot import words
 from bot.model import Outcome, Progress, Status
-from bot.slack.mrkdwn import beginning, columns, cut, escape, plain
+from bot.slack.mrkdwn import beginning, code, columns, cut, escape, fact, plain
 from bot.stores.outbox import Message, StoredButton
 
 Block = dict[str, Any]
@@ -52,7 +52,7 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
         before = f"; {waiting_before} before it" if waiting_before else ""
         blocks = [
             _section(
-                f"{words.MARKS[Status.QUEUED]} `{_code(run.invocation.line)}` waits for a free worker{before}."
+                f"{words.MARKS[Status.QUEUED]} {code(run.invocation.line)} waits for a free worker{before}."
             )
         ]
     if run.cancel_requested_by and outcome is None:
@@ -68,7 +68,7 @@ def _ended(outcome: Outcome) -> list[Block]:
     reply = outcome.reply
     blocks = [_section(f"{words.MARKS[outcome.status]} {escape(reply.text)}")]
     facts = [
-        {"type": "mrkdwn", "text": cut(f"*{words.label(n)}*\n{escape(words.value(n, v))}", _FIELD)}
+        {"type": "mrkdwn", "text": cut(f"*{words.label(n)}*\n{fact(n, v)}", _FIELD)}
         for n, v in reply.facts.items()
     ]
     if facts:
@@ -106,10 +106,6 @@ def _signature(message: Message) -> str:
     place = run.invocation.place
     who = f"<@{place.user}>" if place else escape(run.invocation.actor.name)
     return f"run {run.id} · {run.status.value} · asked by {who}{took}"
-
-
-def _code(text: str) -> str:
-    return escape(cut(text, 200)).replace("`", "ˋ")
 
 
 def _section(text: str) -> Block:
