@@ -11,9 +11,12 @@ from bot.command import Command
 from bot.engine import Engine
 from bot.errors import StoreError
 from bot.model import Invocation
+from bot.overview import Overviews
 from bot.settings import Settings, SettingsError
 from bot.signals import OnSignal
 from bot.slack.connection import Account, Road, SlackConnection
+from bot.stores.activity import Activity
+from bot.stores.homes import Homes
 from bot.stores.runs import Lane
 from bot.stores.sole import HolderProcess, Sole
 from bot.web import WebServer, make_web
@@ -170,6 +173,7 @@ def _road(app: App) -> Road:
     def accept(invocation: Invocation) -> str:
         return app.dispatcher.accept(invocation).run_id
 
+    activity = Activity(app.database)
     return Road(
         accept=accept,
         confirm=app.dispatcher.confirm,
@@ -179,4 +183,7 @@ def _road(app: App) -> Road:
         runs=app.services.runs,
         commands=[name for name, command in app.services.commands.items() if command.slash],
         clock=app.services.clock,
+        homes=Homes(app.database, app.services.clock),
+        overviews=Overviews(app.services, activity),
+        activity=activity,
     )

@@ -44,20 +44,20 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
         blocks, text = _ended(outcome), f"{outcome.status.value}: {outcome.reply.text}"
     elif run.status is Status.RUNNING:
         text = run.plan.text if run.plan else f"{run.invocation.line} is being planned"
-        blocks = [_section(f"{words.MARKS[run.status]} {escape(text)}")]
+        blocks = [section(f"{words.MARKS[run.status]} {escape(text)}")]
         if run.progress is not None:
-            blocks.append(_context(_progress(run.progress)))
+            blocks.append(context(progress_in_words(run.progress)))
     else:
         text = f"{run.invocation.line} is waiting for a free worker"
         before = f"; {waiting_before} before it" if waiting_before else ""
         blocks = [
-            _section(
+            section(
                 f"{words.MARKS[Status.QUEUED]} {code(run.invocation.line)} waits for a free worker{before}."
             )
         ]
     if run.cancel_requested_by and outcome is None:
-        blocks.append(_context("Asked to end; it stops at its next step and takes back what it began."))
-    blocks.append(_context(_signature(message)))
+        blocks.append(context("Asked to end; it stops at its next step and takes back what it began."))
+    blocks.append(context(_signature(message)))
     if message.buttons:
         blocks.append(_actions(message.buttons))
     mark = words.MARKS[run.status]
@@ -66,7 +66,7 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
 
 def _ended(outcome: Outcome) -> list[Block]:
     reply = outcome.reply
-    blocks = [_section(f"{words.MARKS[outcome.status]} {escape(reply.text)}")]
+    blocks = [section(f"{words.MARKS[outcome.status]} {escape(reply.text)}")]
     facts = [
         {"type": "mrkdwn", "text": cut(f"*{words.label(n)}*\n{fact(n, v)}", _FIELD)}
         for n, v in reply.facts.items()
@@ -87,7 +87,8 @@ def _preformatted(text: str) -> Block:
     return {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [laid_out]}]}
 
 
-def _progress(progress: Progress) -> str:
+def progress_in_words(progress: Progress) -> str:
+    """Step, bytes, rate and time left, as far as they are known, in mrkdwn."""
     parts = [progress.step]
     if progress.done_bytes:
         total = f" of {words.size(progress.total_bytes)}" if progress.total_bytes else ""
@@ -108,22 +109,28 @@ def _signature(message: Message) -> str:
     return f"run {run.id} · {run.status.value} · asked by {who}{took}"
 
 
-def _section(text: str) -> Block:
+def section(text: str) -> Block:
+    """Words in mrkdwn, cut to what a section takes."""
     return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, _SECTION)}}
 
 
-def _context(text: str) -> Block:
+def context(text: str) -> Block:
+    """The same in small letters."""
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": cut(text, _SECTION)}]}
 
 
 def _actions(offered: tuple[StoredButton, ...]) -> Block:
-    return {"type": "actions", "elements": [_button(n, button) for n, button in enumerate(offered[:25])]}
+    return {
+        "type": "actions",
+        "elements": [button_of(f"{PRESS}:{n}", button) for n, button in enumerate(offered[:25])],
+    }
 
 
-def _button(position: int, button: StoredButton) -> Block:
+def button_of(action_id: str, button: StoredButton) -> Block:
+    """The element for it; a dangerous one asks before it is sent. `action_id` begins with PRESS and a colon."""
     element: Block = {
         "type": "button",
-        "action_id": f"{PRESS}:{position}",
+        "action_id": action_id,
         "text": {"type": "plain_text", "text": cut(plain(button.label), 75)},
         "value": button.token,
     }

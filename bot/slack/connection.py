@@ -13,10 +13,14 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.model import Invocation
+from bot.overview import Overviews
 from bot.slack.delivery import Delivery
 from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
+from bot.slack.home import HomePages, Watched
 from bot.slack.listeners import Listeners
 from bot.slack.uploading import Uploading
+from bot.stores.activity import Activity
+from bot.stores.homes import Homes
 from bot.stores.outbox import Outbox
 from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Runs
@@ -45,6 +49,9 @@ class Road:
     runs: Runs
     commands: Collection[str]
     clock: Callable[[], datetime]
+    homes: Homes
+    overviews: Overviews
+    activity: Activity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +74,9 @@ class SlackConnection:
         self._account = account
         self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock)
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
+        self._pages = HomePages(_client(account), _watched(road), f"/{account.command_prefix}docker")
         app = make_app(self._client, account.signing_secret, lambda: self._who)
-        listeners = Listeners(road.accept, road.outbox.button, road.clock)
+        listeners = Listeners(road.accept, road.outbox.button, road.clock, self._pages.opened)
         listeners.register(app, road.commands, account.command_prefix)
         self.http = HttpDoor(app, road.confirm) if account.signing_secret and not account.app_token else None
         self._socket = SocketDoor(app, account.app_token, road.confirm) if account.app_token else None
@@ -89,6 +97,7 @@ class SlackConnection:
         reached = self._introduce()
         self._delivery.start()
         self._uploading.start()
+        self._pages.start()
         if not (reached and self._connect()):
             self._connector = threading.Thread(target=self._keep_trying, name="slack", daemon=True)
             self._connector.start()
@@ -102,6 +111,7 @@ class SlackConnection:
             self._socket.shut()
         self._delivery.stop()
         self._uploading.stop()
+        self._pages.stop()
 
     def _introduce(self) -> bool:
         try:
@@ -145,6 +155,10 @@ class SlackConnection:
                     return
             except SlackRefused as refused:
                 _log.critical("%s It is tried again.", refused)
+
+
+def _watched(road: Road) -> Watched:
+    return Watched(homes=road.homes, overviews=road.overviews, activity=road.activity, clock=road.clock)
 
 
 def _client(account: Account) -> WebClient:

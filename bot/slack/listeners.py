@@ -36,17 +36,20 @@ class Listeners:
         accept: Accept,
         button: Callable[[str], StoredButton],
         clock: Callable[[], datetime],
+        opened: Callable[[str], None],
     ) -> None:
         self._accept = accept
         self._button = button
         self._clock = clock
+        self._opened = opened
 
     def register(self, app: App, commands: Collection[str], prefix: str) -> None:
-        """Listen for `/docker`, the commands' own slash commands, mentions and buttons."""
+        """Listen for `/docker`, the commands' own slash commands, mentions, buttons and opened Home pages."""
         app.command(f"/{prefix}docker")(self._slash(""))
         for name in commands:
             app.command(f"/{prefix}{name}")(self._slash(name))
         app.event("app_mention")(self._mention)
+        app.event("app_home_opened")(self._home)
         app.action(re.compile(f"^{PRESS}:"))(self._press)
 
     def _slash(self, name: str) -> Callable[..., None]:
@@ -104,6 +107,11 @@ class Listeners:
         )
         context[RUN] = self._accept(invocation)
         ack()
+
+    def _home(self, event: Payload) -> None:
+        """Only noted: what the page says is gathered and sent elsewhere."""
+        if event.get("tab") == "home" and event.get("user"):
+            self._opened(event["user"])
 
     def _line_of(self, token: str) -> str:
         try:

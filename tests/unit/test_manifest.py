@@ -96,7 +96,7 @@ def test_what_is_declared_is_listened_to(prefix: str) -> None:
 
     app = Recording(token="xoxb-1", signing_secret="s", token_verification_enabled=False)
     daily = [name for name, command in COMMANDS.items() if command.slash]
-    Listeners(refuse, refuse, refuse).register(app, daily, prefix)
+    Listeners(refuse, refuse, refuse, refuse).register(app, daily, prefix)
     declared = [command["command"] for command in _manifest(prefix)["features"]["slash_commands"]]
     assert sorted(declared) == sorted(heard)
 

@@ -1,0 +1,258 @@
+"""Home pages: what each person sees, when they are kept fresh, and what their buttons do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bot.model import Status
+from bot.playground import Delivery, Fault
+from bot.slack import home
+from tests.slack.workplace import Workplace
+from tests.support.house import wait_for
+
+pytestmark = pytest.mark.slack
+
+both_doors = pytest.mark.parametrize("closed", ["socket", "http"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _swift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter pauses than in earnest."""
+    monkeypatch.setattr(home, "_BETWEEN", 0.3)
+    monkeypatch.setattr(home, "_PULSE_SECONDS", 0.1)
+    monkeypatch.setattr(home, "_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(home, "_FRESH_SECONDS", 0.0)
+
+
+def blocks_of(work: Workplace, user: str = "U0ANN") -> list[dict[str, Any]]:
+    """What stands on somebody's page now."""
+    view = work.playground.views.home(user)
+    return [] if view is None else list(view.body["blocks"])
+
+
+def words_on(work: Workplace, user: str = "U0ANN") -> str:
+    """Everything that can be read there."""
+    return json.dumps(blocks_of(work, user), ensure_ascii=False)
+
+
+def opened(work: Workplace, user: str = "U0ANN") -> str:
+    """Open the page, and wait until it says something."""
+    before = work.playground.views.home(user)
+    known = before.hash if before is not None else None
+    work.acked(work.playground.open_home(user=user))
+
+    def published() -> bool:
+        now = work.playground.views.home(user)
+        return now is not None and now.hash != known
+
+    wait_for(published, saying="the page")
+    return words_on(work, user)
+
+
+def says(work: Workplace, said: str, user: str = "U0ANN") -> None:
+    """Wait until the page says that."""
+    wait_for(lambda: said in words_on(work, user), saying=f"“{said}” on the page")
+
+
+def pressed(work: Workplace, label: str, user: str = "U0ANN") -> Delivery:
+    """Press a button of the page."""
+    view = work.playground.views.home(user)
+    assert view is not None
+    return work.acked(work.playground.press_in_view(view, label, user=user))
+
+
+def published(work: Workplace) -> int:
+    """How often a page was published."""
+    return len([call for call in work.world.calls("views.publish") if call.error is None])
+
+
+@both_doors
+def test_a_first_visit_is_greeted_and_sees_what_is_there(work: Workplace) -> None:
+    """Who opens the page for the first time is told how to begin, and sees every volume that has no backup."""
+    said = opened(work)
+    assert "Welcome to shipkeeper" in said
+    assert "`/docker backup VOLUME`" in said
+    for name in ("pgdata", "other1", "other2", "other3"):
+        assert f"`{name}` has no verified backup" in said
+    assert "used by db" in said
+    assert said.index("`pgdata`") < said.index("`other1`")  # what is in use comes first
+    assert said.count("Back up") == 4
+    for empty in ("At work now", "Went wrong lately", "How backups grow", "Approvals", "Schedules"):
+        assert empty not in said
+
+
+def test_the_greeting_ends_with_the_first_run(work: Workplace) -> None:
+    """Somebody who has asked for something is not welcomed any more."""
+    opened(work)
+    work.told(work.slash("/docker", "volumes"), Status.SUCCEEDED)
+    assert "Welcome" not in opened(work)
+    assert "Welcome" in opened(work, "U0ADA")
+
+
+def test_a_stranger_sees_a_greeting_and_nothing_else(work: Workplace) -> None:
+    """Without a role no volume, no run and no host is named, and no button is offered."""
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+    said = opened(work, "U0BOB")
+    assert "You have no role yet" in said
+    for hidden in ("pgdata", "other1", "local", "button", "image"):
+        assert hidden not in said
+
+
+def test_a_role_sees_what_it_reaches(work: Workplace) -> None:
+    """Volumes, runs and pictures of what somebody's role does not reach are not on their page."""
+    with work.stalled_reads():
+        delivery = work.slash("/backup", "pgdata")
+        work.shown(delivery)
+        said = opened(work, "U0CAT")
+        assert "pgdata" not in said
+        assert "At work now" not in said
+        assert said.count("Back up") == 3
+        assert "Back up volume pgdata" in opened(work)
+    work.told(delivery, Status.SUCCEEDED)
+
+
+@both_doors
+def test_a_page_follows_the_work(work: Workplace) -> None:
+    """A run that begins and ends is shown without opening the page again; then its volume is protected."""
+    opened(work)
+    with work.stalled_reads():
+        delivery = work.slash("/backup", "pgdata")
+        says(work, "At work now")
+        says(work, "Back up volume pgdata")
+        says(work, "`pgdata` has no verified backup; a run holds it now")
+        assert words_on(work).count('Back up"') == 3
+    work.told(delivery, Status.SUCCEEDED)
+    says(work, "`pgdata` · verified backup of <!date^")
+    wait_for(lambda: "At work now" not in words_on(work), saying="the end on the page")
+
+
+def test_what_went_wrong_is_shown(work: Workplace) -> None:
+    """A run that failed stands on the page with its sentence."""
+    opened(work)
+    work.engine.faults.cut_at_byte = 600
+    run = work.ended(work.slash("/backup", "pgdata"), Status.FAILED)
+    work.engine.faults.cut_at_byte = None
+    says(work, "Went wrong lately")
+    assert f"run {run.id}" in words_on(work)
+    work.wait_until_quiet()
+
+
+def test_nothing_is_published_without_a_change(work: Workplace) -> None:
+    """Looks of others, and pages that nobody looks at, cost no call."""
+    opened(work)
+    work.told(work.slash("/backup", "other1", user="U0ADA"), Status.SUCCEEDED)
+    says(work, "`other1` · verified backup")
+    count = published(work)
+    for _ in range(3):
+        work.told(work.slash("/docker", "backups", user="U0ADA"), Status.SUCCEEDED)
+    assert published(work) == count
+    assert work.playground.views.home("U0ADA") is None
+
+
+@both_doors
+def test_a_home_button_works_once(work: Workplace) -> None:
+    """Five deliveries of one press, and a second press of the same button, make one backup."""
+    opened(work)
+    view = work.playground.views.home("U0ANN")
+    assert view is not None
+    old = dict(view.body)
+    delivery = pressed(work, "Back up")
+    work.playground.redeliver(delivery, times=4)
+    message = work.told(delivery, Status.SUCCEEDED)
+    assert message.channel.startswith("D")
+    assert work.backups() == 1
+    says(work, "`pgdata` · verified backup")
+    assert words_on(work).count('Back up"') == 3
+    view.body, now = old, view.body  # a client that did not redraw yet
+    again = work.told(pressed(work, "Back up"), Status.REJECTED)
+    assert "was pressed already, by run" in again.text
+    view.body = now
+    assert work.backups() == 1
+
+
+def test_a_button_that_left_the_page_does_nothing(work: Workplace) -> None:
+    """A button of an older version of the page, whose volume was backed up meanwhile, came too late."""
+    opened(work)
+    view = work.playground.views.home("U0ANN")
+    assert view is not None
+    old = dict(view.body)
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+    says(work, "`pgdata` · verified backup")
+    view.body, now = old, view.body
+    late = work.told(pressed(work, "Back up"), Status.REJECTED)
+    assert "came too late" in late.text
+    view.body = now
+    assert work.backups() == 1
+
+
+def test_a_strangers_press_of_a_home_button_is_refused(work: Workplace) -> None:
+    """Permission is asked again when it is pressed, and the button then still works for its owner."""
+    opened(work)
+    view = work.playground.views.home("U0ANN")
+    assert view is not None
+    stolen = work.acked(work.playground.press_in_view(view, "Back up", user="U0BOB"))
+    work.told(stolen, Status.DENIED)
+    work.told(pressed(work, "Back up"), Status.SUCCEEDED)
+
+
+def test_a_run_is_cancelled_from_home(work: Workplace) -> None:
+    """The button beside a run at work ends it, once, and is gone as soon as it was asked."""
+    opened(work)
+    with work.stalled_reads():
+        delivery = work.slash("/backup", "pgdata --quiesce pause")
+        work.shown(delivery)
+        says(work, '"Cancel"')
+        work.told(pressed(work, "Cancel"), Status.SUCCEEDED)
+        says(work, "Asked to end")
+        assert '"Cancel"' not in words_on(work)
+    work.told(delivery, Status.CANCELLED)
+    wait_for(lambda: "At work now" not in words_on(work), saying="the end on the page")
+    assert work.engine.container("db").state == "running"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.rate_limited(1),
+        Fault.status(500),
+        Fault.reset_after_store(),
+        Fault.reset_before_store(),
+        Fault.error("internal_error"),
+    ],
+    ids=["429", "500", "reset-after", "reset-before", "internal"],
+)
+def test_a_slack_that_fails_gets_the_page_later(work: Workplace, fault: Fault) -> None:
+    """Whatever Slack answers meanwhile, the page says in the end what is true; Retry-After is kept."""
+    work.playground.faults.next("views.publish", fault, times=2)
+    work.acked(work.playground.open_home())
+    says(work, "`pgdata` has no verified backup")
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+    says(work, "`pgdata` · verified backup")
+
+
+def test_an_app_without_a_home_tab_is_left_alone(work: Workplace) -> None:
+    """Where the Home tab is off the page is given up until it is opened again, and all else goes on."""
+    work.playground.home_tab_on = False
+    work.acked(work.playground.open_home())
+    wait_for(lambda: work.world.calls("views.publish"), saying="the call")
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+    assert len(work.world.calls("views.publish")) == 1
+    work.playground.home_tab_on = True
+    opened(work)
+
+
+def test_a_page_is_true_again_after_a_restart(work: Workplace) -> None:
+    """The next bot corrects the pages of those who were looking, and its buttons are the same ones."""
+    opened(work)
+    with work.stalled_reads():
+        delivery = work.slash("/backup", "pgdata")
+        says(work, "At work now")
+        work.playground.faults.outage(True)
+    work.ended(delivery, Status.SUCCEEDED)
+    work.playground.faults.outage(False)
+    work.restart()
+    says(work, "`pgdata` · verified backup")
+    work.told(pressed(work, "Back up"), Status.SUCCEEDED)
