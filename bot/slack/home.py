@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import queue
 import threading
 import time
@@ -39,7 +40,6 @@ _BETWEEN = 3.0
 """Seconds between two versions of one person's page."""
 _SURVEY_SECONDS = 60.0
 _FRESH_SECONDS = 5.0
-_PICTURE_SECONDS = 1.0
 _TIDY_SECONDS = 60.0
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 15.0
@@ -64,10 +64,15 @@ class _Viewer:
     opened_at: datetime
     is_stale: bool = True
     not_before: float = 0.0
-    """Monotonic."""
+    again_at: float = math.inf
+    """When their picture may be ready. Both are monotonic."""
     attempts: int = 0
     said: str = ""
     shown: tuple[Picture, Shown] | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Whether their page is to be looked at."""
+        return self.not_before <= now and (self.is_stale or self.again_at <= now)
 
 
 class HomePages:
@@ -130,7 +135,7 @@ class HomePages:
             return
         self._feel()
         now = time.monotonic()
-        due = [(u, one) for u, one in self._viewers.items() if one.is_stale and one.not_before <= now]
+        due = [(user, one) for user, one in self._viewers.items() if one.is_due(now)]
         for user, viewer in sorted(due, key=lambda one: one[1].opened_at, reverse=True):
             if self._stop.is_set() or not self._refresh(user, viewer):
                 return
@@ -169,7 +174,8 @@ class HomePages:
 
     def _refresh(self, user: str, viewer: _Viewer) -> bool:
         """Bring their page up to date, if it is not; False when Slack does not answer at all."""
-        viewer.not_before = time.monotonic() + _BETWEEN
+        now = time.monotonic()
+        viewer.not_before = now + _BETWEEN
         overview = self._watched.overviews.of(user, self._surveyed())
         ready = self._pictures.ready(overview.trends)
         if ready is not None:
@@ -185,9 +191,8 @@ class HomePages:
                 return viewer.attempts == 0
             viewer.said, viewer.attempts = said, 0
         viewer.is_stale = False
-        if ready is None and overview.trends and self._pictures.make(overview.trends):
-            viewer.is_stale = True
-            viewer.not_before = time.monotonic() + _PICTURE_SECONDS
+        is_missing = ready is None and overview.trends
+        viewer.again_at = now + self._pictures.make(overview.trends) if is_missing else math.inf
         return True
 
     def _view(self, user: str, viewer: _Viewer, overview: Overview) -> dict[str, Any]:

@@ -27,7 +27,8 @@ _NAME = "backups.png"
 _PROCESSED = timedelta(seconds=1)
 _AFTER_REFUSAL = 2.0
 _MOST_REFUSALS = 5
-_AFTER_FAILURE = 60.0
+_AFTER_FAILURE = 30.0
+_AFTER_LASTING = 600.0
 _KEPT_UNSEEN = timedelta(minutes=1)
 
 
@@ -50,25 +51,23 @@ class HomePictures:
             return None
         return None if time.monotonic() < self._hidden_until.get(picture.file_id, 0.0) else picture
 
-    def make(self, trends: tuple[Trend, ...]) -> bool:
-        """Draw it and bring it to Slack, unless that was done; whether it is, or will be, there to be shown."""
+    def make(self, trends: tuple[Trend, ...]) -> float:
+        """Draw it and bring it to Slack, unless that was done. In so many seconds it is time to look again."""
         digest = digest_of(trends)
-        if self._homes.picture(digest) is not None:
-            return True
-        if time.monotonic() < self._make_after or not self._budget.may("files.getUploadURLExternal"):
-            return False
-        try:
-            self._homes.made(digest, self._uploaded(chart.png(trends)))
-        except SlackApiError as error:
-            refused = refusal(error)
-            self._failed(str(refused), refused.retry_after)
-        except UploadRefused as refused_bytes:
-            self._failed(str(refused_bytes), refused_bytes.retry_after)
-        except NO_ANSWER as error:
-            self._failed(f"no answer from Slack: {error}", None)
-        else:
-            return True
-        return False
+        if self._homes.picture(digest) is None and self._may_make():
+            try:
+                self._homes.made(digest, self._uploaded(chart.png(trends)))
+            except SlackApiError as error:
+                refused = refusal(error)
+                self._failed(str(refused), refused.retry_after, is_lasting=refused.is_lasting)
+            except UploadRefused as refused_bytes:
+                self._failed(str(refused_bytes), refused_bytes.retry_after)
+            except NO_ANSWER as error:
+                self._failed(f"no answer from Slack: {error}", None)
+        return max(_PROCESSED.total_seconds(), self._make_after - time.monotonic())
+
+    def _may_make(self) -> bool:
+        return time.monotonic() >= self._make_after and self._budget.may("files.getUploadURLExternal")
 
     def refused(self, picture: Picture) -> None:
         """A page with it was not taken: it is left out for a while, and given up when that happens again and again."""
@@ -76,7 +75,7 @@ class HomePictures:
         self._hidden_until[picture.file_id] = time.monotonic() + _AFTER_REFUSAL
         if count >= _MOST_REFUSALS:
             _log.error("Slack does not show picture %s; it is made anew later", picture.file_id)
-            self._homes.forget(picture)
+            self._homes.give_up(picture)
             self._make_after = time.monotonic() + _AFTER_FAILURE
 
     def tidy(self) -> None:
@@ -99,6 +98,7 @@ class HomePictures:
         self._files.finish(file_id, _NAME)
         return file_id
 
-    def _failed(self, why: str, retry_after: float | None) -> None:
-        _log.warning("Home pages go without their picture for now: %s", why)
-        self._make_after = time.monotonic() + max(_AFTER_FAILURE, retry_after or 0.0)
+    def _failed(self, why: str, retry_after: float | None, *, is_lasting: bool = False) -> None:
+        wait = _AFTER_LASTING if is_lasting else max(_AFTER_FAILURE, retry_after or 0.0)
+        _log.warning("Home pages go without their picture for %.0f s: %s", wait, why)
+        self._make_after = time.monotonic() + wait

@@ -119,9 +119,15 @@ class Homes:
             return tuple(_picture(row) for row in connection.execute(query))
 
     def forget(self, picture: Picture) -> None:
-        """Slack does not hold it any more, or does not show it."""
+        """Slack does not hold it any more."""
         with self._database.write() as connection:
             connection.execute(delete(pictures).where(pictures.c.file_id == picture.file_id))
+
+    def give_up(self, picture: Picture) -> None:
+        """Slack does not show it: it counts as the picture of nothing, so that it is made anew and this one removed."""
+        with self._database.write() as connection:
+            mine = pictures.c.file_id == picture.file_id
+            connection.execute(update(pictures).where(mine).values(digest=picture.file_id))
 
 
 def _picture(row: Row[Any]) -> Picture:
