@@ -75,10 +75,9 @@ def _ended(outcome: Outcome) -> list[Block]:
         blocks.append({"type": "section", "fields": facts[:_FIELDS]})
     if reply.table is not None:
         blocks.append(_preformatted(columns(reply.table, _TABLE)))
-    if reply.output:
-        blocks.append(
-            _preformatted(beginning(plain(reply.output), _TABLE if reply.table is None else _BESIDE))
-        )
+    output = plain(reply.output)
+    if output:  # of control characters alone nothing is left, and Slack takes no empty text
+        blocks.append(_preformatted(beginning(output, _TABLE if reply.table is None else _BESIDE)))
     return blocks
 
 
@@ -131,7 +130,7 @@ def button_of(action_id: str, button: StoredButton) -> Block:
     element: Block = {
         "type": "button",
         "action_id": action_id,
-        "text": {"type": "plain_text", "text": cut(plain(button.label), 75)},
+        "text": {"type": "plain_text", "text": cut(plain(button.label), 75) or "…"},
         "value": button.token,
     }
     if button.danger:

@@ -1,10 +1,11 @@
 """A Home page as Block Kit: what a person may see, section by section, within Slack's limits. Pure.
 
-Limits: 100 blocks, 3,000 characters a section. What does not fit is counted, with the command that lists it.
+Limits: 100 blocks, 3,000 characters a section, 250 KB in all. What does not fit is counted, with its command.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from bot.stores.runs import Run
 from bot.trends import in_words
 
 _MOST_BLOCKS = 100
+_MOST_BYTES = 240_000
 _RUNS = 10
 _HOSTS = 6
 _ROWS = 36
@@ -66,7 +68,18 @@ def home(paper: Paper, now: datetime) -> dict[str, Any]:
     """The view for views.publish. Two that differ in nothing but their last block say the same."""
     blocks = [block for part in SECTIONS for block in part(paper)]
     shown = f"As of {moment(now, '{time_secs}')}; it keeps itself fresh for ten minutes after you open it."
-    return {"type": "home", "blocks": [*blocks[: _MOST_BLOCKS - 1], context(shown)]}
+    return {"type": "home", "blocks": [*_that_fit(blocks), context(shown)]}
+
+
+def _that_fit(blocks: list[Block]) -> Iterator[Block]:
+    """Slack counts bytes of JSON, too: odd names could make a page of few blocks too large for it."""
+    left = _MOST_BYTES
+    for number, block in enumerate(blocks):
+        left -= len(json.dumps(block))
+        if left < 0 or number >= _MOST_BLOCKS - 2:
+            yield context("There is more than fits on this page.")
+            return
+        yield block
 
 
 def _greeting(paper: Paper) -> Iterator[Block]:

@@ -34,8 +34,9 @@ def moment(at: datetime, form: str = "{date_short_pretty} {time}") -> str:
 
 
 def code(text: str, limit: int = 200) -> str:
-    """A name or a typed line as code, which it cannot leave."""
-    return f"`{escape(cut(text, limit)).replace('`', 'ˋ')}`"
+    """A name or a typed line as code, on one line, which it cannot leave."""
+    shown = escape(cut(text.replace("\n", " "), limit))
+    return f"`{shown.replace('`', 'ˋ')}`"
 
 
 def fact(name: str, value: Value) -> str:
