@@ -38,6 +38,9 @@ DEFAULT_SCOPES: Final = frozenset(
     }
 )
 
+EVENT_SCOPES: Final = {"app_home_opened": None, "app_mention": "app_mentions:read", "message": "im:history"}
+"""Which scope a bot needs to be told of an event; `message` is one in a direct message."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:

@@ -168,12 +168,16 @@ def test_reading_needs_the_scope_of_the_channels_kind() -> None:
 
 
 def test_chat_write_public_opens_public_channels_only() -> None:
-    """With chat:write.public the bot may post where it is no member, unless the channel is private."""
+    """With chat:write.public the bot may post where it is no member, unless it is private; not share files there."""
     with Playground(scopes={*DEFAULT_SCOPES, "chat:write.public"}) as playground:
         client = client_of(playground)
         playground.add_channel(Channel(id="G0SECRET", name="secret", is_private=True))
         assert client.chat_postMessage(channel="C0RANDOM", text="x")["ok"]
         assert refused(client.chat_postMessage, channel="G0SECRET", text="x") == "channel_not_found"
+        files = [{"id": uploaded(client, "a.txt", b"x"), "title": "a"}]
+        share = partial(client.files_completeUploadExternal, files=files)
+        assert refused(share, channel_id="C0RANDOM") == "not_in_channel"
+        assert share(channel_id="C0OPS")["ok"]
 
 
 def test_a_mention_without_its_scope_is_not_delivered() -> None:

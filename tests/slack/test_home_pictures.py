@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from bot.model import Status
-from bot.playground import DEFAULT_SCOPES, Fault
+from bot.playground import Fault
 from bot.slack import home, homepictures
 from tests.slack.homes import be_swift, blocks_of, opened, says, words_on
+from tests.slack.scopes import SCOPES
 from tests.slack.workplace import Workplace
 from tests.support.house import wait_for
 
@@ -119,7 +120,7 @@ def test_a_picture_that_somebody_removed_is_made_again(work: Workplace) -> None:
     assert uploads(work) == 2
 
 
-@pytest.mark.parametrize("scopes", [DEFAULT_SCOPES - {"files:write"}], ids=["no-files-write"])
+@pytest.mark.parametrize("scopes", [SCOPES - {"files:write"}], ids=["no-files-write"])
 def test_without_the_right_to_upload_there_is_no_picture(work: Workplace) -> None:
     """A token that may not upload files gets pages all the same."""
     two_backups(work)
