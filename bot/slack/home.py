@@ -82,7 +82,10 @@ class HomePages:
         self._client = client
         self._watched = watched
         self._docker = docker
-        self._pictures = HomePictures(client, watched.homes, watched.clock)
+        self._stop = threading.Event()
+        self._pictures = HomePictures(
+            client, watched.homes, watched.clock, is_wanted=lambda: not self._stop.is_set()
+        )
         self._budget = Budget()
         self._noted: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._viewers: dict[str, _Viewer] = {}
@@ -91,7 +94,6 @@ class HomePages:
         self._survey: Survey | None = None
         self._survey_at = 0.0
         self._tidied_at = 0.0
-        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def opened(self, user: str) -> None:

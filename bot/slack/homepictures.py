@@ -15,7 +15,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot import chart
-from bot.slack.files import NO_ANSWER, SlackFiles, UploadRefused
+from bot.slack.files import NO_ANSWER, GivenUp, SlackFiles, UploadRefused
 from bot.slack.posting import refusal
 from bot.slack.rates import Budget
 from bot.stores.homes import Homes, Picture
@@ -35,10 +35,13 @@ _KEPT_UNSEEN = timedelta(minutes=1)
 class HomePictures:
     """For one thread only. What goes wrong here leaves a page without its picture, and no more."""
 
-    def __init__(self, client: WebClient, homes: Homes, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client: WebClient, homes: Homes, clock: Callable[[], datetime], is_wanted: Callable[[], bool]
+    ) -> None:
         self._files = SlackFiles(client)
         self._homes = homes
         self._clock = clock
+        self._is_wanted = is_wanted
         self._budget = Budget()
         self._refusals: dict[str, int] = {}
         self._hidden_until: dict[str, float] = {}
@@ -62,6 +65,8 @@ class HomePictures:
                 self._failed(str(refused), refused.retry_after, is_lasting=refused.is_lasting)
             except UploadRefused as refused_bytes:
                 self._failed(str(refused_bytes), refused_bytes.retry_after)
+            except GivenUp:
+                self._failed("the bot ends", None)
             except NO_ANSWER as error:
                 self._failed(f"no answer from Slack: {error}", None)
         return max(_PROCESSED.total_seconds(), self._make_after - time.monotonic())
@@ -94,7 +99,7 @@ class HomePictures:
 
     def _uploaded(self, content: bytes) -> str:
         file_id, url = self._files.announce(_NAME, len(content))
-        self._files.send(url, io.BytesIO(content), len(content), lambda: True)
+        self._files.send(url, io.BytesIO(content), len(content), self._is_wanted)
         self._files.finish(file_id, _NAME)
         return file_id
 
