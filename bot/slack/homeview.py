@@ -209,7 +209,7 @@ def _unprotected(volume: SeenVolume) -> str:
 
 def _protected(volume: SeenVolume) -> str:
     age = moment(volume.backed_up_at, "{ago}") if volume.backed_up_at else ""
-    return f"{code(volume.name, _NAME)} · verified backup of {age}"
+    return f"{code(volume.name, _NAME)} · last verified backup {age}"
 
 
 def _trend(paper: Paper) -> Iterator[Block]:

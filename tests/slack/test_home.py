@@ -76,7 +76,7 @@ def test_a_page_follows_the_work(work: Workplace) -> None:
         says(work, "`pgdata` has no verified backup; a run holds it now")
         assert words_on(work).count('Back up"') == 3
     work.told(delivery, Status.SUCCEEDED)
-    says(work, "`pgdata` · verified backup of <!date^")
+    says(work, "`pgdata` · last verified backup <!date^")
     wait_for(lambda: "At work now" not in words_on(work), saying="the end on the page")
 
 
@@ -95,7 +95,7 @@ def test_nothing_is_published_without_a_change(work: Workplace) -> None:
     """Looks of others, and pages that nobody looks at, cost no call."""
     opened(work)
     work.told(work.slash("/backup", "other1", user="U0ADA"), Status.SUCCEEDED)
-    says(work, "`other1` · verified backup")
+    says(work, "`other1` · last verified backup")
     count = published(work)
     for _ in range(3):
         work.told(work.slash("/docker", "backups", user="U0ADA"), Status.SUCCEEDED)
@@ -115,7 +115,7 @@ def test_a_home_button_works_once(work: Workplace) -> None:
     message = work.told(delivery, Status.SUCCEEDED)
     assert message.channel.startswith("D")
     assert work.backups() == 1
-    says(work, "`pgdata` · verified backup")
+    says(work, "`pgdata` · last verified backup")
     assert words_on(work).count('Back up"') == 3
     view.body, now = old, view.body  # a client that did not redraw yet
     again = work.told(pressed(work, "Back up"), Status.REJECTED)
@@ -131,7 +131,7 @@ def test_a_button_that_left_the_page_does_nothing(work: Workplace) -> None:
     assert view is not None
     old = dict(view.body)
     work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
-    says(work, "`pgdata` · verified backup")
+    says(work, "`pgdata` · last verified backup")
     view.body, now = old, view.body
     late = work.told(pressed(work, "Back up"), Status.REJECTED)
     assert "came too late" in late.text
@@ -179,7 +179,7 @@ def test_a_slack_that_fails_gets_the_page_later(work: Workplace, fault: Fault) -
     work.acked(work.playground.open_home())
     says(work, "`pgdata` has no verified backup")
     work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
-    says(work, "`pgdata` · verified backup")
+    says(work, "`pgdata` · last verified backup")
 
 
 def test_an_app_without_a_home_tab_is_left_alone(work: Workplace) -> None:
@@ -203,5 +203,5 @@ def test_a_page_is_true_again_after_a_restart(work: Workplace) -> None:
     work.ended(delivery, Status.SUCCEEDED)
     work.playground.faults.outage(False)
     work.restart()
-    says(work, "`pgdata` · verified backup")
+    says(work, "`pgdata` · last verified backup")
     work.told(pressed(work, "Back up"), Status.SUCCEEDED)

@@ -100,7 +100,7 @@ def test_a_picture_that_takes_its_time(work: Workplace) -> None:
     work.playground.files.processing_seconds = 1.5
     two_backups(work)
     opened(work)
-    says(work, "`pgdata` · verified backup")
+    says(work, "`pgdata` · last verified backup")
     picture_on(work)
     refused = [call for call in work.world.calls("views.publish") if call.error == "invalid_arguments"]
     assert refused
@@ -125,7 +125,7 @@ def test_without_the_right_to_upload_there_is_no_picture(work: Workplace) -> Non
     """A token that may not upload files gets pages all the same."""
     two_backups(work)
     opened(work)
-    says(work, "`pgdata` · verified backup")
+    says(work, "`pgdata` · last verified backup")
     assert '"image"' not in words_on(work)
 
 
@@ -145,5 +145,5 @@ def test_an_upload_that_fails_is_made_again(work: Workplace, method: str, fault:
     two_backups(work)
     work.playground.faults.next(method, fault)
     opened(work)
-    says(work, "`pgdata` · verified backup")
+    says(work, "`pgdata` · last verified backup")
     picture_on(work)

@@ -105,7 +105,7 @@ def test_five_hundred_volumes_fit() -> None:
     said = _said(blocks)
     assert "*local*: 200 without a verified backup, 300 with one." in said
     shown_bare = said.count("has no verified backup")
-    shown_safe = said.count("· verified backup of")
+    shown_safe = said.count("· last verified backup")
     assert said.count('"Back up"') == shown_bare > 20
     assert f"and {200 - shown_bare} more: `/x-docker volumes --unprotected`" in said
     assert f"and {300 - shown_safe} more: `/x-docker backups`" in said
