@@ -31,7 +31,13 @@ _SIDES = (0, 4, 3, 5, 6)
 """Corners of the marks; 0 is a disc."""
 _LONGEST_NAME = 30
 _SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 86_400)
-_DAYS = timedelta(days=3)
+_FORMS = (
+    (timedelta(days=900), "%b %Y"),
+    (timedelta(days=4), "%d %b"),
+    (timedelta(hours=4), "%d %b %H:%M"),
+    (timedelta(0), "%H:%M:%S"),
+)
+"""How a moment is written, by how long a time is shown."""
 
 Spot = tuple[float, float]
 
@@ -171,7 +177,8 @@ def _moments(frame: _Frame) -> list[float]:
 
 
 def _day(at: float, frame: _Frame) -> str:
-    form = "%d %b" if frame.until - frame.since > _DAYS.total_seconds() else "%d %b %H:%M"
+    span = timedelta(seconds=frame.until - frame.since)
+    form = next(form for longer, form in _FORMS if span >= longer)
     return datetime.fromtimestamp(at, UTC).strftime(form)
 
 
