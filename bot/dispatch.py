@@ -174,7 +174,7 @@ class Dispatcher:
                 channel=place.channel if place else None,
                 command=asked.command,
                 targets=asked.targets,
-                host=asked.host if asked.host and _is_about_a_host(asked) else None,
+                host=asked.host if asked.host and asked.command.is_about_a_host else None,
             )
         )
 
@@ -229,7 +229,3 @@ class Dispatcher:
         if command.plan is not None:
             return command.plan(arguments, self._services)
         return Plan(text=run.invocation.line, targets=asked.targets)
-
-
-def _is_about_a_host(asked: Asked) -> bool:
-    return asked.command.targets is not None or hasattr(asked.arguments, "host")

@@ -48,12 +48,11 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 def _request(arguments: Arguments, services: Services, run: RunContext) -> Request:
     command = find(services.commands, [arguments.command])
-    known = parameters(command)
     target, host = arguments.target, None
     if target is not None and target.partition(":")[0] not in _TARGETS:
-        first = next((getattr(one.kind, "noun", "") for one in known), "")
+        first = next((getattr(one.kind, "noun", "") for one in parameters(command)), "")
         target = TargetName(f"{_KINDS.get(first, 'volume')}:{target}")
-    if command.targets is not None or any(one.name == "host" for one in known):
+    if command.is_about_a_host:
         host = (
             arguments.host or services.default_host
         )  # whether there is such a host is not everybody's business
