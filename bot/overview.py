@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.engine import Engine, Volume
@@ -86,12 +86,22 @@ class Overview:
     trends: tuple[Trend, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Sight:
+    """What of a survey one person may see, whatever is at work just now."""
+
+    survey: Survey
+    hosts: tuple[SeenHost, ...]
+    trends: tuple[Trend, ...]
+
+
 class Overviews:
-    """Looks at everything once, and picks out what each person may see."""
+    """Looks at everything once, and picks out what each person may see. For one thread."""
 
     def __init__(self, services: Services, activity: Activity) -> None:
         self._services = services
         self._activity = activity
+        self._sights: dict[str, _Sight] = {}
 
     def survey(self) -> Survey:
         """Ask all hosts, side by side, and read the archive; raises ArchiveError when that cannot be read."""
@@ -110,8 +120,13 @@ class Overviews:
         )
 
     def of(self, user: str, survey: Survey) -> Overview:
-        """What that person may see now."""
-        return _Eyes(self._services, self._activity, Actor(id=user, name=user)).overview(survey)
+        """What that person may see now. The policy is asked about the things of a survey once a person."""
+        eyes = _Eyes(self._services, self._activity, Actor(id=user, name=user))
+        sight = self._sights.get(user)
+        if sight is None or sight.survey is not survey:
+            self._sights = {name: one for name, one in self._sights.items() if one.survey is survey}
+            sight = self._sights[user] = eyes.sight(survey)
+        return eyes.overview(sight)
 
 
 def _asked(engines: Mapping[str, Engine]) -> Answers[Volumes]:
@@ -128,10 +143,14 @@ class _Eyes:
     services: Services
     activity: Activity
     actor: Actor
-    shown: dict[str, bool] = field(default_factory=dict)
 
-    def overview(self, survey: Survey) -> Overview:
-        """Everything together."""
+    def sight(self, survey: Survey) -> _Sight:
+        """What of the survey they may see."""
+        seen = (one for one in survey.backups if self._may("backups", one.host, f"volume:{one.volume}"))
+        return _Sight(survey=survey, hosts=tuple(self._hosts(survey)), trends=trends_of(seen))
+
+    def overview(self, sight: _Sight) -> Overview:
+        """That, and what is at work and went wrong."""
         runs = self.activity.at_work(_MOST_RUNS)
         since = self.services.clock() - _LATELY
         troubled = (run for run in self.activity.troubled(_TROUBLE, since, _MOST_RUNS) if self._sees(run))
@@ -143,10 +162,8 @@ class _Eyes:
             may=tuple(c.name for c in commands if c.right is not Right.NONE and self._may(c.name)),
             at_work=tuple(SeenRun(run=run, cancel=self._cancel(run)) for run in runs if self._sees(run)),
             troubled=tuple(troubled)[:_MOST_TROUBLED],
-            hosts=tuple(self._hosts(survey, runs)),
-            trends=trends_of(
-                one for one in survey.backups if self._may("backups", one.host, f"volume:{one.volume}")
-            ),
+            hosts=tuple(_with_work(host, runs) for host in sight.hosts),
+            trends=sight.trends,
         )
 
     def _may(self, command: str, host: str | None = None, *targets: str) -> bool:
@@ -179,7 +196,7 @@ class _Eyes:
             return None
         return Button(label="Cancel", line=f"cancel {run.id}", danger=True)
 
-    def _hosts(self, survey: Survey, runs: tuple[Run, ...]) -> Iterable[SeenHost]:
+    def _hosts(self, survey: Survey) -> Iterable[SeenHost]:
         for name in self.services.engines:
             if name in survey.refused:
                 if self._may("backups", name):
@@ -189,37 +206,47 @@ class _Eyes:
                 one for one in survey.volumes[name] if self._may("backups", name, f"volume:{one[0].name}")
             ]
             newest = survey.protection.get(name, Protection()).newest
-            found = [self._volume(name, one, newest.get(one[0].name), runs) for one in seen]
+            found = [self._volume(name, one, newest.get(one[0].name)) for one in seen]
             if found:
                 yield SeenHost(name=name, volumes=tuple(sorted(found, key=_worst_first)))
 
-    def _volume(
-        self, host: str, found: tuple[Volume, tuple[str, ...]], backup: Backup | None, runs: tuple[Run, ...]
-    ) -> SeenVolume:
+    def _volume(self, host: str, found: tuple[Volume, tuple[str, ...]], backup: Backup | None) -> SeenVolume:
         name = found[0].name
-        target = f"volume:{name}"
-        line = shlex.join(["backup", name, *(["--host", host] if len(self.services.engines) > 1 else [])])
-        is_at_work = any(
-            run.invocation.line == line or (run.host == host and run.plan and target in run.plan.targets)
-            for run in runs
+        may = (
+            backup is None
+            and VolumeName.shape.fullmatch(name)
+            and self._may("backup", host, f"volume:{name}")
         )
-        may = not backup and not is_at_work and VolumeName.shape.fullmatch(name)
-        offered = may and self._may("backup", host, target)
+        on = ["--host", host] if len(self.services.engines) > 1 else []
         return SeenVolume(
             name=name,
             users=tuple(user for user in found[1] if self._may("backups", host, f"container:{user}")),
             backed_up_at=backup.manifest.started_at if backup else None,
-            is_at_work=is_at_work,
-            back_up=Button(label="Back up", line=line) if offered else None,
+            is_at_work=False,
+            back_up=Button(label="Back up", line=shlex.join(["backup", name, *on])) if may else None,
         )
+
+
+def _with_work(host: SeenHost, runs: tuple[Run, ...]) -> SeenHost:
+    """Without a button for what is being worked on, or was asked for already."""
+    held = {target for run in runs if run.host == host.name and run.plan for target in run.plan.targets}
+    asked = {run.invocation.line for run in runs}
+
+    def is_at_work(volume: SeenVolume) -> bool:
+        return f"volume:{volume.name}" in held or (
+            volume.back_up is not None and volume.back_up.line in asked
+        )
+
+    volumes = (
+        replace(volume, is_at_work=True, back_up=None) if is_at_work(volume) else volume
+        for volume in host.volumes
+    )
+    return replace(host, volumes=tuple(volumes)) if held or asked else host
 
 
 def _worst_first(volume: SeenVolume) -> tuple[object, ...]:
     """Without a backup before with one, in use before unused, old before young."""
     at = volume.backed_up_at
-    return (
-        at is not None,
-        not volume.users if at is None else False,
-        at.timestamp() if at else 0.0,
-        volume.name,
-    )
+    if at is None:
+        return (0, not volume.users, volume.name)
+    return (1, at.timestamp(), volume.name)

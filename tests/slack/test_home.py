@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from bot.model import Status
@@ -101,6 +103,31 @@ def test_nothing_is_published_without_a_change(work: Workplace) -> None:
         work.told(work.slash("/docker", "backups", user="U0ADA"), Status.SUCCEEDED)
     assert published(work) == count
     assert work.playground.views.home("U0ADA") is None
+
+
+def test_a_page_is_not_published_too_often(work: Workplace) -> None:
+    """However much happens, a person's page has a new version at most every so often, and is true in the end."""
+    opened(work)
+    for volume in ("other1", "other2", "other3", "pgdata"):
+        work.told(work.slash("/backup", volume, user="U0ADA"), Status.SUCCEEDED)
+    for volume in ("other1", "other2", "other3", "pgdata"):
+        says(work, f"`{volume}` · last verified backup")
+    times = [call.at for call in work.world.calls("views.publish") if call.args["user_id"] == "U0ANN"]
+    gaps = [after - before for before, after in pairwise(times)]
+    assert min(gaps) > 0.25
+    assert len(times) >= 3
+
+
+def test_what_one_may_not_see_does_not_change_ones_page(work: Workplace) -> None:
+    """Work on other volumes publishes nothing to who may not see it."""
+    opened(work, "U0CAT")
+    opened(work)
+    count = len([call for call in work.world.calls("views.publish") if call.args["user_id"] == "U0CAT"])
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+    says(work, "`pgdata` · last verified backup")
+    assert count == len(
+        [call for call in work.world.calls("views.publish") if call.args["user_id"] == "U0CAT"]
+    )
 
 
 @both_doors
