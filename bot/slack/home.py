@@ -175,7 +175,7 @@ class HomePages:
         return self._survey
 
     def _refresh(self, user: str, viewer: _Viewer) -> bool:
-        """Bring their page up to date, if it is not; False when Slack does not answer at all."""
+        """Bring their page up to date, if it is not; False when no other page could be now."""
         now = time.monotonic()
         viewer.not_before = now + _BETWEEN
         overview = self._watched.overviews.of(user, self._surveyed())
@@ -188,7 +188,8 @@ class HomePages:
         said = json.dumps(view["blocks"][:-1])
         if said != viewer.said:
             if not self._budget.may("views.publish"):
-                return True
+                viewer.not_before = 0.0
+                return False  # nor may any other page be published now
             if not self._published(user, viewer, view):
                 return viewer.attempts == 0
             viewer.said, viewer.attempts = said, 0

@@ -6,7 +6,7 @@ A Home button is a row beside those of messages, so that pressing it is the same
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,36 +57,32 @@ class Homes:
 
         A button that stood there before keeps its token; one that stands there no longer is withdrawn.
         """
+        wanted = {button.line: button for button in offered}
+        with self._database.read() as connection:
+            tokens = _unused(connection, user)
+        if tokens.keys() != wanted.keys():  # most pages that are looked at again have the same buttons
+            tokens = self._changed(user, wanted)
+        return {
+            line: StoredButton(
+                token=tokens[line], run_id=None, label=button.label, line=line, danger=button.danger
+            )
+            for line, button in wanted.items()
+        }
+
+    def _changed(self, user: str, wanted: Mapping[str, Button]) -> dict[str, str]:
+        """The tokens by line, after rows were made for new buttons and those that left were withdrawn."""
         now = self._clock()
         with self._database.write() as connection:
-            mine = select(buttons).where(buttons.c.home_of == user, buttons.c.used_at.is_(None))
-            unused = {row.line: row.token for row in connection.execute(mine)}
-            wanted = {button.line: button for button in offered}
-            gone = [token for line, token in unused.items() if line not in wanted]
+            tokens = _unused(connection, user)
+            gone = [token for line, token in tokens.items() if line not in wanted]
             connection.execute(update(buttons).where(buttons.c.token.in_(gone)).values(used_at=now))
             old = (buttons.c.home_of == user, buttons.c.used_at < now - _FORGOTTEN_AFTER)
             connection.execute(delete(buttons).where(*old))
-            return {
-                line: self._offered(connection, user, button, unused.get(line))
-                for line, button in wanted.items()
-            }
-
-    def _offered(self, connection: Connection, user: str, button: Button, known: str | None) -> StoredButton:
-        token = known or secrets.token_urlsafe(24)
-        if known is None:
-            connection.execute(
-                insert(buttons).values(
-                    token=token,
-                    home_of=user,
-                    position=0,
-                    label=button.label,
-                    line=button.line,
-                    danger=button.danger,
-                )
-            )
-        return StoredButton(
-            token=token, run_id=None, label=button.label, line=button.line, danger=button.danger
-        )
+            for button in (button for line, button in wanted.items() if line not in tokens):
+                tokens[button.line] = secrets.token_urlsafe(24)
+                row = {"token": tokens[button.line], "home_of": user, "position": 0, "line": button.line}
+                connection.execute(insert(buttons).values(**row, label=button.label, danger=button.danger))
+        return tokens
 
     def picture(self, digest: str) -> Picture | None:
         """The picture of that, if one was made."""
@@ -128,6 +124,13 @@ class Homes:
         with self._database.write() as connection:
             mine = pictures.c.file_id == picture.file_id
             connection.execute(update(pictures).where(mine).values(digest=picture.file_id))
+
+
+def _unused(connection: Connection, user: str) -> dict[str, str]:
+    mine = select(buttons.c.line, buttons.c.token).where(
+        buttons.c.home_of == user, buttons.c.used_at.is_(None)
+    )
+    return {row.line: row.token for row in connection.execute(mine)}
 
 
 def _picture(row: Row[Any]) -> Picture:
