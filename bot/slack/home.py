@@ -193,6 +193,7 @@ class HomePages:
             if not self._published(user, viewer, view):
                 return viewer.attempts == 0
             viewer.said, viewer.attempts = said, 0
+            viewer.not_before = time.monotonic() + _BETWEEN
         viewer.is_stale = False
         is_missing = ready is None and overview.trends
         viewer.again_at = now + self._pictures.make(overview.trends) if is_missing else math.inf
