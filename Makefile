@@ -49,7 +49,7 @@ format: setup
 	@$(PY) -m ruff check --fix .
 
 generated: setup       ## the files that are made from the code; tests compare them
-	@$(PY) -m bot manifest > deploy/manifest.json
+	@$(PY) -m bot manifest --format yaml > deploy/slack-manifest.yaml
 	@$(PY) -m bot example-settings > deploy/settings.example.toml
 
 setup:

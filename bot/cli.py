@@ -33,7 +33,7 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
 
   shipkeeper serve                     run the bot: Slack, and everything that is asked of it
   shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
-  shipkeeper manifest                  print the Slack app manifest
+  shipkeeper manifest [--format yaml]  print the Slack app manifest
   shipkeeper example-settings          print a settings file with every key
   shipkeeper --version                 print the version
   shipkeeper COMMAND… [--json] [--key KEY]    any command of the bot's; `shipkeeper help` lists them
@@ -82,11 +82,17 @@ def _demo(argv: list[str], commands: Commands) -> int:
 
 
 def _manifest(argv: list[str], commands: Commands) -> int:
-    from bot.slack.manifest import manifest_text
+    from bot.slack.manifest import FORMATS, manifest_text
 
-    _no_more(argv)
+    words = [part for word in argv[1:] for part in word.split("=", 1)]
+    if words and (len(words) != 2 or words[0] != "--format" or words[1] not in FORMATS):
+        raise UsageError(
+            f"`shipkeeper manifest` takes --format {' or '.join(FORMATS)} and no more words. Nothing was done."
+        )
     settings = settings_room.read()
-    print(manifest_text(commands.values(), settings.slack.command_prefix), end="")
+    print(
+        manifest_text(commands.values(), settings.slack.command_prefix, words[1] if words else "json"), end=""
+    )
     return 0
 
 

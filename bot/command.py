@@ -106,6 +106,11 @@ class Command:
             parts.append(parameter.usage)
         return " ".join(parts)
 
+    @property
+    def is_about_a_host(self) -> bool:
+        """Whether the policy is asked about a host, too."""
+        return self.targets is not None or any(item.name == "host" for item in _fields(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:

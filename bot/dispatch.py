@@ -206,7 +206,7 @@ class Dispatcher:
                 channel=place.channel if place else None,
                 command=asked.command,
                 targets=asked.targets,
-                host=asked.host if asked.host and _is_about_a_host(asked) else None,
+                host=asked.host if asked.host and asked.command.is_about_a_host else None,
             )
         )
 
@@ -267,7 +267,3 @@ def _completing(run: Run) -> tuple[Button, ...]:
     """In Slack the rest can be filled in: pressed, this opens a form with what was typed."""
     line = run.invocation.line
     return (Button(label="Fill in a form", line=line),) if run.invocation.place else ()
-
-
-def _is_about_a_host(asked: Asked) -> bool:
-    return asked.command.targets is not None or hasattr(asked.arguments, "host")

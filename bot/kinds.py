@@ -297,3 +297,19 @@ class SnapshotId(RunId):
     noun = "SNAPSHOT"
     sources = (Source.SNAPSHOT,)
     hint = "a snapshot’s id (8 characters such as 7f3a2c1b); `snapshots` lists them"
+
+
+class UserId(Kind):
+    """A person, by Slack's id; a mention is one when it arrives here."""
+
+    noun = "USER"
+    shape = re.compile(r"[UW][A-Z0-9]{2,20}")
+    hint = "a person’s id in Slack, such as U024BE7LH"
+
+
+class TargetName(Kind):
+    """What a command is about: `volume:pgdata`, or only the name."""
+
+    noun = "TARGET"
+    shape = re.compile(r"[^\s\0]{1,4300}")
+    hint = "what a command could be about, such as volume:pgdata"

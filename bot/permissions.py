@@ -5,13 +5,23 @@ Pure rules: nothing here asks Slack, Docker or a database. What is not granted i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from bot.command import Command
 from bot.errors import PermissionDenied
 from bot.model import Actor, Origin, Right
+
+
+class Part(StrEnum):
+    """The parts of a request, each of which a role must match."""
+
+    COMMAND = "command"
+    TARGET = "target"
+    CHANNEL = "channel"
+    HOST = "host"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +44,20 @@ class Role:
         named = any(fnmatchcase(command.name, pattern) for pattern in self.commands)
         return named or (self.right is not Right.NONE and self.right.includes(command.right))
 
-    def covers(self, targets: Iterable[str], channel: str | None, host: str | None = None) -> bool:
-        """Whether it reaches every target, from that channel, on that host, if it is about one."""
-        here = "*" in self.channels or channel in self.channels
-        there = host is None or self.reaches(host)
-        return (
-            here and there and all(any(fnmatchcase(t, pattern) for pattern in self.targets) for t in targets)
-        )
+    def misses(self, request: Request) -> Iterator[Part]:
+        """What of the request the role does not match; nothing when it grants it."""
+        if not self.grants(request.command):
+            yield Part.COMMAND
+        yield from self.misses_there(request.targets, request.channel, request.host)
+
+    def misses_there(self, targets: tuple[str, ...], channel: str | None, host: str | None) -> Iterator[Part]:
+        """What of the place and the targets the role does not match, whatever the command."""
+        if not all(any(fnmatchcase(t, pattern) for pattern in self.targets) for t in targets):
+            yield Part.TARGET
+        if "*" not in self.channels and channel not in self.channels:
+            yield Part.CHANNEL
+        if host is not None and not self.reaches(host):
+            yield Part.HOST
 
     def reaches(self, host: str) -> bool:
         """Whether it is for that host."""
@@ -59,8 +76,29 @@ class Request:
     host: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Why a request is allowed or not: what each role of the actor misses, if the actor needs one at all."""
+
+    needs_role: bool
+    roles: tuple[tuple[Role, tuple[Part, ...]], ...]
+    """The actor's roles, each with what of the request it does not match."""
+    have_command: tuple[str, ...]
+    """Everybody's roles that have the command, by name."""
+
+    @property
+    def granted_by(self) -> tuple[Role, ...]:
+        """The roles that match all of it."""
+        return tuple(role for role, missed in self.roles if not missed)
+
+    @property
+    def is_allowed(self) -> bool:
+        """What the policy decides."""
+        return not self.needs_role or bool(self.granted_by)
+
+
 class Policy:
-    """All roles together. Without any, only commands that need no right are left: `help` and `whoami`.
+    """All roles together. Without any, only commands that need no right are left: `help`, `whoami` and `why`.
 
     Whoever has a shell on the machine and Docker's socket can do everything anyway, so the shell is
     an administrator; the audit log says which user of the machine it was.
@@ -73,7 +111,7 @@ class Policy:
         """Raise PermissionDenied, with a sentence that says who may, unless it is allowed."""
         if self.allows(request):
             return
-        may = [role.name for role in self._roles if role.grants(request.command)]
+        may = self.explain(request).have_command
         about = (*request.targets, *((f"host {request.host}",) if request.host else ()))
         on = f" on {', '.join(about)}" if about else ""
         who = f"Roles that have `{request.command.name}`: {', '.join(may)}" if may else "No role has it"
@@ -88,10 +126,21 @@ class Policy:
 
     def judge(self, request: Request) -> Callable[[str | None, tuple[str, ...]], bool]:
         """Tells of host and targets, one after the other, whether the same may be asked about those."""
-        if request.command.right is Right.NONE or request.origin is Origin.CLI:
+        if not _needs_role(request):
             return lambda _host, _targets: True
         granting = [role for role in self.roles_of(request.actor) if role.grants(request.command)]
-        return lambda host, targets: any(role.covers(targets, request.channel, host) for role in granting)
+        channel = request.channel
+        return lambda host, targets: any(
+            next(role.misses_there(targets, channel, host), None) is None for role in granting
+        )
+
+    def explain(self, request: Request) -> Explanation:
+        """Why it is allowed, or not."""
+        return Explanation(
+            needs_role=_needs_role(request),
+            roles=tuple((role, tuple(role.misses(request))) for role in self.roles_of(request.actor)),
+            have_command=tuple(role.name for role in self._roles if role.grants(request.command)),
+        )
 
     def reach(self, request: Request) -> Callable[[str, str], bool]:
         """Tells of one host's target after the other whether the same may be asked about it: for lists."""
@@ -101,3 +150,7 @@ class Policy:
     def roles_of(self, actor: Actor) -> tuple[Role, ...]:
         """The roles that the actor has."""
         return tuple(role for role in self._roles if actor.id in role.members)
+
+
+def _needs_role(request: Request) -> bool:
+    return request.command.right is not Right.NONE and request.origin is not Origin.CLI

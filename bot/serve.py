@@ -12,9 +12,12 @@ from bot.completion import Completion
 from bot.engine import Engine
 from bot.errors import StoreError
 from bot.model import Invocation
+from bot.overview import Overviews
 from bot.settings import Settings, SettingsError
 from bot.signals import OnSignal
 from bot.slack.connection import Account, Road, SlackConnection
+from bot.stores.activity import Activity
+from bot.stores.homes import Homes
 from bot.stores.runs import Lane
 from bot.stores.sole import HolderProcess
 from bot.web import WebServer, make_web
@@ -178,6 +181,7 @@ def _road(app: App, completion: Completion) -> Road:
     def accept(invocation: Invocation) -> str:
         return app.dispatcher.accept(invocation).run_id
 
+    activity = Activity(app.database)
     return Road(
         accept=accept,
         accept_told=lambda invocation: app.dispatcher.accept(invocation, told=True),
@@ -190,4 +194,7 @@ def _road(app: App, completion: Completion) -> Road:
         completion=completion,
         hosts=len(app.services.engines),
         clock=app.services.clock,
+        homes=Homes(app.database, app.services.clock),
+        overviews=Overviews(app.services, activity),
+        activity=activity,
     )

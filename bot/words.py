@@ -60,11 +60,16 @@ def value(name: str, raw: Value) -> str:
         return size(raw)
     if name.endswith("_seconds") and isinstance(raw, int | float):
         return duration(raw)
-    if (name.endswith("_at") or name == "at") and isinstance(raw, str):
+    if is_time(name) and isinstance(raw, str):
         return f"{datetime.fromisoformat(raw):%Y-%m-%d %H:%M:%S} UTC"
     if isinstance(raw, bool):
         return "yes" if raw else "no"
     return str(raw)
+
+
+def is_time(name: str) -> bool:
+    """Whether what is called so is a moment."""
+    return name.endswith("_at") or name == "at"
 
 
 def label(name: str) -> str:

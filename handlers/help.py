@@ -22,13 +22,14 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if arguments.command is not None:
         return _one(find(services.commands, [arguments.command]))
     rows = tuple(
-        (command.usage, command.summary)
+        (command.examples[0] if command.examples else command.name, command.summary)
         for command in services.commands.values()
         if services.policy.allows(run.request(command))
     )
     return Reply(
-        text="What you may use here. `help COMMAND` says more about one.",
-        table=Table(columns=("usage", "does"), rows=rows),
+        text="What you may use here, each with an example. `help COMMAND` says more about one, and `why COMMAND` why "
+        "you may not use another.",
+        table=Table(columns=("example", "does"), rows=rows),
     )
 
 

@@ -23,6 +23,7 @@ from bot.playground import Playground
 from bot.serve import Bot
 from bot.settings import Settings, read
 from bot.signals import OnSignal
+from bot.slack.manifest import OPTIONAL_SCOPES, SCOPES
 from bot.slack.shortcuts import SHORTCUTS
 from bot.wiring import DEFAULT_HOST
 
@@ -78,7 +79,7 @@ def _sandbox() -> Iterator[Sandbox]:
 @contextmanager
 def _playground(port: int) -> Iterator[Playground]:
     """A Slack stand-in that listens; port 0 is any free one."""
-    playground = Playground()
+    playground = Playground(scopes={*SCOPES, *OPTIONAL_SCOPES})
     playground.shortcuts = SHORTCUTS
     try:
         playground.start(port)
@@ -126,6 +127,7 @@ def _stay(playground: Playground, sandbox: Sandbox) -> int:
         f"Open {playground.url} in a browser on this machine.\n"
         f"There is a volume {VOLUME}{container}. Type for example:\n"
         f"  /backup {VOLUME} --quiesce pause\n  /docker backups\n  /docker help\n"
+        "“Bot’s Home” shows what goes on and which volumes have no backup.\n"
         "You are Ann, who may do everything; Bob may do nothing, try him too.\n"
         "Ctrl-C ends the demo and removes everything it made.",
         flush=True,

@@ -72,8 +72,13 @@ class Protection:
     @classmethod
     def of(cls, archive: Archive, host: str, volume: str | None = None) -> Protection:
         """Read from the archive; of all volumes, or of one."""
+        return cls.among(archive.backups(host, volume), archive)
+
+    @classmethod
+    def among(cls, backups: Iterable[Backup], archive: Archive) -> Protection:
+        """Among those of one host, newest first."""
         newest: dict[str, Backup] = {}
-        for backup in archive.backups(host, volume):  # newest first
+        for backup in backups:
             if backup.volume not in newest and is_verified(backup, archive.marks(backup)):
                 newest[backup.volume] = backup
         return cls(newest=newest)
@@ -84,19 +89,24 @@ def container_rows(engine: Engine) -> tuple[ContainerRow, ...]:
     return tuple(ContainerRow(host=engine.host, container=one) for one in engine.list_containers())
 
 
+def volumes_and_users(engine: Engine) -> tuple[tuple[Volume, tuple[str, ...]], ...]:
+    """All volumes, by name, with the names of the containers that use them."""
+    users = _users(engine.list_containers())
+    return tuple((volume, users.get(volume.name, ())) for volume in engine.volumes())
+
+
 def volume_rows(engine: Engine, archive: Archive, sizes: Mapping[str, int]) -> tuple[VolumeRow, ...]:
     """All volumes, by name."""
-    users = _users(engine.list_containers())
     protection = Protection.of(archive, engine.host)
     return tuple(
         VolumeRow(
             host=engine.host,
             volume=volume,
-            users=users.get(volume.name, ()),
+            users=users,
             backup=protection.newest.get(volume.name),
             size_bytes=sizes.get(volume.name),
         )
-        for volume in engine.volumes()
+        for volume, users in volumes_and_users(engine)
     )
 
 

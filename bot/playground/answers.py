@@ -60,9 +60,9 @@ class Answers:
         if action == "errors":
             self._demand_input_blocks(view.body, answer.get("errors"))
         elif action == "update":
-            views.update(view, checked_view(answer.get("view")))
+            views.update(view, checked_view(self._workspace, answer.get("view")))
         elif action == "push":
-            views.open(view.user, checked_view(answer.get("view")), root_id=view.root_id)
+            views.open(view.user, checked_view(self._workspace, answer.get("view")), root_id=view.root_id)
         else:
             views.close(view, whole_stack=action == "clear")
 
@@ -114,7 +114,7 @@ class Answers:
             world.delete(url.source)
         elif args.get("replace_original") and url.source is not None and not url.source.deleted:
             text, _ = checked_text(args)
-            blocks = checked_blocks(args)
+            blocks = checked_blocks(self._workspace, args)
             demand_something(args, text, blocks)
             metadata = checked_metadata(args) or url.source.metadata
             world.edit(url.source, Version(text=text, blocks=blocks, metadata=metadata))
@@ -124,7 +124,7 @@ class Answers:
     def _post(self, args: Json, channel: str, user: str) -> None:
         """Post an answer where the person acted, seen by them alone unless it says `in_channel`."""
         text, _ = checked_text(args)
-        blocks = checked_blocks(args)
+        blocks = checked_blocks(self._workspace, args)
         demand_something(args, text, blocks)
         public = args.get("response_type") == "in_channel"
         draft = Draft(

@@ -10,14 +10,16 @@ from typing import Any, Final
 
 from bot.playground import blockkit
 from bot.playground.arguments import ApiError, invalid
+from bot.playground.pictures import picture_problems
 from bot.playground.records import Json
 from bot.playground.views import with_block_ids
+from bot.playground.workspace import Workspace
 
 TEXT_CUT: Final = 40_000
 METADATA_BYTES: Final = 16_000
 
 
-def checked_blocks(args: Json) -> tuple[Json, ...]:
+def checked_blocks(workspace: Workspace, args: Json) -> tuple[Json, ...]:
     """The `blocks` argument with ids filled in.
 
     Raises ApiError `invalid_blocks_format`, `invalid_blocks` or `msg_blocks_too_long`.
@@ -25,7 +27,7 @@ def checked_blocks(args: Json) -> tuple[Json, ...]:
     blocks: Any = args.get("blocks") or []
     if not isinstance(blocks, list):
         raise ApiError("invalid_blocks_format")
-    problems = blockkit.message_problems(blocks)
+    problems = blockkit.message_problems(blocks) or picture_problems(workspace, blocks, "/blocks")
     if problems:
         raise ApiError("invalid_blocks", errors=problems, response_metadata={"messages": problems})
     if blockkit.too_long_together(blocks):

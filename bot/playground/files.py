@@ -5,6 +5,8 @@ from __future__ import annotations
 import mimetypes
 import secrets
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -24,6 +26,8 @@ class StoredFile:
     content: bytes | None = None
     shared_in: tuple[str, ...] = ()
     deleted: bool = False
+    processed_at: float | None = None
+    """When Slack is through with looking at it, in unix seconds; None until its upload was completed."""
 
     def payload(self, base_url: str) -> Json:
         """The file object of Slack's API."""
@@ -49,15 +53,22 @@ class StoredFile:
         return {"channels": channels, "groups": [], "ims": direct}
 
     @property
+    def is_picture(self) -> bool:
+        """Whether its bytes are those of a PNG, JPEG or GIF, which are what an image block can show."""
+        return (self.content or b"").startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8"))
+
+    @property
     def mimetype(self) -> str:
         """Slack's guess from the name."""
         return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
 
 
 class Files:
-    """All files by id."""
+    """All files by id. A file can be shown by blocks only some `processing_seconds` after its upload was completed."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.processing_seconds = 0.2
+        self._clock = clock
         self._files: dict[str, StoredFile] = {}
         self._lock = threading.Lock()
 
@@ -83,7 +94,15 @@ class Files:
     def share(self, file: StoredFile, title: str, channel: str | None) -> StoredFile:
         """Complete an upload, optionally into a channel."""
         shared_in = file.shared_in if channel is None else (*file.shared_in, channel)
-        return self._put(replace(file, title=title or file.title, shared_in=shared_in))
+        at = self._clock() + self.processing_seconds if file.processed_at is None else file.processed_at
+        return self._put(replace(file, title=title or file.title, shared_in=shared_in, processed_at=at))
+
+    def is_showable(self, file_id: str) -> bool:
+        """Whether an image block may show it now."""
+        file = self.get(file_id)
+        if file is None or file.processed_at is None:
+            return False
+        return file.is_picture and file.processed_at <= self._clock()
 
     def delete(self, file: StoredFile) -> None:
         """Delete a file; its id stays taken."""

@@ -19,7 +19,7 @@ def draft_from(workspace: Workspace, args: Json, ephemeral_for: str | None = Non
     """The message that the arguments describe, checked, with warnings. Raises ApiError."""
     channel = writable_channel(workspace, need(args, "channel"))
     text, warnings = checked_text(args)
-    blocks = checked_blocks(args)
+    blocks = checked_blocks(workspace, args)
     demand_something(args, text, blocks)
     thread_ts = str(args.get("thread_ts") or "") or None
     if thread_ts is not None and workspace.world.message(channel.id, thread_ts) is None:
@@ -69,7 +69,7 @@ def update_message(workspace: Workspace, args: Json) -> Json:
     text, _ = checked_text(args)
     if len(text) > UPDATE_TEXT_LIMIT:
         raise ApiError("msg_too_long")
-    blocks = checked_blocks(args)
+    blocks = checked_blocks(workspace, args)
     demand_something(args, text, blocks)
     metadata = checked_metadata(args) if args.get("metadata") is not None else message.metadata
     workspace.world.edit(message, Version(text=text, blocks=blocks, metadata=metadata))

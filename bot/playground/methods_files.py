@@ -7,7 +7,7 @@ from typing import Final
 from bot.playground.arguments import ApiError, need, number
 from bot.playground.files import StoredFile
 from bot.playground.method import Method
-from bot.playground.places import writable_channel
+from bot.playground.places import joined_channel
 from bot.playground.rates import Tier
 from bot.playground.records import BOT_USER_ID, Draft, Json
 from bot.playground.workspace import Workspace
@@ -36,7 +36,7 @@ def complete_upload(workspace: Workspace, args: Json) -> Json:
         raise ApiError("invalid_arguments")
     uploaded = [(_uploaded(workspace, one), str(one.get("title") or "")) for one in wanted]
     named = str(args.get("channel_id") or args.get("channels") or "")
-    channels = [writable_channel(workspace, one).id for one in named.split(",") if one]
+    channels = [joined_channel(workspace, one).id for one in named.split(",") if one]
     stored = [workspace.files.share(f, title, None) for f, title in uploaded]
     for channel in channels:
         stored = [workspace.files.share(file, "", channel) for file in stored]

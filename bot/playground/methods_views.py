@@ -7,6 +7,7 @@ from typing import Any, Final
 from bot.playground import blockkit
 from bot.playground.arguments import ApiError, invalid, need
 from bot.playground.method import Method
+from bot.playground.pictures import picture_problems
 from bot.playground.places import user_of
 from bot.playground.rates import Tier
 from bot.playground.records import Json
@@ -14,11 +15,11 @@ from bot.playground.views import STACK_LIMIT, View
 from bot.playground.workspace import Workspace
 
 
-def checked_view(body: Any) -> Json:
+def checked_view(workspace: Workspace, body: Any) -> Json:
     """A view the bot sent. Raises ApiError `invalid_arguments` or `view_too_large`."""
     if blockkit.view_too_large(body):
         raise ApiError("view_too_large")
-    problems = blockkit.view_problems(body)
+    problems = blockkit.view_problems(body) or picture_problems(workspace, body["blocks"], "/view/blocks")
     if problems:
         raise invalid("invalid_arguments", problems)
     return dict(body)
@@ -40,7 +41,7 @@ def _user_of_trigger(workspace: Workspace, args: Json) -> str:
 
 def open_view(workspace: Workspace, args: Json) -> Json:
     """views.open."""
-    body = checked_view(args.get("view"))
+    body = checked_view(workspace, args.get("view"))
     _demand_free_external_id(workspace, body)
     view = workspace.views.open(_user_of_trigger(workspace, args), body)
     workspace.world.touch()
@@ -49,7 +50,7 @@ def open_view(workspace: Workspace, args: Json) -> Json:
 
 def push_view(workspace: Workspace, args: Json) -> Json:
     """views.push onto the form that is open for the user."""
-    body = checked_view(args.get("view"))
+    body = checked_view(workspace, args.get("view"))
     user = _user_of_trigger(workspace, args)
     below = workspace.views.open_modals(user)
     if not below:
@@ -63,7 +64,7 @@ def push_view(workspace: Workspace, args: Json) -> Json:
 
 def update_view(workspace: Workspace, args: Json) -> Json:
     """views.update; a wrong hash is refused, a closed form is not found."""
-    body = checked_view(args.get("view"))
+    body = checked_view(workspace, args.get("view"))
     if args.get("external_id"):
         view = workspace.views.by_external_id(str(args["external_id"]))
     else:
@@ -79,9 +80,11 @@ def update_view(workspace: Workspace, args: Json) -> Json:
 
 
 def publish_view(workspace: Workspace, args: Json) -> Json:
-    """views.publish: the Home page of one user."""
+    """views.publish: the Home page of one user; refused while the app's Home tab is off."""
     user = user_of(workspace, need(args, "user_id"))
-    body = checked_view(args.get("view"))
+    if not workspace.home_tab_on:
+        raise ApiError("not_enabled")
+    body = checked_view(workspace, args.get("view"))
     home = workspace.views.home(user.id)
     if home is not None and args.get("hash") not in (None, "", home.hash):
         raise ApiError("hash_conflict")

@@ -17,7 +17,7 @@ from bot.playground.payloads import Occasion
 from bot.playground.places import message_payload
 from bot.playground.records import BOT_USER_ID, Channel, Delivery, Draft, Json, Message, User
 from bot.playground.views import View
-from bot.playground.workspace import Workspace
+from bot.playground.workspace import EVENT_SCOPES, Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class People:
         deed = _Deed(kind="mention", payload=payload, user=user, channel=where.id, summary=message.text)
         if BOT_USER_ID not in where.members:
             return self._refuse(deed, "not_in_channel")
-        return self._do_if_allowed(deed, "app_mentions:read")
+        return self._do_if_allowed(deed, "app_mention")
 
     def say(
         self, text: str, user: str, channel: str, thread_ts: str | None, files: Sequence[StoredFile] = ()
@@ -74,7 +74,7 @@ class People:
         if where.is_im:
             payload = payloads.message_event("message", message, where)
             deed = _Deed(kind="message", payload=payload, user=user, channel=where.id, summary=text)
-            self._do_if_allowed(deed, "im:history")
+            self._do_if_allowed(deed, "message")
         return message
 
     def press(self, message: Message, label: str, user: str, version: int | None) -> Delivery:
@@ -214,8 +214,9 @@ class People:
     def _do(self, deed: _Deed) -> Delivery:
         return self._send(self._delivery(deed))
 
-    def _do_if_allowed(self, deed: _Deed, scope: str) -> Delivery:
-        if scope not in self._workspace.scopes:
+    def _do_if_allowed(self, deed: _Deed, event: str) -> Delivery:
+        scope = EVENT_SCOPES[event]
+        if scope is not None and scope not in self._workspace.scopes:
             return self._refuse(deed, f"missing_scope: {scope}")
         return self._do(deed)
 

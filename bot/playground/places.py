@@ -32,6 +32,14 @@ def writable_channel(workspace: Workspace, channel_id: str) -> Channel:
     return channel
 
 
+def joined_channel(workspace: Workspace, channel_id: str) -> Channel:
+    """A channel the bot may share files in, for which `chat:write.public` is not enough. Raises the same."""
+    channel = writable_channel(workspace, channel_id)
+    if BOT_USER_ID not in channel.members:
+        raise ApiError("not_in_channel")
+    return channel
+
+
 def user_of(workspace: Workspace, user_id: str) -> User:
     """The user with this id. Raises `user_not_found`."""
     user = workspace.world.users.get(user_id)

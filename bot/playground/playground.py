@@ -131,6 +131,15 @@ class Playground:
         self._deliverer.request_url = url
         self.world.touch()
 
+    @property
+    def home_tab_on(self) -> bool:
+        """Whether the app has a Home tab, which its manifest says."""
+        return self._workspace.home_tab_on
+
+    @home_tab_on.setter
+    def home_tab_on(self, is_on: bool) -> None:
+        self._workspace.home_tab_on = is_on
+
     # -- people and places ----------------------------------------------------------------------------------
 
     def add_user(self, user: User) -> User:

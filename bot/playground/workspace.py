@@ -38,6 +38,9 @@ DEFAULT_SCOPES: Final = frozenset(
     }
 )
 
+EVENT_SCOPES: Final = {"app_home_opened": None, "app_mention": "app_mentions:read", "message": "im:history"}
+"""Which scope a bot needs to be told of an event; `message` is one in a direct message."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
@@ -65,6 +68,7 @@ class Workspace:
     base_url: str = ""
     socket_mode_on: bool = True
     shortcuts: tuple[Mapping[str, str], ...] = ()
+    home_tab_on: bool = True
 
 
 def new_workspace(
@@ -80,4 +84,5 @@ def new_workspace(
         triggers=Triggers(clock),
         tickets=Tickets(clock),
         response_urls=ResponseUrls(clock),
+        files=Files(clock),
     )

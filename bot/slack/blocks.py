@@ -12,7 +12,7 @@ from typing import Any
 
 from bot import words
 from bot.model import Outcome, Progress, Status, Value
-from bot.slack.mrkdwn import beginning, columns, cut, escape, plain
+from bot.slack.mrkdwn import beginning, code, columns, cut, escape, fact, plain
 from bot.stores.outbox import Message, StoredButton
 from bot.stores.runs import Lane
 
@@ -52,20 +52,20 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
         )
     elif run.status is Status.RUNNING:
         text = run.plan.text if run.plan else f"{run.invocation.line} is being planned"
-        blocks = [_section(f"{words.MARKS[run.status]} {escape(text)}")]
+        blocks = [section(f"{words.MARKS[run.status]} {escape(text)}")]
         if run.progress is not None:
-            blocks.append(_context(_progress(run.progress)))
+            blocks.append(context(progress_in_words(run.progress)))
     else:
         text = f"{run.invocation.line} is waiting for a free worker"
         before = f"; {waiting_before} before it" if waiting_before else ""
         blocks = [
-            _section(
-                f"{words.MARKS[Status.QUEUED]} `{_code(run.invocation.line)}` waits for a free worker{before}."
+            section(
+                f"{words.MARKS[Status.QUEUED]} {code(run.invocation.line)} waits for a free worker{before}."
             )
         ]
     if run.cancel_requested_by and outcome is None:
-        blocks.append(_context("Asked to end; it stops at its next step and takes back what it began."))
-    blocks.append(_context(_signature(message)))
+        blocks.append(context("Asked to end; it stops at its next step and takes back what it began."))
+    blocks.append(context(_signature(message)))
     if message.buttons:
         blocks.append(_actions(message.buttons))
     mark = words.MARKS[run.status]
@@ -74,16 +74,15 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
 
 def _ended(outcome: Outcome, *, is_short: bool) -> list[Block]:
     reply = outcome.reply
-    blocks = [_section(f"{words.MARKS[outcome.status]} {escape(reply.text)}")]
+    blocks = [section(f"{words.MARKS[outcome.status]} {escape(reply.text)}")]
     blocks += _facts(
-        {name: fact for name, fact in reply.facts.items() if not (is_short and name in _FINE_PRINT)}
+        {name: value for name, value in reply.facts.items() if not (is_short and name in _FINE_PRINT)}
     )
     if reply.table is not None:
         blocks.append(_preformatted(columns(reply.table, _TABLE)))
-    if reply.output:
-        blocks.append(
-            _preformatted(beginning(plain(reply.output), _TABLE if reply.table is None else _BESIDE))
-        )
+    output = plain(reply.output)
+    if output:  # of control characters alone nothing is left, and Slack takes no empty text
+        blocks.append(_preformatted(beginning(output, _TABLE if reply.table is None else _BESIDE)))
     return blocks
 
 
@@ -91,8 +90,8 @@ def _facts(facts: Mapping[str, Value]) -> list[Block]:
     """All of them, in sections of ten; the more there are, the shorter each."""
     room = _FIELD if len(facts) <= _FIELDS else _FIELD // 2
     fields = [
-        {"type": "mrkdwn", "text": cut(f"*{words.label(name)}*\n{escape(words.value(name, fact))}", room)}
-        for name, fact in facts.items()
+        {"type": "mrkdwn", "text": cut(f"*{words.label(name)}*\n{fact(name, value)}", room)}
+        for name, value in facts.items()
     ][: 2 * _FIELDS]
     return [{"type": "section", "fields": fields[at : at + _FIELDS]} for at in range(0, len(fields), _FIELDS)]
 
@@ -102,7 +101,8 @@ def _preformatted(text: str) -> Block:
     return {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [laid_out]}]}
 
 
-def _progress(progress: Progress) -> str:
+def progress_in_words(progress: Progress) -> str:
+    """Step, bytes, rate and time left, as far as they are known, in mrkdwn."""
     parts = [progress.step]
     if progress.done_bytes:
         total = f" of {words.precise_size(progress.total_bytes)}" if progress.total_bytes else ""
@@ -123,27 +123,29 @@ def _signature(message: Message) -> str:
     return f"run {run.id} · {run.status.value} · asked by {who}{took}"
 
 
-def _code(text: str) -> str:
-    return escape(cut(text, 200)).replace("`", "ˋ")
-
-
-def _section(text: str) -> Block:
+def section(text: str) -> Block:
+    """Words in mrkdwn, cut to what a section takes."""
     return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, _SECTION)}}
 
 
-def _context(text: str) -> Block:
+def context(text: str) -> Block:
+    """The same in small letters."""
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": cut(text, _SECTION)}]}
 
 
 def _actions(offered: tuple[StoredButton, ...]) -> Block:
-    return {"type": "actions", "elements": [_button(n, button) for n, button in enumerate(offered[:25])]}
+    return {
+        "type": "actions",
+        "elements": [button_of(f"{PRESS}:{n}", button) for n, button in enumerate(offered[:25])],
+    }
 
 
-def _button(position: int, button: StoredButton) -> Block:
+def button_of(action_id: str, button: StoredButton) -> Block:
+    """The element for it; a dangerous one asks before it is sent. `action_id` begins with PRESS and a colon."""
     element: Block = {
         "type": "button",
-        "action_id": f"{PRESS}:{position}",
-        "text": {"type": "plain_text", "text": cut(plain(button.label), 75)},
+        "action_id": action_id,
+        "text": {"type": "plain_text", "text": cut(plain(button.label), 75) or "…"},
         "value": button.token,
     }
     if button.danger:

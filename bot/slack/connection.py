@@ -16,14 +16,18 @@ from slack_sdk.errors import SlackApiError
 from bot.command import Command
 from bot.completion import Completion
 from bot.model import Invocation
+from bot.overview import Overviews
 from bot.slack.delivery import Delivery
 from bot.slack.dialogues import Dialogues, Rooms
 from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
 from bot.slack.gate import Accept, Gate
+from bot.slack.home import HomePages, Watched
 from bot.slack.listeners import Listeners
 from bot.slack.opening import TRIGGER_SECONDS, FormOpener
 from bot.slack.tokens import NO_ANSWER, REFUSED, Tokens
 from bot.slack.uploading import Uploading
+from bot.stores.activity import Activity
+from bot.stores.homes import Homes
 from bot.stores.outbox import Outbox
 from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Runs
@@ -53,6 +57,9 @@ class Road:
     completion: Completion
     hosts: int
     clock: Callable[[], datetime]
+    homes: Homes
+    overviews: Overviews
+    activity: Activity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +84,7 @@ class SlackConnection:
         self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock, self._tokens.doubt)
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
         self._opener = FormOpener(_client(account, TRIGGER_SECONDS), road.accept_told)
+        self._pages = HomePages(_client(account), _watched(road), f"/{account.command_prefix}docker")
         self.gate = Gate(road.accept, road.clock)
         self.bolt = app = make_app(self._client, account.signing_secret, lambda: self._who)
         self._listen(app, account, road)
@@ -93,7 +101,8 @@ class SlackConnection:
             completion=road.completion, opener=self._opener, commands=road.commands, hosts=road.hosts
         )
         beneath = [name for name, command in road.commands.items() if command.beneath]
-        listeners = Listeners(self.gate, Dialogues(self.gate, rooms), road.outbox.button, beneath=beneath)
+        dialogues = Dialogues(self.gate, rooms)
+        listeners = Listeners(self.gate, dialogues, road.outbox.button, self._pages.opened, beneath=beneath)
         slash = [name for name, command in road.commands.items() if command.slash]
         listeners.register(app, slash, account.command_prefix)
 
@@ -117,6 +126,7 @@ class SlackConnection:
         self._delivery.start()
         self._uploading.start()
         self._opener.start()
+        self._pages.start()
         if not (reached and self._connect()):
             self._connector = threading.Thread(target=self._keep_trying, name="slack", daemon=True)
             self._connector.start()
@@ -131,6 +141,7 @@ class SlackConnection:
         self._opener.stop()
         self._delivery.stop()
         self._uploading.stop()
+        self._pages.stop()
 
     def _introduce(self) -> bool:
         try:
@@ -175,6 +186,10 @@ class SlackConnection:
             except SlackRefused as refused:
                 self._tokens.refusal = str(refused)
                 return
+
+
+def _watched(road: Road) -> Watched:
+    return Watched(homes=road.homes, overviews=road.overviews, activity=road.activity, clock=road.clock)
 
 
 def _client(account: Account, seconds: float = _CALL_SECONDS) -> WebClient:

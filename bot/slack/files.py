@@ -83,6 +83,18 @@ class SlackFiles:
             files=[{"id": file_id, "title": name}], channel_id=channel, thread_ts=thread_ts
         )
 
+    def finish(self, file_id: str, name: str) -> None:
+        """All its bytes are there: it may be shown by blocks, and is shared nowhere. May be repeated."""
+        self._client.files_completeUploadExternal(files=[{"id": file_id, "title": name}])
+
+    def delete(self, file_id: str) -> None:
+        """Remove a file of ours from Slack; one that is gone already is no error."""
+        try:
+            self._client.files_delete(file=file_id)
+        except SlackApiError as error:
+            if refusal(error).code not in ("file_not_found", "file_deleted"):
+                raise
+
     def say_missing(self, upload: Upload, why: str) -> None:
         """Say under the result that its file cannot be had, and why."""
         text = (

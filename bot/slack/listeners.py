@@ -30,6 +30,7 @@ class Listeners:
         gate: Gate,
         dialogues: Dialogues,
         button: Callable[[str], StoredButton],
+        opened: Callable[[str], None],
         *,
         beneath: Collection[str] = (),
     ) -> None:
@@ -37,10 +38,12 @@ class Listeners:
         self._gate = gate
         self._dialogues = dialogues
         self._button = button
+        self._button = button
+        self._opened = opened
         self._beneath = frozenset(beneath)
 
     def register(self, app: App, commands: Collection[str], prefix: str) -> None:
-        """Listen for `/docker`, the commands' own slash commands, mentions, buttons, forms and shortcuts.
+        """Listen for `/docker`, the commands' own slash commands, mentions, buttons, forms, shortcuts and Home.
 
         All through the one gate.
         """
@@ -49,6 +52,7 @@ class Listeners:
         for name in commands:
             app.command(f"/{prefix}{name}")(through(self._slash(name)))
         app.event("app_mention")(through(self._mention))
+        app.event("app_home_opened")(through(self._home))
         app.action(re.compile(f"^{PRESS}:"))(through(self._press))
         app.options(re.compile(f"^{FILL}:"))(through(dialogues.suggest))
         app.view(FORM)(through(dialogues.submit))
@@ -116,6 +120,13 @@ class Listeners:
             token=token,
         )
         return self._dialogues.answer(invocation, trigger_id)
+
+    def _home(self, body: Payload) -> Answer:
+        """Only noted: what the page says is gathered and sent elsewhere."""
+        event = body["event"]
+        if event.get("tab") == "home" and event.get("user"):
+            self._opened(event["user"])
+        return Answer()
 
     def _line_of(self, token: str) -> str:
         try:

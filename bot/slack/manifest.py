@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from bot.command import Command
 from bot.slack.shortcuts import SHORTCUTS
+from bot.slack.yamltext import yaml_text
 
 SCOPES = ("app_mentions:read", "chat:write", "commands", "files:read", "files:write", "im:write")
 """What the bot cannot do without."""
@@ -15,8 +17,26 @@ OPTIONAL_SCOPES = ("chat:write.public", "channels:history", "groups:history", "i
 """Posting where the bot was not invited; finding a message whose answer was lost, instead of doubling it."""
 
 
-def manifest_text(commands: Iterable[Command], prefix: str) -> str:
-    """The manifest as JSON text for Socket Mode, with a slash command for `docker` and each daily verb."""
+EVENTS = ("app_home_opened", "app_mention")
+"""What the bot wants to be told of."""
+
+FORMATS = ("json", "yaml")
+
+_HOME = {
+    "home_tab_enabled": True,
+    "messages_tab_enabled": True,  # results go there when they cannot be told where they were asked for
+    "messages_tab_read_only_enabled": False,  # or else nobody could type a slash command there
+}
+
+
+def manifest_text(commands: Iterable[Command], prefix: str, form: str = "json") -> str:
+    """The manifest as text, in one of FORMATS."""
+    made = manifest(commands, prefix)
+    return yaml_text(made) if form == "yaml" else json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def manifest(commands: Iterable[Command], prefix: str) -> dict[str, Any]:
+    """The manifest for Socket Mode, with a slash command for `docker` and each daily verb."""
     slash = [
         {
             "command": f"/{prefix}docker",
@@ -35,24 +55,24 @@ def manifest_text(commands: Iterable[Command], prefix: str) -> str:
                     "should_escape": False,
                 }
             )
-    manifest = {
+    return {
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
             "name": "shipkeeper",
             "description": "Runs Docker's dangerous daily verbs, and calls nothing done that is not proven done",
         },
         "features": {
+            "app_home": _HOME,
             "bot_user": {"display_name": "shipkeeper", "always_online": True},
             "slash_commands": slash,
             "shortcuts": list(SHORTCUTS),
         },
         "oauth_config": {"scopes": {"bot": list(SCOPES), "bot_optional": list(OPTIONAL_SCOPES)}},
         "settings": {
-            "event_subscriptions": {"bot_events": ["app_mention"]},
+            "event_subscriptions": {"bot_events": list(EVENTS)},
             "interactivity": {"is_enabled": True},
             "org_deploy_enabled": False,
             "socket_mode_enabled": True,
             "token_rotation_enabled": False,
         },
     }
-    return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"

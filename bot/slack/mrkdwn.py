@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from bot import words
-from bot.model import Table
+from bot.model import Table, Value
 
 _CELL = 80
 """Characters of a table's cell: one long command line must not push a whole table over the limit."""
@@ -24,6 +25,25 @@ def plain(text: str) -> str:
 def escape(text: str) -> str:
     """Safe in mrkdwn: no mention, link or `<!channel>` can come out of it."""
     return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def moment(at: datetime, form: str = "{date_short_pretty} {time}") -> str:
+    """A time in the reader's own zone and language; where those are not known, in UTC."""
+    utc = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return f"<!date^{int(utc.timestamp())}^{form}|{words.value('at', utc.isoformat())}>"
+
+
+def code(text: str, limit: int = 200) -> str:
+    """A name or a typed line as code, on one line, which it cannot leave."""
+    shown = escape(cut(text.replace("\n", " "), limit))
+    return f"`{shown.replace('`', 'ˋ')}`"
+
+
+def fact(name: str, value: Value) -> str:
+    """A fact's value in mrkdwn: times in the reader's zone, all else as words."""
+    if words.is_time(name) and isinstance(value, str) and value:
+        return moment(datetime.fromisoformat(value))
+    return escape(words.value(name, value))
 
 
 def cut(text: str, limit: int) -> str:

@@ -45,7 +45,7 @@ class Budget:
 
     def _bucket(self, method: str, channel: str) -> _Bucket:
         capacity, per_second = (3.0, 1.0) if method == "chat.postMessage" else (20.0, 45 / 60)
-        if method == "chat.postEphemeral":
+        if method in ("chat.postEphemeral", "views.publish"):
             capacity, per_second = 10.0, 100 / 60
         fresh = _Bucket(capacity=capacity, per_second=per_second, tokens=capacity, at=self.monotonic())
         return self._buckets.setdefault((method, channel), fresh)

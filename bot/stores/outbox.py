@@ -19,10 +19,13 @@ from bot.stores.schema import buttons, messages, runs
 
 @dataclass(frozen=True, kw_only=True)
 class StoredButton:
-    """A button as people may press it: its token stands for the command line, once."""
+    """A button as people may press it: its token stands for the command line, once.
+
+    It belongs to the message of a run, or to somebody's Home page, and then has no `run_id`.
+    """
 
     token: str
-    run_id: str
+    run_id: str | None
     label: str
     line: str
     danger: bool

@@ -145,7 +145,8 @@ buttons = Table(
     "buttons",
     metadata,
     Column("token", String(64), primary_key=True),
-    Column("run_id", String(8), ForeignKey("runs.id"), nullable=False),
+    Column("run_id", String(8), ForeignKey("runs.id")),
+    Column("home_of", String(64)),
     Column("position", Integer, nullable=False),
     Column("label", String(75), nullable=False),
     Column("line", Text, nullable=False),
@@ -154,6 +155,23 @@ buttons = Table(
     Column("used_by", String(255)),
     Column("used_run", String(8)),
     Index("buttons_by_run", "run_id"),
+    Index("buttons_by_home", "home_of"),
+)
+
+homes = Table(
+    "homes",
+    metadata,
+    Column("user", String(64), primary_key=True),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("picture", String(64)),
+)
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("file_id", String(64), nullable=False),
+    Column("made_at", UtcTime, nullable=False),
 )
 
 audit = Table(

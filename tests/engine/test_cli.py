@@ -127,9 +127,9 @@ def test_lists_hold_the_backup(
 def test_help_and_whoami_answer_a_shell(site: Site) -> None:
     """`help` lists the commands, `help backup` explains one, `whoami` says what a shell may do."""
     listed = site.say("help", "--json")
-    usages = " ".join(row["usage"] for row in outcome(listed)["rows"])
+    examples = " ".join(row["example"] for row in outcome(listed)["rows"])
     assert listed.returncode == 0
-    assert all(name in usages for name in ("backup", "restore", "verify", "cancel", "audit", "whoami"))
+    assert all(name in examples for name in ("backup", "restore", "verify", "cancel", "audit", "whoami"))
     one = site.say("help", "backup")
     assert one.returncode == 0
     assert "--quiesce" in one.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
+from functools import partial
 from typing import Any
 
 import pytest
@@ -167,12 +168,16 @@ def test_reading_needs_the_scope_of_the_channels_kind() -> None:
 
 
 def test_chat_write_public_opens_public_channels_only() -> None:
-    """With chat:write.public the bot may post where it is no member, unless the channel is private."""
+    """With chat:write.public the bot may post where it is no member, unless it is private; not share files there."""
     with Playground(scopes={*DEFAULT_SCOPES, "chat:write.public"}) as playground:
         client = client_of(playground)
         playground.add_channel(Channel(id="G0SECRET", name="secret", is_private=True))
         assert client.chat_postMessage(channel="C0RANDOM", text="x")["ok"]
         assert refused(client.chat_postMessage, channel="G0SECRET", text="x") == "channel_not_found"
+        files = [{"id": uploaded(client, "a.txt", b"x"), "title": "a"}]
+        share = partial(client.files_completeUploadExternal, files=files)
+        assert refused(share, channel_id="C0RANDOM") == "not_in_channel"
+        assert share(channel_id="C0OPS")["ok"]
 
 
 def test_a_mention_without_its_scope_is_not_delivered() -> None:
@@ -206,6 +211,63 @@ def test_a_file_is_uploaded_shared_and_downloaded(playground: Playground, client
         assert answer.read() == b"line\n"
     with urllib.request.urlopen(url) as answer:
         assert b"Sign in" in answer.read()
+
+
+PIXEL = (
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU"
+    b"\x00\x00\x00\nIDATx\x9cc`\x00\x00\x00\x02\x00\x01H\xaf\xa4q\x00\x00\x00\x00IEND\xaeB`\x82"
+)
+
+
+def uploaded(client: WebClient, name: str, content: bytes) -> str:
+    """A file's id after the first two steps of an upload."""
+    announced = client.files_getUploadURLExternal(filename=name, length=len(content))
+    urllib.request.urlopen(urllib.request.Request(announced["upload_url"], data=content)).close()
+    return str(announced["file_id"])
+
+
+def home(file_id: str) -> dict[str, Any]:
+    """A Home page that shows a file."""
+    return {"type": "home", "blocks": [{"type": "image", "alt_text": "x", "slack_file": {"id": file_id}}]}
+
+
+def test_a_picture_is_shown_once_it_is_processed() -> None:
+    """A Home page, or a message, may show an uploaded picture only when the upload is complete and processed."""
+    now = [1_800_000_000.0]
+    with Playground(clock=lambda: now[0]) as playground:
+        playground.files.processing_seconds = 2.0
+        client = client_of(playground)
+        file_id = uploaded(client, "trend.png", PIXEL)
+        publish = partial(client.views_publish, user_id="U0ANN", view=home(file_id))
+        assert refused(publish) == "invalid_arguments"
+        client.files_completeUploadExternal(files=[{"id": file_id, "title": "trend"}])
+        with pytest.raises(SlackApiError) as caught:
+            publish()
+        (problem,) = caught.value.response["response_metadata"]["messages"]
+        assert problem == "[ERROR] invalid slack file [json-pointer:/view/blocks/0/slack_file]"
+        now[0] += 2.0
+        publish()
+        blocks = home(file_id)["blocks"]
+        client.chat_postMessage(channel="C0OPS", text="x", blocks=blocks)
+        client.files_delete(file=file_id)
+        assert refused(publish) == "invalid_arguments"
+        assert refused(client.chat_postMessage, channel="C0OPS", text="x", blocks=blocks) == "invalid_blocks"
+
+
+def test_what_is_no_picture_is_not_shown(playground: Playground, client: WebClient) -> None:
+    """A file that is no picture, whatever its name says, and one that never was cannot be shown."""
+    playground.files.processing_seconds = 0.0
+    file_id = uploaded(client, "trend.png", b"text")
+    client.files_completeUploadExternal(files=[{"id": file_id, "title": "trend"}])
+    for shown in (file_id, "F0NONE"):
+        assert refused(client.views_publish, user_id="U0ANN", view=home(shown)) == "invalid_arguments"
+
+
+def test_a_home_tab_that_is_off_takes_no_page(playground: Playground, client: WebClient) -> None:
+    """An app without a Home tab is told so."""
+    playground.home_tab_on = False
+    view = {"type": "home", "blocks": [{"type": "divider"}]}
+    assert refused(client.views_publish, user_id="U0ANN", view=view) == "not_enabled"
 
 
 def modal(**more: Any) -> dict[str, Any]:

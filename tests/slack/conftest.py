@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground import DEFAULT_SCOPES, Playground
+from bot.playground import Playground
 from bot.slack import delivery
+from tests.slack.scopes import SCOPES
 from tests.slack.workplace import Workplace
 from tests.support import canaries
 
 
 @pytest.fixture
 def scopes() -> frozenset[str]:
-    """What the bot's token may do; tests parametrize it."""
-    return frozenset(DEFAULT_SCOPES)
+    """What the bot's token may do: exactly what its manifest asks for; tests parametrize it."""
+    return SCOPES
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from bot.model import Status
-from bot.playground import DEFAULT_SCOPES, Fault
+from bot.playground import Fault
 from tests.slack.reading import words_of
+from tests.slack.scopes import SCOPES
 from tests.slack.workplace import BOT_USER, Workplace
 from tests.support.house import wait_for
 
@@ -75,7 +76,7 @@ def test_upload_means_one_file(work: Workplace, count: int) -> None:
     assert ("No file came" if count == 0 else "2 files came") in words_of(message)
 
 
-@pytest.mark.parametrize("scopes", [DEFAULT_SCOPES - {"files:read"}], ids=["no-files-read"])
+@pytest.mark.parametrize("scopes", [SCOPES - {"files:read"}], ids=["no-files-read"])
 def test_without_the_right_to_read_nothing_is_put_there(work: Workplace) -> None:
     """Without `files:read` people learn which scope is missing, and the container stays as it was."""
     file = work.playground.upload("app.conf", b"new")

@@ -12,8 +12,9 @@ import pytest
 from bot.command import Command, arg
 from bot.kinds import Text
 from bot.model import Reply, Right, Status
-from bot.playground import DEFAULT_SCOPES, Channel, Fault, Message
+from bot.playground import Channel, Fault, Message
 from bot.playground.files import StoredFile
+from tests.slack.scopes import NOT_WHERE_IT_IS_NO_MEMBER, SCOPES
 from tests.slack.workplace import BOT_USER, Workplace
 from tests.support.house import wait_for
 
@@ -136,7 +137,7 @@ def test_trouble_with_looking_doubles_no_file(work: Workplace, trouble: Fault) -
     _the_file(work)
 
 
-@pytest.mark.parametrize("scopes", [DEFAULT_SCOPES - {"files:read"}], ids=["no-files-read"])
+@pytest.mark.parametrize("scopes", [SCOPES - {"files:read"}], ids=["no-files-read"])
 def test_without_the_right_to_look_no_file_is_lost(work: Workplace) -> None:
     """When the bot may not look whether its file is there, it rather shows it twice than never."""
     work.playground.faults.next("files.completeUploadExternal", Fault.reset_after_store())
@@ -145,7 +146,7 @@ def test_without_the_right_to_look_no_file_is_lost(work: Workplace) -> None:
     assert {file.content for _, file in _shared(work)} == {CONTENT}
 
 
-@pytest.mark.parametrize("scopes", [DEFAULT_SCOPES - {"files:write"}], ids=["no-files-write"])
+@pytest.mark.parametrize("scopes", [SCOPES - {"files:write"}], ids=["no-files-write"])
 def test_a_file_that_can_never_be_sent_is_said_to_be_missing(work: Workplace) -> None:
     """Without the right to upload, people are told once under the result that there will be no file, and why."""
     told = work.told(work.slash("/docker", "report"), Status.SUCCEEDED)
@@ -179,8 +180,9 @@ def test_a_bot_that_died_after_sharing_does_not_share_again(work: Workplace) -> 
     _the_file(work)
 
 
+@pytest.mark.parametrize("scopes", [SCOPES, NOT_WHERE_IT_IS_NO_MEMBER], ids=["public", "not-public"])
 def test_a_bot_that_is_no_member_sends_the_file_to_the_asker(work: Workplace) -> None:
-    """In a channel that the bot is not in, both the answer and the file come in a direct message."""
+    """From a channel that the bot is not in the file comes in a direct message, wherever the answer may stand."""
     work.playground.add_channel(Channel(id="C0FAR", name="far", members=frozenset({"U0ANN"})))
     work.told(work.slash("/docker", "report", channel="C0FAR"), Status.SUCCEEDED)
     assert _the_file(work)[0].channel == work.world.direct_channel("U0ANN").id

@@ -11,16 +11,17 @@ from itertools import pairwise
 import pytest
 
 from bot.model import Status
-from bot.playground import DEFAULT_SCOPES, Fault
+from bot.playground import Fault
 from bot.slack.blocks import Rendered, render
 from bot.stores.outbox import Message
 from tests.slack.reading import buttons_of, words_of
+from tests.slack.scopes import NOT_WHERE_IT_IS_NO_MEMBER, SCOPES
 from tests.slack.workplace import Workplace
 from tests.support.house import wait_for
 
 pytestmark = pytest.mark.slack
 
-WITHOUT_HISTORY = frozenset(scope for scope in DEFAULT_SCOPES if not scope.endswith(":history"))
+WITHOUT_HISTORY = frozenset(scope for scope in SCOPES if not scope.endswith(":history"))
 without_history = pytest.mark.parametrize("scopes", [WITHOUT_HISTORY], ids=["no-history"])
 FAULTS: dict[str, Callable[[], Fault]] = {
     "500": lambda: Fault.status(500),
@@ -215,6 +216,7 @@ def test_a_deleted_message_is_posted_anew(work: Workplace) -> None:
     assert message.channel == "C0OPS"
 
 
+@pytest.mark.parametrize("scopes", [NOT_WHERE_IT_IS_NO_MEMBER], ids=["not-public"])
 def test_where_the_bot_is_no_member_results_come_as_a_direct_message(work: Workplace) -> None:
     """Asked from a channel that it may not write to, the bot tells the asker directly."""
     message = work.told(work.slash("/backup", "pgdata", channel="C0RANDOM"), Status.SUCCEEDED)

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
 
 from bot.model import Actor, Invocation, Origin, Place, Plan, Progress, Reply, Status, Table
 from bot.playground.blockkit import message_problems, too_long_together
@@ -74,6 +77,10 @@ def _good(message: Message, waiting_before: int = 0) -> list[dict[str, Any]]:
     assert message_problems(rendered.blocks) == []
     assert not too_long_together(rendered.blocks)
     assert 0 < len(rendered.text) <= 4_000
+    for block in rendered.blocks:
+        parsed = Block.parse(block)
+        assert parsed is not None
+        parsed.validate_json()
     return rendered.blocks
 
 
@@ -233,3 +240,52 @@ def test_text_helpers() -> None:
     assert cut("abc", 3) == "abc"
     assert cut("abcd", 3) == "ab…"
     assert plain("a\x1b[31mb\x07c\u202ed\te\nf") == "abcd\te\nf"
+
+
+def test_times_are_the_readers_own() -> None:
+    """A fact that is a moment is a date of Slack's with UTC to fall back on; in a table it is plain UTC."""
+    taken_at = "2026-11-24T12:00:00+00:00"
+    table = Table(columns=("volume", "taken_at"), rows=(("pgdata", taken_at),))
+    reply = Reply(text="Done.", facts={"taken_at": taken_at, "ended_at": None}, table=table)
+    blocks = _good(_message(_run(Status.SUCCEEDED, reply=reply)))
+    fields = [field["text"] for field in blocks[1]["fields"]]
+    shown = "<!date^1795521600^{date_short_pretty} {time}|2026-11-24 12:00:00 UTC>"
+    assert fields == [f"*Taken*\n{shown}", "*Ended*\n–"]
+    assert "2026-11-24 12:00:00 UTC" in json.dumps(blocks[2])
+    assert "<!date" not in json.dumps(blocks[2])
+
+
+_ODD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=255)
+_LONG = st.builds(
+    lambda odd, size: (odd * (size // len(odd) + 1))[:size],
+    _ODD,
+    st.sampled_from([0, 1, 100, 2_999, 3_001, 13_201, 100_000, 1_000_000]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_ODD, _LONG, st.sampled_from(list(Status)), st.booleans())
+def test_any_name_and_any_output_make_a_message_that_slack_takes(
+    name: str, output: str, status: Status, has_table: bool
+) -> None:
+    """Names of 1 to 255 odd characters and outputs of up to 1 MB make blocks that both validators take."""
+    ended = status.is_ending
+    row = (name, 7, "2026-11-24T12:00:00+00:00")
+    reply = Reply(
+        text=f"{name} is done. {output[:5_000]}",
+        facts={
+            "volume": name,
+            "raw_bytes": 7,
+            "taken_at": "2026-11-24T12:00:00+00:00",
+            "note": output[:9_000],
+        },
+        table=Table(columns=("volume", "raw_bytes", "taken_at"), rows=(row,) * 200) if has_table else None,
+        output=output,
+        status=status,
+    )
+    progress = Progress(step=name, done_bytes=1, total_bytes=2, rate=1.0)
+    changes = {"line": name, "plan": Plan(text=name * 9), "progress": progress}
+    run = _run(status, reply=reply if ended else None, **changes)
+    blocks = _good(_message(run, _button(name, name, danger=True), _button(name, name)))
+    for text in _mrkdwn(blocks):
+        assert "<" not in text.replace("<!date^", "").replace("<@U0ANN>", "")

@@ -14,9 +14,11 @@ from sqlalchemy import text
 
 import handlers
 from bot.command import Command, parse
-from bot.commandline import split
+from bot.commandline import from_slack as slack_text
+from bot.commandline import repair, split
 from bot.errors import Conflict, EngineError, LostHold
 from bot.model import Outcome, Plan, Right, Status
+from bot.slack.mrkdwn import columns
 from bot.stores.audit import AuditEvent
 from bot.stores.claims import Claim, Claims, Ending
 from tests.fakes import FakeEngine
@@ -675,7 +677,7 @@ def test_audit_tells_of_a_change(tmp_path: Path, fake_engine: FakeEngine) -> Non
         assert "line 1 does not fit its seal" in outcome.reply.text
 
 
-# ---- help, whoami -----------------------------------------------------------------------------------------
+# ---- help, whoami, why -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("user", ["U0ANN", "U0EVE", "U0VAL"])
@@ -689,7 +691,14 @@ def test_help_shows_what_one_may_use(tmp_path: Path, fake_engine: FakeEngine, us
     allowed = {name for name, c in handlers.load().items() if rights[user].includes(c.right)}
     with at_work(settings(tmp_path / "state", toml=toml), {"local": fake_engine}) as house:
         outcome = house.say(from_slack("help", user=user))
-        assert {str(usage).split()[0] for usage in _rows(outcome, "usage")} == allowed
+        assert {str(example).split()[0] for example in _rows(outcome, "example")} == allowed
+
+
+def test_help_fits_into_a_message(house: House) -> None:
+    """An administrator sees every command in Slack: the list is not cut there."""
+    table = house.say(from_slack("help")).reply.table
+    assert table is not None
+    assert len(columns(table, 5_000).splitlines()) == 1 + len(handlers.load())
 
 
 def test_help_explains_a_command(house: House) -> None:
@@ -705,8 +714,72 @@ def test_whoami(house: House) -> None:
     known = house.say(from_slack("whoami"))
     assert known.reply.facts == {"actor": "U0ANN", "roles": "operators", "origin": "slack"}
     stranger = house.say(from_slack("whoami", user="U0EVE"))
-    assert "none: you may use `help` and `whoami`" in stranger.reply.text
+    assert "none: you may use `help`, `whoami` and `why`" in stranger.reply.text
     assert "administrator" in house.say("whoami").reply.text
+
+
+@pytest.mark.parametrize(
+    ("line", "user", "said"),
+    [
+        (
+            "why backup pgdata",
+            "U0ANN",
+            "You may use `backup` on volume:pgdata, host local from here: granted by all.",
+        ),
+        (
+            "why backup pgdata",
+            "U0CAT",
+            "You may not use `backup` on volume:pgdata, host local from here: none of ",
+        ),
+        ("why backup other1", "U0CAT", "You may use `backup` on volume:other1"),
+        (
+            "why backup volume:other1 --host prod",
+            "U0CAT",
+            "You may not use `backup` on volume:other1, host prod",
+        ),
+        ("why exec db", "U0CAT", "You may not use `exec` on container:db"),
+        ("why push team/app:1", "U0CAT", "You may not use `push` on image:team/app:1"),
+        ("why backup web:/etc/nginx", "U0CAT", "You may not use `backup` on volume:web:/etc/nginx"),
+        ("why whoami", "U0EVE", "You may use `whoami` from here: everybody may."),
+        ("why backups", "U0EVE", "there is no role to grant it. Roles that have `backups`: all, few."),
+        ("why backup other1 --user U0CAT", "U0ANN", "U0CAT may use `backup` on volume:other1"),
+        ("why backup other1 --user <@U0EVE|eve>", "U0ANN", "U0EVE may not use `backup` on volume:other1"),
+    ],
+)
+def test_why_explains_a_decision(
+    tmp_path: Path, fake_engine: FakeEngine, line: str, user: str, said: str
+) -> None:
+    """It says who may or may not, on what, and by which role."""
+    toml = (
+        '[roles.all]\nmembers = ["U0ANN"]\nright = "admin"\n'
+        '[roles.few]\nmembers = ["U0CAT"]\nright = "operate"\ntargets = ["volume:other*"]\nhosts = ["local"]\n'
+    )
+    with at_work(settings(tmp_path / "state", toml=toml), {"local": fake_engine}) as house:
+        outcome = house.say(from_slack(repair(slack_text(line)), user=user))
+        assert outcome.status is Status.SUCCEEDED
+        assert said in outcome.reply.text
+        if user == "U0CAT":
+            assert _rows(outcome, "role") == ["few"]
+
+
+def test_why_says_which_part_does_not_match(house: House, tmp_path: Path, fake_engine: FakeEngine) -> None:
+    """A role's parts are shown one by one: what it matches, and what it is for instead."""
+    toml = '[roles.few]\nmembers = ["U0CAT"]\nright = "operate"\ntargets = ["volume:other*"]\n'
+    with at_work(settings(tmp_path / "other", toml=toml), {"local": fake_engine}) as other:
+        table = other.say(from_slack("why backup pgdata", user="U0CAT")).reply.table
+        assert table is not None
+        assert table.columns == ("role", "command", "target", "channel", "host")
+        assert table.rows == (("few", "yes", "no, only volume:other*", "yes", "yes"),)
+    assert "whoever has a shell here is an administrator" in house.say("why backup pgdata").reply.text
+
+
+def test_why_of_somebody_else_is_for_administrators(house: House) -> None:
+    """Others learn nothing of what a third person may do, and an unknown command has a nearest name."""
+    refused = house.say(from_slack("why backup --user U0ANN", user="U0EVE"))
+    assert refused.status is Status.DENIED
+    assert house.say(from_slack("why backup --user U0EVE")).status is Status.SUCCEEDED
+    _refused(house, "why bakcup", "Did you mean backup?")
+    _refused(house, "why backup --user bob", "is not a person’s id in Slack")
 
 
 def test_a_waiting_run_is_ended_only_by_who_may_do_it(tmp_path: Path, fake_engine: FakeEngine) -> None:

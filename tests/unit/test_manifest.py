@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from slack_bolt import App
 
 import handlers
+from bot.cli import main
 from bot.slack.dialogues import Dialogues, Rooms
 from bot.slack.gate import Gate
 from bot.slack.listeners import Listeners
 from bot.slack.manifest import manifest_text
+from bot.slack.yamltext import yaml_text
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = handlers.load()
@@ -27,8 +32,42 @@ def _manifest(prefix: str = "") -> dict[str, Any]:
 
 
 def test_the_file_is_the_generated_one() -> None:
-    """deploy/manifest.json is what `shipkeeper manifest` prints."""
-    assert (ROOT / "deploy" / "manifest.json").read_text() == manifest_text(COMMANDS.values(), "")
+    """deploy/slack-manifest.yaml is what `shipkeeper manifest --format yaml` prints."""
+    kept = (ROOT / "deploy" / "slack-manifest.yaml").read_text()
+    assert kept == manifest_text(COMMANDS.values(), "", "yaml")
+
+
+def test_both_formats_say_the_same() -> None:
+    """A YAML parser that is none of ours reads from the one what a JSON parser reads from the other."""
+    assert yaml.safe_load(manifest_text(COMMANDS.values(), "x-", "yaml")) == _manifest("x-")
+
+
+_KEYS = st.sampled_from(["name", "bot_events", "description"])
+_PLAIN = st.recursive(
+    st.one_of(st.booleans(), st.integers(-999, 999), st.text()),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_KEYS, inner, max_size=4)),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.dictionaries(_KEYS, _PLAIN, min_size=1, max_size=4))
+def test_any_text_survives_yaml(made: dict[str, Any]) -> None:
+    """Whatever a summary says, with quotes, colons, tabs or line ends, is read back as it was."""
+    assume(not any(c in json.dumps(made, ensure_ascii=False) for c in "\x7f\ufeff\ufffe\uffff"))
+    assume(not re.search("[\x80-\x9f]", json.dumps(made, ensure_ascii=False)))  # YAML 1.1 has no such letters
+    assert yaml.safe_load(yaml_text(made)) == made
+
+
+@pytest.mark.parametrize(
+    "words", [["--format"], ["--format", "toml"], ["--format=toml"], ["yaml"], ["--format", "yaml", "more"]]
+)
+def test_a_wrong_format_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Anything but a known format is a usage error, and nothing is printed that somebody might install."""
+    assert main(["manifest", *words], COMMANDS) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "--format json or yaml" in printed.err
 
 
 @pytest.mark.parametrize("prefix", ["", "x-", "sixteen-letters_"])
@@ -71,7 +110,7 @@ def test_what_is_declared_is_listened_to(prefix: str) -> None:
     dialogues = Dialogues(gate, Rooms(completion=nothing, opener=nothing, commands={}, hosts=1))
     app = Recording(token="xoxb-1", signing_secret="s", token_verification_enabled=False)
     daily = [name for name, command in COMMANDS.items() if command.slash]
-    Listeners(gate, dialogues, nothing).register(app, daily, prefix)
+    Listeners(gate, dialogues, nothing, nothing).register(app, daily, prefix)
     declared = [command["command"] for command in _manifest(prefix)["features"]["slash_commands"]]
     assert sorted(declared) == sorted(heard)
     offered = _manifest(prefix)["features"]["shortcuts"]

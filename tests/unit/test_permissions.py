@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import handlers
 from bot.errors import PermissionDenied
 from bot.model import Actor, Origin, Right
-from bot.permissions import Policy, Request, Role
+from bot.permissions import Part, Policy, Request, Role
 
 COMMANDS = handlers.load()
 ANN = Actor(id="U0ANN", name="ann")
@@ -32,7 +36,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
     return {name for name in COMMANDS if policy.allows(_request(name, **changes))}  # type: ignore[arg-type]
 
 
-VIEW = {"audit", "backups", "check", "details", "help", "retry", "runs", "whoami"}
+VIEW = {"audit", "backups", "check", "details", "help", "retry", "runs", "whoami", "why"}
 VIEW |= {"builds", "containers", "hosts", "images", "registries", "runbooks", "snapshots", "tags", "volumes"}
 OPERATE = VIEW | {
     "create-volume",
@@ -56,14 +60,18 @@ OPERATE |= {"build", "cp"}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])
-def test_an_empty_policy_allows_help_and_whoami(origin: Origin) -> None:
-    """Without roles, of all commands only `help` and `whoami` are left."""
-    assert _allowed(Policy(()), origin=origin) == {"help", "whoami"}
+def test_an_empty_policy_leaves_help_whoami_and_why(origin: Origin) -> None:
+    """Without roles, of all commands only `help`, `whoami` and `why` are left."""
+    assert _allowed(Policy(()), origin=origin) == {"help", "whoami", "why"}
 
 
 def test_every_command_states_its_right() -> None:
-    """Only `help` and `whoami` need no right; what changes something needs more than to view."""
-    assert {name for name, command in COMMANDS.items() if command.right is Right.NONE} == {"help", "whoami"}
+    """Only `help`, `whoami` and `why` need no right; what changes something needs more than to view."""
+    assert {name for name, command in COMMANDS.items() if command.right is Right.NONE} == {
+        "help",
+        "whoami",
+        "why",
+    }
     for name, command in COMMANDS.items():
         assert command.targets is None or command.right.includes(Right.OPERATE), name
 
@@ -85,7 +93,7 @@ def test_a_role_is_for_its_members() -> None:
         Actor(id="U0EVE", name="U0ANN"),
         Actor(id="u0ann", name=""),
     ):
-        assert _allowed(policy, actor=stranger) == {"help", "whoami"}
+        assert _allowed(policy, actor=stranger) == {"help", "whoami", "why"}
 
 
 def test_the_shell_is_an_administrator() -> None:
@@ -96,17 +104,17 @@ def test_the_shell_is_an_administrator() -> None:
 
 def test_a_shell_like_id_from_slack_is_nobody() -> None:
     """It is the origin that makes an administrator, not how the id looks."""
-    assert _allowed(Policy(()), actor=Actor(id="cli:root", name="root")) == {"help", "whoami"}
+    assert _allowed(Policy(()), actor=Actor(id="cli:root", name="root")) == {"help", "whoami", "why"}
 
 
 @pytest.mark.parametrize(
     ("patterns", "allowed"),
     [
-        (("backup",), {"help", "whoami", "backup"}),
-        (("backup*",), {"help", "whoami", "backup", "backups"}),
+        (("backup",), {"help", "whoami", "why", "backup"}),
+        (("backup*",), {"help", "whoami", "why", "backup", "backups"}),
         (("*",), set(COMMANDS)),
-        (("BACKUP",), {"help", "whoami"}),
-        ((), {"help", "whoami"}),
+        (("BACKUP",), {"help", "whoami", "why"}),
+        ((), {"help", "whoami", "why"}),
     ],
 )
 def test_commands_are_granted_by_name(patterns: tuple[str, ...], allowed: set[str]) -> None:
@@ -187,3 +195,68 @@ def test_a_role_reaches_the_hosts_of_its_patterns(host: str | None, may: bool) -
     if not may:
         with pytest.raises(PermissionDenied, match=f"on volume:pgdata, host {host}"):
             policy.check(request)
+
+
+_WORDS = st.sampled_from(
+    ["*", "volume:*", "volume:a", "volume:b", "C0OPS", "C0DEV", "prod-*", "prod-1", "backup", "back*"]
+)
+_PATTERNS = st.lists(_WORDS, max_size=3).map(tuple)
+_ROLES = st.builds(
+    Role,
+    name=st.sampled_from(["keepers", "others"]),
+    members=st.sets(st.sampled_from(["U0ANN", "U0BOB"])).map(frozenset),
+    right=st.sampled_from(list(Right)),
+    commands=_PATTERNS,
+    targets=_PATTERNS,
+    channels=_PATTERNS,
+    hosts=_PATTERNS,
+)
+
+
+@given(
+    st.lists(_ROLES, max_size=4),
+    st.sampled_from(sorted(COMMANDS)),
+    st.lists(st.sampled_from(["volume:a", "volume:b", "image:a"]), max_size=2),
+    st.sampled_from(["C0OPS", None]),
+    st.sampled_from(["prod-1", "dev", None]),
+    st.sampled_from(list(Origin)),
+)
+def test_an_explanation_agrees_with_the_check(
+    roles: list[Role], command: str, targets: list[str], channel: str | None, host: str | None, origin: Origin
+) -> None:
+    """Whatever the roles, it explains an allowance exactly when the check does not refuse, and by the right roles."""
+    policy = Policy(roles)
+    request = _request(command, *targets, channel=channel, host=host, origin=origin)
+    explained = policy.explain(request)
+    try:
+        policy.check(request)
+        is_allowed = True
+    except PermissionDenied:
+        is_allowed = False
+    assert explained.is_allowed is is_allowed is policy.allows(request)
+    assert [role for role, _ in explained.roles] == [role for role in roles if "U0ANN" in role.members]
+    for role, missed in explained.roles:
+        assert (role in explained.granted_by) is (not missed)
+        alone = Policy([role]).allows(replace(request, origin=Origin.SLACK))
+        assert alone is (not missed or request.command.right is Right.NONE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "request_changes", "missed"),
+    [
+        ({"right": Right.VIEW}, {}, {Part.COMMAND}),
+        ({"targets": ("volume:b",)}, {}, {Part.TARGET}),
+        ({"channels": ("C0DEV",)}, {}, {Part.CHANNEL}),
+        ({"hosts": ("prod-*",)}, {}, {Part.HOST}),
+        ({"hosts": ("prod-*",)}, {"host": None}, set()),
+        ({"targets": (), "channels": ()}, {}, {Part.TARGET, Part.CHANNEL}),
+    ],
+)
+def test_an_explanation_names_what_does_not_match(
+    changes: dict[str, object], request_changes: dict[str, object], missed: set[Part]
+) -> None:
+    """Each part of a request that a role does not match is named, and no other."""
+    policy = Policy([_role(**{"right": Right.OPERATE, **changes})])
+    request = _request("backup", "volume:a", **{"host": "dev", **request_changes})  # type: ignore[arg-type]
+    ((_, found),) = policy.explain(request).roles
+    assert set(found) == missed

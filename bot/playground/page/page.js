@@ -154,16 +154,17 @@ function replace(old, node) {
 function showPlaces() {
   const channels = view.state.channels.map((channel) => {
     const label = channel.is_im ? "Direct message" : `# ${channel.name}`;
-    const node = element("button", { type: "button", "aria-current": String(channel.id === view.channel) }, label);
+    const node = element("button", { type: "button", "aria-current": String(channel.id === view.channel && !view.atHome) }, label);
     node.addEventListener("click", () => {
       view.channel = channel.id;
+      view.atHome = false;
       leaveThread();
       show();
       $("words").focus();
     });
     return element("li", {}, node);
   });
-  redraw($("channels"), channels, JSON.stringify([view.state.channels, view.channel]));
+  redraw($("channels"), channels, JSON.stringify([view.state.channels, view.channel, view.atHome]));
   const here = view.state.channels.find((channel) => channel.id === view.channel);
   $("place").textContent = here?.is_im ? "Direct message with the bot" : `# ${here?.name ?? ""}`;
   const people = view.state.users.filter((user) => user.id !== view.state.bot);
@@ -217,6 +218,10 @@ async function ackOf(delivery) {
 function showHome() {
   const home = view.state.home;
   $("home-view").hidden = !home || !view.atHome;
+  $("log").hidden = Boolean(view.atHome);
+  $("composer").hidden = Boolean(view.atHome);
+  $("home").setAttribute("aria-current", String(Boolean(view.atHome)));
+  if (view.atHome) $("place").textContent = "Bot’s Home";
   if (home && view.atHome && $("home-view").dataset.hash !== home.hash) {
     $("home-view").dataset.hash = home.hash;
     $("home-view").replaceChildren(...renderBlocks(home.blocks, contextFor({ view_id: home.id })));
@@ -276,7 +281,7 @@ $("leave-thread").addEventListener("click", leaveThread);
 $("home").addEventListener("click", () => {
   view.atHome = !view.atHome;
   if (view.atHome) send("home", {});
-  showHome();
+  show();
 });
 $("modal-form").addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -1,0 +1,252 @@
+"""What goes on and how things stand, as far as one person may see it: for Home pages.
+
+Asks the hosts, the archive and the runs, and the policy about each object. Knows nothing of how it is shown.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bot.engine import Engine, Volume
+from bot.errors import BotError
+from bot.kinds import VolumeName
+from bot.model import Actor, Button, Origin, Right, Status
+from bot.operations.hostwide import Answers, ask_all
+from bot.operations.inventory import Protection, volumes_and_users
+from bot.permissions import Request
+from bot.services import Services
+from bot.stores.activity import Activity
+from bot.stores.archive import Backup
+from bot.stores.runs import Run
+from bot.trends import Trend, trends_of
+
+_PATIENCE = timedelta(seconds=3)
+"""So long a host gets to answer; then the others are shown without it."""
+_LATELY = timedelta(days=7)
+_TROUBLE = (Status.FAILED, Status.PARTIAL, Status.INTERRUPTED)
+_MOST_RUNS = 200
+_MOST_TROUBLED = 5
+
+Volumes = tuple[tuple[Volume, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What hosts and archive hold, whoever may see it: volumes with their users, and backups, newest first."""
+
+    volumes: Mapping[str, Volumes]
+    refused: Mapping[str, BotError]
+    backups: tuple[Backup, ...]
+    protection: Mapping[str, Protection]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenRun:
+    """A run that is at work or waits, with the button that ends it, if the person may."""
+
+    run: Run
+    cancel: Button | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenVolume:
+    """A volume: who uses it, when its newest verified backup was taken, and the button that makes one."""
+
+    name: str
+    users: tuple[str, ...]
+    backed_up_at: datetime | None
+    is_at_work: bool
+    back_up: Button | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenHost:
+    """A host with its volumes, the worst protected first; `trouble` says why it is not known what it holds."""
+
+    name: str
+    volumes: tuple[SeenVolume, ...] = ()
+    trouble: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """All that a person may see. `is_new`: they have not asked for anything yet."""
+
+    actor: Actor
+    is_new: bool
+    has_role: bool
+    may: tuple[str, ...]
+    """Commands that they may use wherever they are, but those that everybody may."""
+    at_work: tuple[SeenRun, ...] = ()
+    troubled: tuple[Run, ...] = ()
+    hosts: tuple[SeenHost, ...] = ()
+    trends: tuple[Trend, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sight:
+    """What of a survey one person may see, whatever is at work just now."""
+
+    survey: Survey
+    hosts: tuple[SeenHost, ...]
+    trends: tuple[Trend, ...]
+
+
+class Overviews:
+    """Looks at everything once, and picks out what each person may see. For one thread."""
+
+    def __init__(self, services: Services, activity: Activity) -> None:
+        self._services = services
+        self._activity = activity
+        self._sights: dict[str, _Sight] = {}
+
+    def survey(self) -> Survey:
+        """Ask all hosts, side by side, and read the archive; raises ArchiveError when that cannot be read."""
+        answers = _asked(self._services.engines)
+        archive = self._services.archive
+        backups = archive.backups()
+        hosts = {backup.host for backup in backups}
+        return Survey(
+            volumes=answers.given,
+            refused=answers.refused,
+            backups=backups,
+            protection={
+                host: Protection.among((one for one in backups if one.host == host), archive)
+                for host in hosts
+            },
+        )
+
+    def of(self, user: str, survey: Survey) -> Overview:
+        """What that person may see now. The policy is asked about the things of a survey once a person."""
+        eyes = _Eyes(self._services, self._activity, Actor(id=user, name=user))
+        sight = self._sights.get(user)
+        if sight is None or sight.survey is not survey:
+            self._sights = {name: one for name, one in self._sights.items() if one.survey is survey}
+            sight = self._sights[user] = eyes.sight(survey)
+        return eyes.overview(sight)
+
+
+def _asked(engines: Mapping[str, Engine]) -> Answers[Volumes]:
+    try:
+        return ask_all(engines, volumes_and_users, _PATIENCE)
+    except BotError as error:  # the only one is away, which is what people want to see
+        return Answers(refused=dict.fromkeys(engines, error))
+
+
+@dataclass(frozen=True)
+class _Eyes:
+    """One person's eyes: asks the policy about each thing before it is seen."""
+
+    services: Services
+    activity: Activity
+    actor: Actor
+
+    def sight(self, survey: Survey) -> _Sight:
+        """What of the survey they may see."""
+        seen = (one for one in survey.backups if self._may("backups", one.host, f"volume:{one.volume}"))
+        return _Sight(survey=survey, hosts=tuple(self._hosts(survey)), trends=trends_of(seen))
+
+    def overview(self, sight: _Sight) -> Overview:
+        """That, and what is at work and went wrong."""
+        runs = self.activity.at_work(_MOST_RUNS)
+        since = self.services.clock() - _LATELY
+        troubled = (run for run in self.activity.troubled(_TROUBLE, since, _MOST_RUNS) if self._sees(run))
+        commands = self.services.commands.values()
+        return Overview(
+            actor=self.actor,
+            is_new=not self.services.runs.newest(limit=1, actor=self.actor.id),
+            has_role=bool(self.services.policy.roles_of(self.actor)),
+            may=tuple(c.name for c in commands if c.right is not Right.NONE and self._may(c.name)),
+            at_work=tuple(SeenRun(run=run, cancel=self._cancel(run)) for run in runs if self._sees(run)),
+            troubled=tuple(troubled)[:_MOST_TROUBLED],
+            hosts=tuple(_with_work(host, runs) for host in sight.hosts),
+            trends=sight.trends,
+        )
+
+    def _may(self, command: str, host: str | None = None, *targets: str) -> bool:
+        known = self.services.commands.get(command)
+        return known is not None and self.services.policy.allows(
+            Request(
+                actor=self.actor,
+                origin=Origin.SLACK,
+                channel=None,
+                command=known,
+                targets=targets,
+                host=host,
+            )
+        )
+
+    def _sees(self, run: Run) -> bool:
+        """Who may list runs sees those about what they reach; who may still do the same sees their own."""
+        targets = run.plan.targets if run.plan else ("*",)
+        if self._may("runs", run.host, *targets):
+            return True
+        own = run.plan.targets if run.plan else ()
+        return run.invocation.actor.id == self.actor.id and self._may(run.command or "", run.host, *own)
+
+    def _cancel(self, run: Run) -> Button | None:
+        """The same rule as that of `cancel`, which is asked again when the button is pressed."""
+        targets = run.plan.targets[:1] if run.plan else ("*",)
+        is_own = run.invocation.actor.id == self.actor.id
+        may = self._may("cancel") and (is_own or self._may(run.command or "", run.host, *targets))
+        if not may or run.cancel_requested_by is not None:
+            return None
+        return Button(label="Cancel", line=f"cancel {run.id}", danger=True)
+
+    def _hosts(self, survey: Survey) -> Iterable[SeenHost]:
+        for name in self.services.engines:
+            if name in survey.refused:
+                if self._may("backups", name):
+                    yield SeenHost(name=name, trouble=str(survey.refused[name]))
+                continue
+            seen = [
+                one for one in survey.volumes[name] if self._may("backups", name, f"volume:{one[0].name}")
+            ]
+            newest = survey.protection.get(name, Protection()).newest
+            found = [self._volume(name, one, newest.get(one[0].name)) for one in seen]
+            if found:
+                yield SeenHost(name=name, volumes=tuple(sorted(found, key=_worst_first)))
+
+    def _volume(self, host: str, found: tuple[Volume, tuple[str, ...]], backup: Backup | None) -> SeenVolume:
+        name = found[0].name
+        may = (
+            backup is None
+            and VolumeName.shape.fullmatch(name)
+            and self._may("backup", host, f"volume:{name}")
+        )
+        on = ["--host", host] if len(self.services.engines) > 1 else []
+        return SeenVolume(
+            name=name,
+            users=tuple(user for user in found[1] if self._may("backups", host, f"container:{user}")),
+            backed_up_at=backup.manifest.started_at if backup else None,
+            is_at_work=False,
+            back_up=Button(label="Back up", line=shlex.join(["backup", name, *on])) if may else None,
+        )
+
+
+def _with_work(host: SeenHost, runs: tuple[Run, ...]) -> SeenHost:
+    """Without a button for what is being worked on, or was asked for already."""
+    held = {target for run in runs if run.host == host.name and run.plan for target in run.plan.targets}
+    asked = {run.invocation.line for run in runs}
+
+    def is_at_work(volume: SeenVolume) -> bool:
+        return f"volume:{volume.name}" in held or (
+            volume.back_up is not None and volume.back_up.line in asked
+        )
+
+    volumes = (
+        replace(volume, is_at_work=True, back_up=None) if is_at_work(volume) else volume
+        for volume in host.volumes
+    )
+    return replace(host, volumes=tuple(volumes)) if held or asked else host
+
+
+def _worst_first(volume: SeenVolume) -> tuple[object, ...]:
+    """Without a backup before with one, in use before unused, old before young."""
+    at = volume.backed_up_at
+    if at is None:
+        return (0, not volume.users, volume.name)
+    return (1, at.timestamp(), volume.name)
