@@ -90,8 +90,9 @@ class Listeners:
         user = body["user"]
         trigger_id = body.get("trigger_id")
         channel = (body.get("channel") or {}).get("id") or container.get("channel_id") or user["id"]
+        line, files = self._meant_by(token)
         invocation = self._gate.invocation(
-            line=self._line_of(token),
+            line=line,
             actor=actor_of(user),
             key=f"slack:{team_of(body)}:{trigger_id or (token, action.get('action_ts'))}",
             place=Place(
@@ -99,13 +100,16 @@ class Listeners:
                 user=user["id"],
                 thread_ts=container.get("thread_ts"),
                 response_url=body.get("response_url"),
+                files=files,
             ),
             token=token,
         )
         return self._dialogues.answer(invocation, trigger_id)
 
-    def _line_of(self, token: str) -> str:
+    def _meant_by(self, token: str) -> tuple[str, tuple[str, ...]]:
+        """The button's command line, and the files that came with the command it belongs to."""
         try:
-            return self._button(token).line
+            button = self._button(token)
         except NotFound:  # the road refuses the token itself, with a sentence and a record
-            return "(a button)"
+            return "(a button)", ()
+        return button.line, button.files
