@@ -92,6 +92,11 @@ class Command:
     slash: bool = False
 
     @property
+    def changes_something(self) -> bool:
+        """Whether it does more than look."""
+        return self.targets is not None
+
+    @property
     def usage(self) -> str:
         """One line, as manuals write it: `backup VOLUME [--quiesce none|pause|stop]`."""
         parts = [self.name]

@@ -149,7 +149,11 @@ def notice(title: str, text: str) -> View:
 
 
 def _what_it_does(command: Command, place: Place) -> str:
-    told = "The plan and the result are told" if command.targets else "Only you see the answer, which comes"
+    told = (
+        "The plan and the result are told"
+        if command.changes_something
+        else "Only you see the answer, which comes"
+    )
     return f"*{escape(command.summary)}.*\nThis runs `{escape(command.usage)}`. {told} {_where(place)}."
 
 
