@@ -173,6 +173,7 @@ def build(
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         kept=stores.journal.kept,
+        noted=stores.journal.noted,
         uploads=_SlackUploads(settings),
         copy_bytes=settings.limits.copy_bytes,
         quiesce=wiring.quiesce(settings),

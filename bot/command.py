@@ -74,6 +74,7 @@ class Command:
     `done(run_id, services)` finds out, after a crash and after what could be taken back was, whether it had been
     done. `right_for(arguments, services)` says which right these arguments need, where that is more than the command's
     own `right`. `at_home(words, directory)` makes a shell's words, typed in that directory, mean the same anywhere.
+    `beneath` tells that, where a button stands for it, its answer belongs into the thread of that button's message.
     """
 
     name: str
@@ -90,11 +91,12 @@ class Command:
     at_home: Callable[[Sequence[str], Path], list[str]] | None = None
     examples: tuple[str, ...] = ()
     slash: bool = False
+    beneath: bool = False
 
     @property
-    def changes_something(self) -> bool:
-        """Whether it does more than look."""
-        return self.targets is not None
+    def only_looks(self) -> bool:
+        """Whether it changes nothing, so that its answer is only for the asker."""
+        return self.targets is None
 
     @property
     def usage(self) -> str:

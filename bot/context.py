@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,7 +55,9 @@ class RunContext:
         self._signal = signal
         if claim.run.cancel_requested_by is not None:  # asked while nobody held the run
             signal.cancel()
+        self._lock = threading.Lock()
         self._shown_at = 0.0
+        self._unshown: Progress | None = None
         self._step = ""
         self._began = (time.monotonic(), 0)
         self._not_back: set[str] = set()
@@ -112,6 +114,8 @@ class RunContext:
                 if self._signal.wait(_WATCH_SECONDS):
                     end()
                     return
+                with suppress(LostHold):  # whoever does the work learns of it by itself
+                    self._show_what_is_late()
 
         watcher = threading.Thread(target=watch, name=f"watch-{self.run_id}", daemon=True)
         watcher.start()
@@ -124,20 +128,36 @@ class RunContext:
     def progress(self, step: str, done_bytes: int = 0, total_bytes: int | None = None) -> None:
         """Show how far it is, at most once a second; raises LostHold or Cancelled like `check`."""
         now = time.monotonic()
-        if step != self._step:
+        is_new = step != self._step
+        if is_new:
             self._step, self._began = step, (now, done_bytes)
-        elif now - self._shown_at < _PROGRESS_SECONDS:
-            return
-        self._shown_at = now
         seconds = now - self._began[0]
         rate = (done_bytes - self._began[1]) / seconds if seconds > 0 else None
         progress = Progress(step=step, done_bytes=done_bytes, total_bytes=total_bytes, rate=rate)
+        with self._lock:
+            if not is_new and now - self._shown_at < _PROGRESS_SECONDS:
+                self._unshown = progress
+                return
+            self._shown_at, self._unshown = now, None
+        self._show(progress)
+        self.check()
+
+    def _show_what_is_late(self) -> None:
+        """Show the last that was said, when nothing was said since: bytes that stand still are shown, too."""
+        now = time.monotonic()
+        with self._lock:
+            late = self._unshown
+            if late is None or now - self._shown_at < _PROGRESS_SECONDS:
+                return
+            self._shown_at, self._unshown = now, None
+        self._show(late)
+
+    def _show(self, progress: Progress) -> None:
         try:
             if self._ledger.claims.note_progress(self._claim, progress) is not None:
                 self._signal.cancel()
         except StoreError as error:  # the work goes on; only its ending must be written
             _log.warning("run %s: its progress cannot be shown: %s", self.run_id, error)
-        self.check()
 
     @contextmanager
     def undoable(self, verb: str, **arguments: str) -> Iterator[Step]:

@@ -15,9 +15,10 @@ from bot.command import Command, MissingArgument, find, for_help, parse
 from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
-from bot.errors import BotError, Busy, LostHold, PermissionDenied
+from bot.errors import BotError, Busy, Conflict, LostHold, NotFound, PermissionDenied, UsageError
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
 from bot.operations.runbooks import without_typed_secrets
+from bot.overflow import with_files
 from bot.permissions import Request
 from bot.queue import RunQueue, Signal
 from bot.services import Services
@@ -29,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 LATE = timedelta(seconds=2.5)
 """Slack shows an error 3 s after it sent a command. What was accepted later than this is not executed."""
+
+RETRY = "retry"
 
 _WAIT_FOR_TARGET = timedelta(seconds=1)
 
@@ -62,11 +65,29 @@ class Dispatcher:
         Unless the sender is `told` by this very return, it is executed only after `confirm`.
         Raises StoreError when it cannot be stored: then it never happened.
         """
+        invocation = self._spelt_out(invocation)
         line = without_typed_secrets(invocation.line, self._services.runbooks.values())
         run, is_new = self._services.runs.submit(
             replace(invocation, line=line), host=self._services.default_host, released=told
         )
         return Accepted(run_id=run.id, is_new=is_new)
+
+    def _spelt_out(self, invocation: Invocation) -> Invocation:
+        """`retry RUN` is stored as what that run was: so it is permitted, planned, held and recorded as such.
+
+        Where that may not be, it stays as it was typed, and its handler says why.
+        """
+        try:
+            words = split(invocation.line)
+            if words[:1] != [RETRY] or len(words) != 2:
+                return invocation
+            again = self._services.to_repeat(words[1], invocation).invocation
+        except (UsageError, NotFound, Conflict, PermissionDenied):
+            return invocation
+        place = invocation.place
+        if place and again.place and again.actor.id == invocation.actor.id:
+            place = replace(place, files=again.place.files)
+        return replace(invocation, line=again.line, place=place)
 
     def confirm(self, run_id: str, waited: timedelta) -> None:
         """The sender was told `waited` after it had sent the command: execute it, unless that was too late."""
@@ -132,6 +153,7 @@ class Dispatcher:
                 status=Status.FAILED,
             )
         if reply is not None:
+            reply = with_files(claim.run, reply, self._services.outgoing)
             self._endings.finish(claim, asked, self._endings.taken_back(claim, reply))
 
     def _understand(self, run: Run) -> Asked:

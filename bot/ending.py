@@ -24,11 +24,11 @@ from bot.errors import (
     StoreError,
     UsageError,
 )
-from bot.model import Reply, Status
+from bot.model import Button, Reply, Status
 from bot.services import Services
 from bot.stores.audit import AuditEvent
 from bot.stores.claims import Claim, Ending
-from bot.stores.runs import Run
+from bot.stores.runs import Lane, Run
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +45,9 @@ _ENDINGS: tuple[tuple[type[BotError], Status], ...] = (
     (Conflict, Status.REJECTED),
     (BotError, Status.FAILED),
 )
+
+_NEVER_BEGAN = (Status.EXPIRED, Status.INTERRUPTED)
+_NOT_DONE = (Status.PARTIAL, Status.FAILED, Status.CANCELLED, *_NEVER_BEGAN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,8 @@ class Endings:
 
     def taken_back(self, claim: Claim, reply: Reply) -> Reply:
         """Play back what the body left open; what cannot be taken back makes the reply say so."""
-        return self._explained(reply, self._ledger.undoer.play_back(claim.run.id, failed_too=False))
+        problems = self._ledger.undoer.play_back(claim.run.id, failed_too=False)
+        return self._explained(_offered(claim.run, reply), problems)
 
     def _explained(self, reply: Reply, problems: tuple[str, ...]) -> Reply:
         if not problems:
@@ -89,7 +93,7 @@ class Endings:
             "was not proven is kept. Type the command again.",
             status=Status.INTERRUPTED,
         )
-        self.finish(claim, None, self._explained(reply, problems))
+        self.finish(claim, None, self._explained(_offered(claim.run, reply), problems))
 
     def _found_done(self, run: Run) -> Reply | None:
         command = self._services.commands.get(run.command or "")
@@ -185,8 +189,20 @@ class Endings:
 
     def end_unclaimed(self, run: Run, status: Status, text: str) -> None:
         """End a run that nobody holds; nothing happens if somebody claimed or ended it first."""
-        ending = Ending(status=status, reply=Reply(text=text, status=status))
+        ending = Ending(status=status, reply=_offered(run, Reply(text=text, status=status)))
         self._claims.end_unclaimed(run, ending, self.event(run, status, text))
+
+
+def _offered(run: Run, reply: Reply) -> Reply:
+    """With what everybody may want next: the same again where it was not wholly done, and all that is known of it."""
+    buttons = list(reply.buttons)
+    # A partial one that offers something dangerous asks a question, or can be undone: nothing to repeat.
+    is_open = reply.status is Status.PARTIAL and any(button.danger for button in buttons)
+    if reply.status in _NOT_DONE and not is_open and (run.lane is Lane.WORK or reply.status in _NEVER_BEGAN):
+        buttons.append(Button(label="Retry", line=f"retry {run.id}"))
+    if run.lane is Lane.WORK:
+        buttons.append(Button(label="Details", line=f"details {run.id}"))
+    return replace(reply, buttons=tuple(buttons))
 
 
 def refusal(error: BotError) -> Reply:

@@ -94,7 +94,7 @@ def _step(run: Run, at_work: tuple[Run, ...]) -> str:
     if at_work:
         return f"waits while run {' and run '.join(one.id for one in at_work)} is at work"
     progress = run.progress
-    done = f" {words.size(progress.done_bytes)}" if progress and progress.done_bytes else ""
+    done = f" {words.precise_size(progress.done_bytes)}" if progress and progress.done_bytes else ""
     return f"{progress.step if progress else run.status.value}{done}"
 
 

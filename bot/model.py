@@ -154,6 +154,8 @@ class Reply:
     output: str = ""
     """What a program wrote, line by line, shown as it stands; control characters were made visible."""
     attachments: tuple[Attachment, ...] = ()
+    is_aloud: bool = False
+    """Whether an answer that is otherwise only for the asker is for everybody there."""
 
 
 @dataclass(frozen=True, kw_only=True)

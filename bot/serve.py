@@ -16,7 +16,7 @@ from bot.settings import Settings, SettingsError
 from bot.signals import OnSignal
 from bot.slack.connection import Account, Road, SlackConnection
 from bot.stores.runs import Lane
-from bot.stores.sole import HolderProcess, Sole
+from bot.stores.sole import HolderProcess
 from bot.web import WebServer, make_web
 
 _log = logging.getLogger(__name__)
@@ -125,18 +125,22 @@ def serve(settings: Settings, commands: Mapping[str, Command]) -> int:
     with OnSignal(stopping.set):
         try:
             if bot.start(stopping):
-                _hold_until(stopping, bot.app.sole)
+                _hold_until(stopping, bot)
         finally:
             bot.stop()
     return 0
 
 
-def _hold_until(stopping: threading.Event, sole: Sole) -> None:
-    """Keep the right to execute until told to stop; raises StoreError when another process has it for good."""
+def _hold_until(stopping: threading.Event, bot: Bot) -> None:
+    """Keep the right to execute until told to stop.
+
+    Raises StoreError when another process has it for good, and SlackRefused when Slack knows us no more.
+    """
     lost = 0
     while not stopping.wait(_KEEP_SECONDS):
+        bot.slack.refuse_dead_tokens()
         try:
-            lost = 0 if sole.keep() else lost + 1
+            lost = 0 if bot.app.sole.keep() else lost + 1
         except StoreError as error:  # while it is away nobody else can take it either
             _log.error("the right to execute cannot be made sure of: %s", error)
         if lost == _LOOKS:

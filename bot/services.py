@@ -9,8 +9,8 @@ from datetime import datetime
 
 from bot.command import Command
 from bot.engine import Engine
-from bot.errors import NotFound, UsageError
-from bot.model import Actor
+from bot.errors import Conflict, NotFound, PermissionDenied, UsageError
+from bot.model import Actor, Invocation
 from bot.operations.build import BuildRule
 from bot.operations.drill import DrillRule
 from bot.operations.fetching import Uploads
@@ -19,11 +19,12 @@ from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.runbooks import Runbook
 from bot.operations.snapshotplan import Naming
-from bot.permissions import Policy
+from bot.permissions import Policy, Request
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
+from bot.stores.journal import Noted
 from bot.stores.outgoing import Outgoing
-from bot.stores.runs import Run, Runs
+from bot.stores.runs import Lane, Run, Runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ class Services:
     cancel: Callable[[Run, Actor], Run]
     kept: Callable[[str, str], Mapping[str, str] | None]
     """The same, with the arguments that were written down."""
+    noted: Callable[[str], tuple[Noted, ...]]
+    """What a run wrote down that it could take back."""
     uploads: Uploads
     copy_bytes: int
     """So much is copied into and out of containers at most."""
@@ -52,6 +55,40 @@ class Services:
     builds: Mapping[str, BuildRule]
     snapshots: Naming
     clock: Callable[[], datetime]
+
+    def run_of(self, run_id: str, by: Invocation) -> Run:
+        """The run, if whoever asks may meddle with it: everybody with their own, others who may start the same.
+
+        Raises NotFound, PermissionDenied.
+        """
+        run = self.runs.get(run_id)
+        if run.invocation.actor.id == by.actor.id:
+            return run
+        command = self.commands.get(run.command or "")
+        # What a run that waits is about was not found out yet: then only who may do it to everything may do this.
+        targets = run.plan.targets[:1] if run.plan else ("*",)
+        named = f"`{command.name}`" if command else "what it says"
+        if command is None or not self.policy.allows(
+            Request(
+                actor=by.actor,
+                origin=by.origin,
+                channel=by.place.channel if by.place else None,
+                command=command,
+                targets=targets if run.lane is Lane.WORK else (),
+                host=run.host,
+            )
+        ):
+            raise PermissionDenied(
+                f"Run {run.id} is not yours, and you may not use {named} there. Nothing was changed."
+            )
+        return run
+
+    def to_repeat(self, run_id: str, by: Invocation) -> Run:
+        """The run whose line may be said again; raises as `run_of`, and Conflict while it is at work."""
+        run = self.run_of(run_id, by)
+        if not run.status.is_ending:
+            raise Conflict(f"Run {run.id} is not over yet: it is {run.status.value}. Nothing was changed.")
+        return run
 
     def chosen(self, host: str | None, *, everywhere: bool) -> Mapping[str, Engine]:
         """The engines that a list is of: all, or that of one host; raises NotFound, UsageError when both are meant."""

@@ -31,6 +31,15 @@ def size(count: float) -> str:
     raise AssertionError("unreachable")
 
 
+def precise_size(count: float) -> str:
+    """Bytes with three digits that count, for what grows while one looks: `1.04 GB`, `104 MB`."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 999.5 or unit == "TB":
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
+
+
 def duration(seconds: float) -> str:
     """`0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
     if seconds < 10:

@@ -20,7 +20,7 @@ class Tier(Enum):
 
     ONE = (1, 1)
     TWO = (20, 5)
-    THREE = (50, 10)
+    THREE = (50, 20)
     FOUR = (100, 20)
     PER_CHANNEL = (60, 4)
     SPECIAL = (300, 50)

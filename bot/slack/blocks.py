@@ -6,13 +6,15 @@ Those of fields and tables are smaller than Slack's, so that all together stay u
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bot import words
-from bot.model import Outcome, Progress, Status
+from bot.model import Outcome, Progress, Status, Value
 from bot.slack.mrkdwn import beginning, columns, cut, escape, plain
 from bot.stores.outbox import Message, StoredButton
+from bot.stores.runs import Lane
 
 Block = dict[str, Any]
 
@@ -26,6 +28,9 @@ _TABLE = 5_000
 _BESIDE = 1_500
 """Characters of a program's output below a table."""
 _TEXT = 3_900
+
+_FINE_PRINT = frozenset({"sha256", "file", "manifest"})
+"""Facts that only `details` shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +46,10 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
     run = message.run
     outcome = run.outcome
     if outcome is not None:
-        blocks, text = _ended(outcome), f"{outcome.status.value}: {outcome.reply.text}"
+        blocks, text = (
+            _ended(outcome, is_short=run.lane is Lane.WORK),
+            f"{outcome.status.value}: {outcome.reply.text}",
+        )
     elif run.status is Status.RUNNING:
         text = run.plan.text if run.plan else f"{run.invocation.line} is being planned"
         blocks = [_section(f"{words.MARKS[run.status]} {escape(text)}")]
@@ -64,15 +72,12 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
     return Rendered(text=cut(f"{mark} {escape(text)} (run {run.id})", _TEXT), blocks=blocks)
 
 
-def _ended(outcome: Outcome) -> list[Block]:
+def _ended(outcome: Outcome, *, is_short: bool) -> list[Block]:
     reply = outcome.reply
     blocks = [_section(f"{words.MARKS[outcome.status]} {escape(reply.text)}")]
-    facts = [
-        {"type": "mrkdwn", "text": cut(f"*{words.label(n)}*\n{escape(words.value(n, v))}", _FIELD)}
-        for n, v in reply.facts.items()
-    ]
-    if facts:
-        blocks.append({"type": "section", "fields": facts[:_FIELDS]})
+    blocks += _facts(
+        {name: fact for name, fact in reply.facts.items() if not (is_short and name in _FINE_PRINT)}
+    )
     if reply.table is not None:
         blocks.append(_preformatted(columns(reply.table, _TABLE)))
     if reply.output:
@@ -80,6 +85,16 @@ def _ended(outcome: Outcome) -> list[Block]:
             _preformatted(beginning(plain(reply.output), _TABLE if reply.table is None else _BESIDE))
         )
     return blocks
+
+
+def _facts(facts: Mapping[str, Value]) -> list[Block]:
+    """All of them, in sections of ten; the more there are, the shorter each."""
+    room = _FIELD if len(facts) <= _FIELDS else _FIELD // 2
+    fields = [
+        {"type": "mrkdwn", "text": cut(f"*{words.label(name)}*\n{escape(words.value(name, fact))}", room)}
+        for name, fact in facts.items()
+    ][: 2 * _FIELDS]
+    return [{"type": "section", "fields": fields[at : at + _FIELDS]} for at in range(0, len(fields), _FIELDS)]
 
 
 def _preformatted(text: str) -> Block:
@@ -90,8 +105,8 @@ def _preformatted(text: str) -> Block:
 def _progress(progress: Progress) -> str:
     parts = [progress.step]
     if progress.done_bytes:
-        total = f" of {words.size(progress.total_bytes)}" if progress.total_bytes else ""
-        parts.append(words.size(progress.done_bytes) + total)
+        total = f" of {words.precise_size(progress.total_bytes)}" if progress.total_bytes else ""
+        parts.append(words.precise_size(progress.done_bytes) + total)
     if progress.rate:
         parts.append(f"{words.size(progress.rate)}/s")
         if progress.total_bytes:

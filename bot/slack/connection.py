@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.client import HTTPException
+from typing import Any
 
 from slack_bolt import App
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 
 from bot.command import Command
 from bot.completion import Completion
@@ -22,6 +22,7 @@ from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
 from bot.slack.gate import Accept, Gate
 from bot.slack.listeners import Listeners
 from bot.slack.opening import TRIGGER_SECONDS, FormOpener
+from bot.slack.tokens import NO_ANSWER, REFUSED, Tokens
 from bot.slack.uploading import Uploading
 from bot.stores.outbox import Outbox
 from bot.stores.outgoing import Outgoing
@@ -31,8 +32,6 @@ from bot.stores.uploads import Uploads
 _log = logging.getLogger(__name__)
 _CALL_SECONDS = 10
 _LONGEST_WAIT = 30.0
-_NO_ANSWER = (OSError, HTTPException, SlackClientError, ValueError)  # ValueError: what came is no text
-_WRONG_TOKEN = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "not_allowed_token_type"}
 
 
 class SlackRefused(Exception):
@@ -74,7 +73,8 @@ class SlackConnection:
         self._client = _client(account)
         self._who = Who()
         self._account = account
-        self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock)
+        self._tokens = Tokens(self._client)
+        self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock, self._tokens.doubt)
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
         self._opener = FormOpener(_client(account, TRIGGER_SECONDS), road.accept_told)
         self.gate = Gate(road.accept, road.clock)
@@ -82,6 +82,9 @@ class SlackConnection:
         self._listen(app, account, road)
         self.http = HttpDoor(app, road.confirm) if account.signing_secret and not account.app_token else None
         self._socket = SocketDoor(app, account.app_token, road.confirm) if account.app_token else None
+        if self._socket is not None:
+            client: Any = self._socket.client
+            client.issue_new_wss_url = self._tokens.watched(client.issue_new_wss_url)
         self._stop = threading.Event()
         self._connector: threading.Thread | None = None
 
@@ -89,7 +92,8 @@ class SlackConnection:
         rooms = Rooms(
             completion=road.completion, opener=self._opener, commands=road.commands, hosts=road.hosts
         )
-        listeners = Listeners(self.gate, Dialogues(self.gate, rooms), road.outbox.button)
+        beneath = [name for name, command in road.commands.items() if command.beneath]
+        listeners = Listeners(self.gate, Dialogues(self.gate, rooms), road.outbox.button, beneath=beneath)
         slash = [name for name, command in road.commands.items() if command.slash]
         listeners.register(app, slash, account.command_prefix)
 
@@ -98,6 +102,11 @@ class SlackConnection:
         """Whether Slack has answered, gets our messages and, in Socket Mode, can send us commands now."""
         known = self._who.bot_user_id is not None and self._delivery.is_alive
         return known and (self._socket is None or self._socket.is_connected)
+
+    def refuse_dead_tokens(self) -> None:
+        """Raises SlackRefused once it is certain that Slack does not accept one of our tokens any more."""
+        if self._tokens.refusal is not None:
+            raise SlackRefused(self._tokens.refusal)
 
     def start(self) -> None:
         """Deliver messages from now on, and connect; raises SlackRefused when Slack knows our token not.
@@ -128,11 +137,11 @@ class SlackConnection:
             answer = self._client.auth_test()
         except SlackApiError as error:
             code = error.response.get("error")
-            if code in _WRONG_TOKEN:
+            if code in REFUSED:
                 raise SlackRefused(f"Slack does not accept SLACK_BOT_TOKEN ({code}).") from error
             _log.warning("Slack does not answer yet: %s", code)
             return False
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             _log.warning("Slack cannot be reached yet: %s", error)
             return False
         self._who = Who(
@@ -147,11 +156,11 @@ class SlackConnection:
             self._socket.client.connect()
         except SlackApiError as error:
             code = error.response.get("error")
-            if code in _WRONG_TOKEN:
+            if code in REFUSED:
                 raise SlackRefused(f"Slack does not accept SLACK_APP_TOKEN ({code}).") from error
             _log.warning("Socket Mode cannot be opened yet: %s", code)
             return False
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             _log.warning("Socket Mode cannot be opened yet: %s", error)
             return False
         return True
@@ -164,7 +173,8 @@ class SlackConnection:
                 if (self._who.bot_user_id is not None or self._introduce()) and self._connect():
                     return
             except SlackRefused as refused:
-                _log.critical("%s It is tried again.", refused)
+                self._tokens.refusal = str(refused)
+                return
 
 
 def _client(account: Account, seconds: float = _CALL_SECONDS) -> WebClient:

@@ -31,7 +31,7 @@ _BETWEEN_EDITS = timedelta(seconds=2)
 _AFTER_REFUSAL = timedelta(seconds=5)
 _DIRECT = ("D", "U", "W")
 _UNDECIDED_PATIENCE = timedelta(seconds=1.5)
-_PROGRESS_RESERVE = 3.0
+_PROGRESS_RESERVE = 12.0
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 15.0
 
@@ -44,11 +44,20 @@ _PRIVATE_ENDINGS = (Status.DENIED, Status.REJECTED, Status.EXPIRED)
 class Delivery:
     """A thread that brings the messages of all runs up to date."""
 
-    def __init__(self, client: WebClient, outbox: Outbox, runs: Runs, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: WebClient,
+        outbox: Outbox,
+        runs: Runs,
+        clock: Callable[[], datetime],
+        doubt: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`doubt` is told the code of each refusal: some mean that the token is no good."""
         self._sender = Sender(client)
         self._outbox = outbox
         self._runs = runs
         self._clock = clock
+        self._doubt = doubt
         self._budget = Budget()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -124,8 +133,11 @@ class Delivery:
         is_undecided = run.status is Status.QUEUED or (run.status is Status.RUNNING and run.plan is None)
         if is_undecided and waited < _UNDECIDED_PATIENCE:
             return  # most plans are made at once, and then are its first words; a refusal is only the asker's
-        if message.posting_since is not None and self._found(message):
-            return
+        if message.posting_since is not None:
+            if not all(self._budget.may(method) for method in self._sender.methods_to_look(message)):
+                return
+            if self._found(message):
+                return
         if not self._budget.may("chat.postMessage", message.channel):
             return
         self._outbox.begin_post(run.id)
@@ -143,6 +155,7 @@ class Delivery:
 
     def _refused(self, message: Message, refused: Refusal) -> None:
         run = message.run
+        self._doubt(refused.code)
         if refused.retry_after is not None:
             channel = message.channel if refused.method == "chat.postMessage" else ""
             self._budget.refused(refused.method, channel, refused.retry_after)
@@ -178,4 +191,6 @@ class Delivery:
 def _is_private(message: Message) -> bool:
     """Answers to looks, usage errors and refusals are for the asker; what changes things is for the team."""
     run = message.run
+    if run.outcome is not None and run.outcome.reply.is_aloud:
+        return False
     return run.lane is Lane.FRONT or (run.status in _PRIVATE_ENDINGS and message.posting_since is None)

@@ -28,6 +28,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.errors import BotError
 from bot.slack.gate import RUN
+from bot.slack.lifeline import Lifeline
 
 _log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
@@ -122,11 +123,13 @@ class SocketDoor(SocketModeHandler):
         self._confirm = confirm
         self._received: OrderedDict[str, float] = OrderedDict()
         self.client.on_message_listeners.append(self._note)
+        self._lifeline = Lifeline(self.client)
+        self._lifeline.begin()
 
     @property
     def is_connected(self) -> bool:
         """Whether commands can arrive now."""
-        return bool(self.client.is_connected())
+        return self._lifeline.is_fresh
 
     def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
         """Carry one envelope to the listeners, acknowledge it, then confirm the run."""
@@ -161,6 +164,7 @@ class SocketDoor(SocketModeHandler):
 
     def shut(self) -> None:
         """Close for good, without the seconds that the SDK waits for its reader and its queue."""
+        self._lifeline.end()
         self.client.closed = True
         self.client.message_queue.put(None)
         self.client.auto_reconnect_enabled = False

@@ -150,9 +150,7 @@ def notice(title: str, text: str) -> View:
 
 def _what_it_does(command: Command, place: Place) -> str:
     told = (
-        "The plan and the result are told"
-        if command.changes_something
-        else "Only you see the answer, which comes"
+        "Only you see the answer, which comes" if command.only_looks else "The plan and the result are told"
     )
     return f"*{escape(command.summary)}.*\nThis runs `{escape(command.usage)}`. {told} {_where(place)}."
 

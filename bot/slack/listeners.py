@@ -25,10 +25,19 @@ from bot.stores.outbox import StoredButton
 class Listeners:
     """The translations, one for each kind of delivery."""
 
-    def __init__(self, gate: Gate, dialogues: Dialogues, button: Callable[[str], StoredButton]) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        dialogues: Dialogues,
+        button: Callable[[str], StoredButton],
+        *,
+        beneath: Collection[str] = (),
+    ) -> None:
+        """`beneath` names the commands whose answer belongs into the thread of the button that stands for them."""
         self._gate = gate
         self._dialogues = dialogues
         self._button = button
+        self._beneath = frozenset(beneath)
 
     def register(self, app: App, commands: Collection[str], prefix: str) -> None:
         """Listen for `/docker`, the commands' own slash commands, mentions, buttons, forms and shortcuts.
@@ -86,11 +95,14 @@ class Listeners:
     def _press(self, body: Payload) -> Answer:
         action = body["actions"][0]
         token = action.get("value") or ""
+        line, files = self._meant_by(token)
         container = body.get("container") or {}
+        thread_ts = container.get("thread_ts")
+        if line.partition(" ")[0] in self._beneath:
+            thread_ts = thread_ts or container.get("message_ts")
         user = body["user"]
         trigger_id = body.get("trigger_id")
         channel = (body.get("channel") or {}).get("id") or container.get("channel_id") or user["id"]
-        line, files = self._meant_by(token)
         invocation = self._gate.invocation(
             line=line,
             actor=actor_of(user),
@@ -98,7 +110,7 @@ class Listeners:
             place=Place(
                 channel=channel,
                 user=user["id"],
-                thread_ts=container.get("thread_ts"),
+                thread_ts=thread_ts,
                 response_url=body.get("response_url"),
                 files=files,
             ),

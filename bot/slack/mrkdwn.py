@@ -36,7 +36,7 @@ def beginning(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     kept = text[: limit - 80]
-    return f"{kept}\n… {len(text) - len(kept)} more characters; ask in a shell to see them."
+    return f"{kept}\n… {len(text) - len(kept)} more characters; all of it is in the file."
 
 
 def columns(table: Table, limit: int) -> str:
@@ -49,7 +49,7 @@ def columns(table: Table, limit: int) -> str:
     used = 0
     for line in lines:
         if used + len(line) + 1 > limit - 80:
-            kept.append(f"… {len(lines) - len(kept)} more rows; narrow it down, or ask in a shell.")
+            kept.append(f"… {len(lines) - len(kept)} more rows; all of them are in the file.")
             break
         kept.append(line)
         used += len(line) + 1

@@ -20,6 +20,9 @@ from bot.stores.outbox import Message
 
 _log = logging.getLogger(__name__)
 
+_PEOPLE = "UW"
+"""How the ids of people begin."""
+
 _EVENT = "shipkeeper_run"
 _UNREACHABLE = {
     "channel_not_found",
@@ -147,6 +150,11 @@ class Sender:
                 raise
             self._respond(asked.place.response_url, rendered, error)
 
+    def methods_to_look(self, message: Message) -> tuple[str, ...]:
+        """What `look_for` calls, each of which Slack may have asked to wait with."""
+        look = "conversations.history" if message.thread_ts is None else "conversations.replies"
+        return ("conversations.open", look) if message.channel[0] in _PEOPLE else (look,)
+
     def look_for(self, message: Message) -> tuple[str, str] | None:
         """Channel and ts of the run's message, if Slack has it; None if not, or if we may not look."""
         try:
@@ -179,7 +187,7 @@ class Sender:
 
     def _conversation(self, channel: str) -> str:
         """The id that a conversation is read under: a person's id only serves for posting."""
-        if channel[0] not in "UW":
+        if channel[0] not in _PEOPLE:
             return channel
         opened: Any = self._client.conversations_open(users=channel)
         return str(opened["channel"]["id"])

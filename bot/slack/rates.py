@@ -44,7 +44,7 @@ class Budget:
         bucket.tokens = 1.0
 
     def _bucket(self, method: str, channel: str) -> _Bucket:
-        capacity, per_second = (3.0, 1.0) if method == "chat.postMessage" else (8.0, 50 / 60)
+        capacity, per_second = (3.0, 1.0) if method == "chat.postMessage" else (20.0, 45 / 60)
         if method == "chat.postEphemeral":
             capacity, per_second = 10.0, 100 / 60
         fresh = _Bucket(capacity=capacity, per_second=per_second, tokens=capacity, at=self.monotonic())

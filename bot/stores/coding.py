@@ -51,6 +51,7 @@ def reply_from_json(value: dict[str, Any] | None) -> Reply | None:
         buttons=tuple(Button(**button) for button in value["buttons"]),
         status=Status(value["status"]),
         output=value.get("output", ""),
+        is_aloud=value.get("is_aloud", False),
         attachments=tuple(Attachment(**one) for one in value.get("attachments", ())),
     )
 

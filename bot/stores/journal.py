@@ -30,6 +30,21 @@ class Entry:
     error: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """One thing that a run did and could take back, looked at afterwards: when it began, and what became of it.
+
+    `settled_at` is None while it is to be taken back; `kept` tells that what was done was to stay.
+    """
+
+    verb: str
+    arguments: Mapping[str, str]
+    written_at: datetime
+    settled_at: datetime | None
+    kept: bool
+    error: str | None
+
+
 class Journal:
     """Writes entries durably and strikes them off."""
 
@@ -79,6 +94,22 @@ class Journal:
         """Remember why carrying it out failed; the entry stays open."""
         with self._database.write() as connection:
             connection.execute(update(journal).where(journal.c.id == entry_id).values(error=error))
+
+    def noted(self, run_id: str) -> tuple[Noted, ...]:
+        """Everything that the run wrote down, in the order in which it did."""
+        query = select(journal).where(journal.c.run_id == run_id).order_by(journal.c.id)
+        with self._database.read() as connection:
+            return tuple(
+                Noted(
+                    verb=row.verb,
+                    arguments=row.arguments,
+                    written_at=row.written_at,
+                    settled_at=row.settled_at,
+                    kept=bool(row.kept),
+                    error=row.error,
+                )
+                for row in connection.execute(query)
+            )
 
     def open_entries(self, run_id: str | None = None) -> tuple[Entry, ...]:
         """What is still to be taken back, newest first: the order in which to do so."""

@@ -79,8 +79,8 @@ def test_users_sleep_while_the_volume_is_read_and_run_again(
     read_volume = DockerEngine.read_volume
 
     @contextmanager
-    def watched(engine: DockerEngine, *given: Any) -> Iterator[ByteStream]:
-        with read_volume(engine, *given) as stream:
+    def watched(engine: DockerEngine, *given: Any, **more: Any) -> Iterator[ByteStream]:
+        with read_volume(engine, *given, **more) as stream:
             seen.append((yard.state(running), yard.state(idle)))
             yield stream
             seen.append((yard.state(running), yard.state(idle)))

@@ -59,7 +59,7 @@ def test_cancelling_a_run_wakes_its_container(work: Workplace) -> None:
         work.told(work.press(message, "Cancel"), Status.SUCCEEDED)
     ended = work.told(delivery, Status.CANCELLED)
     assert ended is message
-    assert buttons_of(ended) == []
+    assert buttons_of(ended) == ["Retry", "Details"]
     assert "was cancelled" in ended.text
     assert work.engine.container("db").state == "running"
 
@@ -94,7 +94,7 @@ def test_a_button_of_a_run_that_is_over(work: Workplace) -> None:
     late = work.told(work.press(message, "Cancel", version=0), Status.REJECTED)
     assert "came too late" in late.text
     assert late.ephemeral_for == "U0ANN"
-    assert buttons_of(message) == ["Verify", "Restore a copy"]
+    assert buttons_of(message) == ["Verify", "Restore a copy", "Details"]
     assert work.backups() == 1
 
 

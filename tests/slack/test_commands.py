@@ -30,7 +30,7 @@ def test_a_backup_is_told_to_the_channel_in_one_message(work: Workplace) -> None
     assert (message.channel, message.ephemeral_for, message.thread_ts) == ("C0OPS", None, None)
     assert message.text.startswith("✅")
     assert "backed up and proven" in words_of(message)
-    assert buttons_of(message) == ["Verify", "Restore a copy"]
+    assert buttons_of(message) == ["Verify", "Restore a copy", "Details"]
     assert work.backups() == 1
 
 
@@ -97,7 +97,7 @@ def test_a_button_starts_the_next_step(work: Workplace) -> None:
     assert verified is not backup
     assert "is whole" in verified.text
     assert "<@U0ADA>" in words_of(verified)
-    wait_for(lambda: buttons_of(backup) == ["Restore a copy"], saying="the pressed button's end")
+    wait_for(lambda: buttons_of(backup) == ["Restore a copy", "Details"], saying="the pressed button's end")
 
 
 def test_a_command_prefix_is_put_before_every_slash_command(closed: Workplace) -> None:

@@ -29,7 +29,7 @@ def test_a_volume_is_removed_by_its_plans_button(work: Workplace) -> None:
     work.told(work.slash("/backup", "other1"), Status.SUCCEEDED)
     plan = work.told(work.slash("/docker", "remove-volume other1"), Status.PARTIAL)
     assert "Nothing was removed yet." in plan.text
-    (button,) = [
+    button, _ = [
         element for block in plan.blocks if block["type"] == "actions" for element in block["elements"]
     ]
     assert (button["text"]["text"], button["style"]) == ("Remove it", "danger")

@@ -38,7 +38,7 @@ def test_a_post_that_fails_is_told_once(work: Workplace, fault: Callable[[], Fau
     """Two failures in a row of chat.postMessage, whichever they are, neither lose nor double the result."""
     work.playground.faults.next("chat.postMessage", fault(), times=2)
     message = work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
-    assert buttons_of(message) == ["Verify", "Restore a copy"]
+    assert buttons_of(message) == ["Verify", "Restore a copy", "Details"]
     assert work.playground.faults.times_used("chat.postMessage") >= 1
 
 

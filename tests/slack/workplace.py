@@ -115,9 +115,9 @@ class Workplace:
         )
         return self._bot
 
-    def open(self, *, connected: bool = True) -> Bot:
+    def open(self, *, connected: bool = True, **environment: str) -> Bot:
         """Start the bot, and wait until people can reach it."""
-        bot = self.make()
+        bot = self.make(**environment)
         bot.start(threading.Event())
         if self._witness is None:
             self._witness = Witness(self.playground, self.state / "shipkeeper.db")

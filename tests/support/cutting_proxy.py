@@ -33,7 +33,7 @@ class CuttingProxy:
         self.cut_at: int | None = None
         """Archive streams end after this many bytes, with a correct last chunk."""
         self.hold_at: int | None = None
-        """Archive streams pause after this many bytes until `go_on` is set, or until nobody reads them any more."""
+        """Archive streams pause after this many bytes until it is raised, `go_on` is set, or nobody reads any more."""
         self.is_mute = False
         """Archive requests are not passed on, and not answered, until `go_on` is set."""
         self.instead: bytes | None = None
@@ -143,7 +143,10 @@ class _Handler(socketserver.StreamRequestHandler):
         """Until `go_on` is set. Whoever reads may leave: then so do we, for the engine holds its lock until then."""
         self.owner.held.set()
         ends = time.monotonic() + _LONGEST_HOLD_SECONDS
-        while not self.owner.go_on.wait(_LOOK_SECONDS) and time.monotonic() < ends:
+        at = self.owner.hold_at
+        while (
+            not self.owner.go_on.wait(_LOOK_SECONDS) and time.monotonic() < ends and at == self.owner.hold_at
+        ):
             readable, _, _ = select.select([self.connection], [], [], 0)
             if readable and not self.connection.recv(1, socket.MSG_PEEK):
                 raise ConnectionAbortedError("nobody reads any more")

@@ -118,7 +118,7 @@ def test_a_programs_output_is_shown_as_it_stands() -> None:
         blocks = _good(_message(_run(Status.FAILED, reply=reply)))
         said = json.dumps([block for block in blocks if block["type"] == "rich_text"], ensure_ascii=False)
         assert "<!channel> *x*\\n  two" in said
-        assert "more characters; ask in a shell to see them." in said
+        assert "more characters; all of it is in the file." in said
         assert not [text for text in _mrkdwn(blocks) if "<!channel>" in text]
 
 
@@ -127,7 +127,7 @@ def test_running_shows_how_far_it_is() -> None:
     progress = Progress(step="reading back", done_bytes=500_000_000, total_bytes=10**9, rate=5_000_000.0)
     run = _run(Status.RUNNING, progress=progress, cancel_requested_by="U0BOB")
     said = json.dumps(_good(_message(run, _button("Cancel", danger=True))), ensure_ascii=False)
-    assert "reading back · 500.0 MB of 1.0 GB · 5.0 MB/s · 1 min 40 s left" in said
+    assert "reading back · 500 MB of 1 GB · 5.0 MB/s · 1 min 40 s left" in said
     assert "Asked to end" in said
 
 
@@ -180,7 +180,7 @@ def test_ten_thousand_rows_fit() -> None:
     lines = laid_out.splitlines()
     shown = len(lines) - 2
     assert shown > 50
-    assert lines[-1] == f"… {10_000 - shown} more rows; narrow it down, or ask in a shell."
+    assert lines[-1] == f"… {10_000 - shown} more rows; all of them are in the file."
 
 
 def test_one_long_cell_leaves_the_others() -> None:

@@ -169,6 +169,7 @@ def test_backup_tells_what_it_made(house: House, fake_engine: FakeEngine) -> Non
     assert [button.line for button in outcome.reply.buttons] == [
         f"verify {outcome.run_id}",
         f"restore {outcome.run_id}",
+        f"details {outcome.run_id}",
     ]
     assert (backup.manifest.note, backup.manifest.quiesce.containers) == ("before the upgrade", ("db",))
     assert fake_engine.container("db").state == "running"
@@ -404,7 +405,7 @@ def test_restore_replaces_and_undo_brings_back(house: House, fake_engine: FakeEn
     assert replaced.status is Status.SUCCEEDED, replaced.reply.text
     assert fake_engine.files("pgdata") == saved
     assert fake_engine.container("db").state == "running"
-    (button,) = replaced.reply.buttons
+    button, _ = replaced.reply.buttons
     assert (button.line, button.danger) == (f"undo {replaced.run_id}", True)
     safety = house.app.services.archive.find(replaced.run_id)
     assert (replaced.reply.facts["safety"], safety.manifest.purpose) == (safety.id, "safety")
@@ -499,7 +500,7 @@ def test_replacing_a_volume_that_is_gone_makes_it_anew(house: House, fake_engine
     outcome = house.say(f"restore {made.run_id} --replace")
     assert outcome.status is Status.SUCCEEDED, outcome.reply.text
     assert fake_engine.files("pgdata") == saved
-    assert not outcome.reply.buttons
+    assert [button.label for button in outcome.reply.buttons] == ["Details"]
     _refused(house, f"undo {outcome.run_id}", "What can be undone is")
 
 
@@ -588,7 +589,8 @@ def test_undo_of_what_was_not_there_before(house: House, fake_engine: FakeEngine
     made = house.say("backup pgdata")
     fake_engine.tree("pgdata").remove("PG_VERSION")
     replaced = house.say(f"restore {made.run_id} --replace --path PG_VERSION")
-    assert (replaced.status, replaced.reply.buttons) == (Status.SUCCEEDED, ()), replaced.reply.text
+    assert replaced.status is Status.SUCCEEDED, replaced.reply.text
+    assert [button.label for button in replaced.reply.buttons] == ["Details"]
     _refused(house, f"undo {replaced.run_id}", "has replaced nothing")
     assert fake_engine.files("pgdata")["PG_VERSION"] == b"15\n"
 

@@ -140,7 +140,7 @@ def test_a_held_backup_outlives_pruning(keeper: House) -> None:
     held = keeper.say(from_slack(f'hold {first} --note "for the audit"'))
     assert held.status is Status.SUCCEEDED, held.reply.text
     assert (held.reply.facts["held_by"], held.reply.facts["note"]) == ("u0ann", "for the audit")
-    assert [button.line for button in held.reply.buttons] == [f"release {first}"]
+    assert [button.line for button in held.reply.buttons] == [f"release {first}", f"details {held.run_id}"]
     assert [row["held"] for row in _rows(_said(keeper, "backups"))] == [False, False, False, True]
     _said(keeper, "prune pgdata")
     assert first in _left(keeper)
@@ -193,7 +193,9 @@ def test_a_dry_run_equals_the_action(keeper: House, fake_engine: FakeEngine) -> 
     before = _left(keeper)
     shown = _said(keeper, "prune --dry-run")
     assert (_left(keeper), shown.reply.text) == (before, "2 backups would be removed, 4 kept.")
-    assert [(button.line, button.danger) for button in shown.reply.buttons] == [("prune --host local", True)]
+    assert [(button.line, button.danger) for button in shown.reply.buttons][:-1] == [
+        ("prune --host local", True)
+    ]
     done = _said(keeper, shown.reply.buttons[0].line)
     assert done.reply.table == shown.reply.table
     assert done.reply.facts["freed_bytes"] == shown.reply.facts["would_free_bytes"]
@@ -264,7 +266,7 @@ def test_a_shrunken_volume_waits_for_a_person(keeper: House, fake_engine: FakeEn
     _backup(keeper)
     outcome = _said(keeper, "prune pgdata", Status.REJECTED)
     assert "less than half" in outcome.reply.text
-    (button,) = outcome.reply.buttons
+    button, _ = outcome.reply.buttons
     assert (button.line, button.danger) == ("prune pgdata --host local --despite-shrink", True)
     assert len(_left(keeper)) == 4
     _said(keeper, button.line)

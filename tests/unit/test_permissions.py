@@ -32,7 +32,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
     return {name for name in COMMANDS if policy.allows(_request(name, **changes))}  # type: ignore[arg-type]
 
 
-VIEW = {"audit", "backups", "check", "help", "runs", "whoami"}
+VIEW = {"audit", "backups", "check", "details", "help", "retry", "runs", "whoami"}
 VIEW |= {"builds", "containers", "hosts", "images", "registries", "runbooks", "snapshots", "tags", "volumes"}
 OPERATE = VIEW | {
     "create-volume",

@@ -1,0 +1,77 @@
+"""Notices that Slack's socket died without a word, and asks for a new one. Must not know what comes over it.
+
+Seen with slack_sdk 3.48: a TCP connection that ends without a close frame is noticed after five failed pings, 25 s, and
+keeps a core busy until then.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import threading
+import time
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.socket_mode.builtin import SocketModeClient
+from slack_sdk.socket_mode.builtin.connection import Connection
+
+from bot.slack.tokens import NO_ANSWER
+
+_log = logging.getLogger(__name__)
+_LOOK_SECONDS = 0.5
+_FRESH_PINGS = 2.5
+
+
+class Lifeline:
+    """Looks after the client's socket from a thread of its own."""
+
+    def __init__(self, client: SocketModeClient) -> None:
+        self._client = client
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="lifeline", daemon=True)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether Slack answered one of the last pings: a network that swallows everything looks connected."""
+        session = self._client.current_session
+        if session is None or not session.is_active():
+            return False
+        heard = session.last_ping_pong_time
+        return heard is None or time.time() - heard < _FRESH_PINGS * self._client.ping_interval
+
+    def begin(self) -> None:
+        """Look from now on."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Look no more."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
+            session = self._client.current_session
+            if session is not None and _has_ended(session):
+                _log.warning("the socket to Slack ended without a word; asking for a new one")
+                session.disconnect()
+                self._reconnect()
+
+    def _reconnect(self) -> None:
+        try:
+            self._client.connect_to_new_endpoint()
+        except (SlackApiError, *NO_ANSWER) as error:  # the SDK's own monitor tries again
+            _log.warning("a new socket to Slack cannot be opened yet: %s", error)
+
+
+def _has_ended(session: Connection) -> bool:
+    """Whether the other side closed the connection and everything that it had sent was read."""
+    sock = session.sock
+    try:
+        if sock is None or not select.select([sock], [], [], 0)[0]:
+            return False
+        # Of the plain socket below TLS: its end is the end of both.
+        return not socket.socket.recv(sock, 1, socket.MSG_PEEK)
+    except ConnectionError:
+        return True
+    except (OSError, ValueError):  # it is being replaced just now
+        return False

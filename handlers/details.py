@@ -1,0 +1,77 @@
+"""`details RUN`: everything that is known of a run: its plan, what it did when, its facts and its output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot import words
+from bot.command import Command, arg
+from bot.context import RunContext
+from bot.kinds import RunId
+from bot.model import Reply, Right, Table, Value
+from bot.operations.steps import done
+from bot.services import Services
+from bot.stores.audit import AuditLine
+from bot.stores.journal import Noted
+from bot.stores.runs import Run
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `details` takes."""
+
+    run: RunId = arg("the run to look into")
+
+
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    wanted = services.run_of(arguments.run, run.invocation)
+    reply = wanted.reply
+    rows = [
+        *((line.event.at.isoformat(), line.event.kind, None, "") for line in _audited(wanted, services)),
+        *(_row(noted) for noted in services.noted(wanted.id)),
+    ]
+    return Reply(
+        text=f"Run {wanted.id}: `{wanted.invocation.line}`, {wanted.status.value}. {_plan(wanted)}".strip(),
+        facts={**_facts(wanted), **(reply.facts if reply else {})},
+        table=Table(
+            columns=("at", "what", "until_at", "then"), rows=tuple(sorted(rows, key=lambda row: str(row[0])))
+        )
+        if rows
+        else None,
+        output=reply.output if reply else "",
+        is_aloud=run.invocation.token is not None,
+    )
+
+
+def _plan(run: Run) -> str:
+    return "Its plan: " + " ".join((run.plan.text, *run.plan.steps)) if run.plan else ""
+
+
+def _facts(run: Run) -> dict[str, Value]:
+    facts: dict[str, Value] = {"by": run.invocation.actor.name, "asked_at": run.created_at.isoformat()}
+    if run.plan is not None:
+        facts["held"] = ", ".join(run.plan.targets)
+    if run.outcome is not None:
+        facts["took"] = words.duration(run.outcome.took.total_seconds())
+    return facts
+
+
+def _audited(run: Run, services: Services) -> list[AuditLine]:
+    return list(services.audit.lines(limit=100, run_id=run.id))
+
+
+def _row(noted: Noted) -> tuple[str, str, str | None, str]:
+    then = "stays" if noted.kept else "taken back" if noted.settled_at else noted.error or "to be taken back"
+    until = noted.settled_at.isoformat() if noted.settled_at else None
+    return noted.written_at.isoformat(), done(noted.verb, noted.arguments), until, then
+
+
+COMMAND = Command(
+    name="details",
+    summary="Show all that is known of a run: plan, steps with their times, facts, output",
+    right=Right.VIEW,
+    arguments=Arguments,
+    run=_run,
+    examples=("details 7f3a2c1b",),
+    beneath=True,
+)
