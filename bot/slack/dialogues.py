@@ -5,7 +5,7 @@ Permission is asked before a form opens and before anything is offered in it; th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -117,7 +117,7 @@ class Dialogues:
         asked = self._invocation(body, place, f"cp {files[0]}")
         return self.answer(asked, body["trigger_id"], note)
 
-    def _open_or_run(self, body: Payload, place: Place, line: str, make: Any) -> Answer:
+    def _open_or_run(self, body: Payload, place: Place, line: str, make: Callable[[], View]) -> Answer:
         asked = self._invocation(body, place, line)
         opening = Opening(trigger_id=body["trigger_id"], make=make, otherwise=asked)
         return Answer() if self._offered(opening) else self._gate.stored(asked)

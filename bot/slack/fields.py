@@ -67,10 +67,11 @@ def plain_text(text: str, limit: int) -> Block:
 
 
 def option(one: Candidate) -> Block | None:
-    """What Slack offers for it; None for what is longer than an option may be."""
-    if len(one.value) > _OPTION_VALUE:
+    """What Slack offers for it; None for what is longer than an option may be, or cannot be seen."""
+    text = plain_text(one.label or one.value, _OPTION_TEXT)
+    if len(one.value) > _OPTION_VALUE or not text["text"].strip():
         return None
-    made: Block = {"text": plain_text(one.label or one.value, _OPTION_TEXT), "value": one.value}
+    made: Block = {"text": text, "value": one.value}
     if one.about:
         made["description"] = plain_text(one.about, _OPTION_TEXT)
     return made

@@ -17,7 +17,6 @@ from bot.slack.fields import NOT_SET, SWITCHES
 Values = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Block id -> action id -> what stands there."""
 
-
 Words = Mapping[str, Sequence[str]]
 """The words of each parameter, by its name; a switch that is on has one that is empty."""
 
@@ -57,9 +56,8 @@ def written(command: Command, words: Words) -> str:
     plain = [word for _, word in places]
     if any(word.startswith("-") and len(word) > 1 for word in plain):
         return shlex.join([command.name, *flags, "--", *plain])
-    if any(
-        one.takes is Takes.REST for one, _ in places
-    ):  # from its first word on, flags are words of its own
+    if any(one.takes is Takes.REST for one, _ in places):
+        # From the first word of a whole line on, flags are words of that line.
         return shlex.join([command.name, *flags, *plain])
     return shlex.join([command.name, *plain, *flags])
 
@@ -92,10 +90,9 @@ def _words_at(values: Values, block_id: str) -> Sequence[str]:
 
 
 def _words_in(state: Mapping[str, Any]) -> Iterator[str]:
-    chosen = (
-        [state["selected_option"]] if state.get("selected_option") else state.get("selected_options") or []
-    )
-    yield from (str(one["value"]) for one in chosen if one["value"] != NOT_SET)
+    one, several = state.get("selected_option"), state.get("selected_options")
+    chosen = [one] if one else several or []
+    yield from (str(option["value"]) for option in chosen if option["value"] != NOT_SET)
     for key in ("value", "selected_date"):
         if state.get(key):
             yield str(state[key])

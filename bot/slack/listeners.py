@@ -99,7 +99,7 @@ class Listeners:
     def _press(self, body: Payload) -> Answer:
         action = body["actions"][0]
         token = action.get("value") or ""
-        line = self._line_of(token)
+        line, files = self._meant_by(token)
         container = body.get("container") or {}
         thread_ts = container.get("thread_ts")
         if line.partition(" ")[0] in self._beneath:
@@ -116,6 +116,7 @@ class Listeners:
                 user=user["id"],
                 thread_ts=thread_ts,
                 response_url=body.get("response_url"),
+                files=files,
             ),
             token=token,
         )
@@ -128,8 +129,10 @@ class Listeners:
             self._opened(event["user"])
         return Answer()
 
-    def _line_of(self, token: str) -> str:
+    def _meant_by(self, token: str) -> tuple[str, tuple[str, ...]]:
+        """The button's command line, and the files that came with the command it belongs to."""
         try:
-            return self._button(token).line
+            button = self._button(token)
         except NotFound:  # the road refuses the token itself, with a sentence and a record
-            return "(a button)"
+            return "(a button)", ()
+        return button.line, button.files

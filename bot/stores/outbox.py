@@ -29,6 +29,8 @@ class StoredButton:
     label: str
     line: str
     danger: bool
+    files: tuple[str, ...] = ()
+    """Ids of the files that came with the command under whose answer it stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +175,17 @@ class Outbox:
     def button(self, token: str) -> StoredButton:
         """What a pressed button stands for; raises NotFound for one that never was."""
         with self._database.read() as connection:
-            row = connection.execute(select(buttons).where(buttons.c.token == token)).one_or_none()
+            of = select(buttons, messages.c.files).outerjoin(messages, messages.c.run_id == buttons.c.run_id)
+            row = connection.execute(of.where(buttons.c.token == token)).one_or_none()
         if row is None:
             raise NotFound("That button is not one of mine any more. Nothing was changed. Type the command.")
         return StoredButton(
-            token=row.token, run_id=row.run_id, label=row.label, line=row.line, danger=row.danger
+            token=row.token,
+            run_id=row.run_id,
+            label=row.label,
+            line=row.line,
+            danger=row.danger,
+            files=tuple(row.files or ()),
         )
 
     def use_button(self, token: str, *, by: str, run_id: str) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from bot.kinds import Source
 from bot.playground import Playground
 from tests.slack.workplace import Workplace
+from tests.support.house import wait_for
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
@@ -66,8 +68,15 @@ def form(page: Page, title: str) -> Locator:
     return found
 
 
+def is_known(work: Workplace, source: Source) -> bool:
+    """Whether something of it would be offered now; what is old is looked at anew."""
+    work.bot.completion.warm()
+    return bool(work.bot.completion._inventory.known(source))
+
+
 def test_a_backup_by_a_form(page: Page, work: Workplace) -> None:
     """/backup opens a form; letters bring volumes, one is chosen, and the answer is a proven backup."""
+    wait_for(lambda: is_known(work, Source.VOLUME), saying="a look at the host")
     type_line(page, "/backup")
     shown = form(page, "Backup")
     source = shown.get_by_role("combobox", name="Source")
@@ -116,6 +125,7 @@ def test_days_and_numbers_have_fields_of_their_own(page: Page, work: Workplace) 
     """`hold` asks for a day, `diff` for a number, and a backup is found by the volume that it is of."""
     type_line(page, "/backup pgdata")
     expect(page.get_by_role("log")).to_contain_text("is backed up and proven", timeout=30_000)
+    wait_for(lambda: is_known(work, Source.BACKUP), saying="a look at the archive")
     type_line(page, "/docker hold")
     shown = form(page, "Hold")
     backup = shown.get_by_role("combobox", name="Backup")

@@ -163,6 +163,90 @@ def test_type_ahead_asks_the_bot(playground: Playground, client: WebClient) -> N
     assert delivery.ack_payload == {"options": []}
 
 
+def option(value: str, text: str | None = None) -> dict[str, Any]:
+    """An option of a select."""
+    return {"text": {"type": "plain_text", "text": text or value}, "value": value}
+
+
+def test_only_what_was_offered_can_be_chosen(playground: Playground, client: WebClient) -> None:
+    """A select whose options the bot gives takes one of those, and the form knows it by its value or text."""
+    playground.slash("/backup", trigger_id="1.1.a")
+    fields = field("volume", "external_select"), field("more", "multi_external_select")
+    client.views_open(trigger_id="1.1.a", view=form(*fields))
+    view = playground.views.open_modals("U0ANN")[0]
+    with bare_socket(playground) as websocket:
+        for name in ("volume", "more"):
+            typed = playground.suggest(
+                view, name, "p", values={} if name == "volume" else {"volume": "pgdata"}
+            )
+            envelope = receive(websocket)
+            ack(websocket, envelope, {"options": [option("pgdata", "Postgres"), option("pictures")]})
+            playground.wait_for(lambda typed=typed: typed.acked_at)
+        assert (
+            envelope["payload"]["view"]["state"]["values"]["b-volume"]["volume"]["selected_option"]["value"]
+            == "pgdata"
+        )
+        with pytest.raises(LookupError, match="no option “secret”"):
+            playground.submit(view, {"volume": "secret", "more": []})
+        playground.submit(view, {"volume": "Postgres", "more": ["pictures", "pgdata"]})
+        values = receive(websocket)["payload"]["view"]["state"]["values"]
+    assert values["b-volume"]["volume"]["selected_option"] == option("pgdata", "Postgres")
+    assert [one["value"] for one in values["b-more"]["more"]["selected_options"]] == ["pictures", "pgdata"]
+
+
+@pytest.mark.parametrize(
+    "options", [[option(str(n)) for n in range(101)], [option("v" * 151)], [option("v", "t" * 76)]]
+)
+def test_options_that_slack_would_not_show(
+    playground: Playground, client: WebClient, options: list[dict[str, Any]]
+) -> None:
+    """More than a hundred, or one that is too long: the person is told that it failed."""
+    playground.slash("/backup", trigger_id="1.1.a")
+    client.views_open(trigger_id="1.1.a", view=form(field("volume", "external_select")))
+    view = playground.views.open_modals("U0ANN")[0]
+    with bare_socket(playground) as websocket:
+        typed = playground.suggest(view, "volume", "p")
+        ack(websocket, receive(websocket), {"options": options})
+        playground.wait_for(lambda: typed.error)
+    assert typed.error is not None
+    assert typed.error.startswith("invalid_options")
+
+
+def test_an_empty_form_is_not_sent(playground: Playground, client: WebClient) -> None:
+    """Slack holds back a form in which a field is empty that may not be."""
+    playground.slash("/backup", trigger_id="1.1.a")
+    client.views_open(trigger_id="1.1.a", view=form(field("note", "plain_text_input")))
+    with pytest.raises(LookupError, match="Fill in “note” first"):
+        playground.submit(playground.views.open_modals("U0ANN")[0], {})
+    assert [delivery.kind for delivery in playground.world.deliveries] == ["slash"]
+
+
+def test_shortcuts_are_those_of_the_manifest(playground: Playground) -> None:
+    """A global one says who and nothing of where; a message's own brings that message and its files."""
+    with pytest.raises(LookupError, match="no global shortcut run"):
+        playground.shortcut("run")
+    playground.shortcuts = (
+        {"type": "global", "callback_id": "run", "name": "Run", "description": "Run it"},
+        {"type": "message", "callback_id": "copy", "name": "Copy", "description": "Copy it"},
+    )
+    file = playground.upload("a.txt", b"a")
+    message = playground.say("look", files=[file])
+    with bare_socket(playground) as websocket:
+        playground.shortcut("run")
+        chosen = receive(websocket)["payload"]
+        ack_of_message = playground.message_shortcut("copy", message)
+        about = receive(websocket)["payload"]
+    assert (chosen["type"], chosen["callback_id"], chosen["user"]["id"]) == ("shortcut", "run", "U0ANN")
+    assert "channel" not in chosen
+    assert (about["type"], about["message"]["ts"], about["channel"]["id"]) == (
+        "message_action",
+        message.ts,
+        "C0OPS",
+    )
+    assert [one["id"] for one in about["message"]["files"]] == [file.id]
+    assert ack_of_message.channel == "C0OPS"
+
+
 def test_the_home_page_is_published_and_opened(playground: Playground, client: WebClient) -> None:
     """views.publish sets a user's Home; opening it sends app_home_opened with that view."""
     client.views_publish(user_id="U0ANN", view={"type": "home", "blocks": [section("hello")]})

@@ -124,3 +124,43 @@ def test_a_form_is_filled_in_the_page(page: Page, playground: Playground, bot: B
     expect(dialog).to_be_hidden()
     assert submitted == ["nope", "pgdata"]
     assert playground.views.open_modals() == []
+
+
+def test_several_are_chosen_while_typing(page: Page, playground: Playground, bot: Bot) -> None:
+    """Letters bring options; several can be chosen and taken away again, and only those that were offered are sent."""
+    title = {"type": "plain_text", "text": "Prune"}
+    element = {"type": "multi_external_select", "action_id": "names", "min_query_length": 0}
+    label = {"type": "plain_text", "text": "Volumes"}
+    field = {"type": "input", "block_id": "volumes", "label": label, "element": element}
+    submitted: list[list[str]] = []
+
+    @bot.app.command("/form")
+    def form(ack: Callable[..., None], command: dict[str, str], client: WebClient) -> None:
+        ack()
+        view = {"type": "modal", "callback_id": "f", "title": title, "submit": title, "blocks": [field]}
+        client.views_open(trigger_id=command["trigger_id"], view=view)
+
+    @bot.app.options("names")
+    def offer(ack: Callable[..., None], payload: dict[str, Any]) -> None:
+        names = [name for name in ("alpha", "beta", "gamma") if payload["value"] in name]
+        ack(options=[{"text": {"type": "plain_text", "text": name}, "value": name} for name in names])
+
+    @bot.app.view("f")
+    def taken(ack: Callable[..., None], view: dict[str, Any]) -> None:
+        chosen = view["state"]["values"]["volumes"]["names"]["selected_options"]
+        submitted.append([one["value"] for one in chosen])
+        ack()
+
+    type_line(page, "/form")
+    dialog = page.get_by_role("dialog")
+    box = dialog.get_by_role("combobox", name="Volumes")
+    for letters in ("alph", "gam", "bet"):
+        box.press_sequentially(letters)
+        expect(dialog.get_by_role("option")).to_have_count(1)
+        dialog.get_by_role("option").click()
+    dialog.get_by_role("button", name="Remove gamma").click()
+    box.press_sequentially("unknown")
+    dialog.get_by_role("button", name="Prune").click()
+    expect(dialog).to_be_hidden()
+    assert submitted == [["alpha", "beta"]]
+    assert playground.views.open_modals() == []

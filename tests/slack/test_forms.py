@@ -133,6 +133,18 @@ def test_a_mention_offers_a_form_by_a_button(work: Workplace) -> None:
     assert (message.thread_ts, message.ephemeral_for) == (above.ts, None)
 
 
+def test_the_form_of_a_mention_keeps_its_file(work: Workplace) -> None:
+    """A file that came with the mention is still the one that is meant when the rest was filled in."""
+    work.engine.add_container("web", files={"etc/app/app.toml": b"0"})
+    file = work.playground.upload("app.toml", b"answer = 42\n")
+    asked = work.told(work.mention("cp upload", files=[file]), Status.REJECTED)
+    work.press(asked, "Fill in a form")
+    form = form_of(work)
+    assert fields_of(form)["source"]["initial_value"] == "upload"
+    work.told(sent(work, form, {"destination": "web:/etc/app/"}), Status.SUCCEEDED)
+    assert work.engine.layer("web").files()["etc/app/app.toml"] == b"answer = 42\n"
+
+
 def test_a_form_that_cannot_be_opened_is_told_in_words(work: Workplace) -> None:
     """When Slack does not open it, the person learns privately what is missing, and may try again by a button."""
     work.playground.faults.next("views.open", Fault.status(500))

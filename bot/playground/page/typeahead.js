@@ -30,6 +30,11 @@ export function typeAhead(part, common, context) {
       chip.addEventListener("click", () => { chosen = chosen.filter((one) => one !== option); show(); });
       return [hidden, chip];
     }));
+    settle();
+  }
+
+  // Letters that were not chosen go; the chosen ones stay as they are, for somebody may be pressing one.
+  function settle() {
     input.value = labelOfChosen();
     input.setCustomValidity(required && !chosen.length ? "Choose one of those that are offered." : "");
   }
@@ -83,8 +88,9 @@ export function typeAhead(part, common, context) {
     timer = setTimeout(ask, PAUSE_MS);
   });
   input.addEventListener("click", ask);
-  input.addEventListener("blur", () => { close(); show(); });
+  input.addEventListener("blur", () => { clearTimeout(timer); close(); settle(); });
   input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") clearTimeout(timer);
     const active = list.querySelector("[aria-selected=true]");
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
