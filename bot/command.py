@@ -16,8 +16,9 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.errors import UsageError
-from bot.kinds import Kind, Source
+from bot.kinds import Kind
 from bot.model import Invocation, Plan, Reply, Right
+from bot.sources import Source
 
 
 class ArgumentError(UsageError):

@@ -6,30 +6,11 @@ A kind is a `str` that was checked. Its `parse` raises UsageError with a sentenc
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from typing import ClassVar, Self
 
 from bot import reference
 from bot.errors import UsageError
-
-
-class Source(StrEnum):
-    """Where what could stand in the place of a word comes from: things of hosts, of the archive, of the settings."""
-
-    VOLUME = "volume"
-    CONTAINER = "container"
-    IMAGE = "image"
-    REPOSITORY = "repository"
-    SNAPSHOT = "snapshot"
-    BACKUP = "backup"
-    BACKED_UP = "backed up"
-    """Paths in containers that backups are of."""
-    RUN = "run"
-    HOST = "host"
-    RUNBOOK = "runbook"
-    BUILD = "build"
-    REGISTRY = "registry"
-    COMMAND = "command"
+from bot.sources import Source
 
 
 class Kind(str):

@@ -14,10 +14,11 @@ from bot.completion.candidates import Candidate, best_first
 from bot.completion.inventory import Inventory
 from bot.completion.settled import commands_of, settled
 from bot.errors import UsageError
-from bot.kinds import Kind, Source
+from bot.kinds import Kind
 from bot.model import Actor, Origin, Right
 from bot.permissions import Policy, Request
 from bot.services import Services
+from bot.sources import Source
 
 __all__ = ["MOST", "Asking", "Candidate", "Completion"]
 

@@ -15,8 +15,8 @@ from functools import partial
 from bot.completion.candidates import Candidate
 from bot.completion.looking import look_at_archive, look_at_host, look_at_runs
 from bot.errors import BotError
-from bot.kinds import Source
 from bot.services import Services
+from bot.sources import Source
 
 _log = logging.getLogger(__name__)
 

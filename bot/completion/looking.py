@@ -14,11 +14,11 @@ from bot.completion.candidates import Candidate
 from bot.engine import Engine
 from bot.engine.image_contract import Image
 from bot.errors import UsageError
-from bot.kinds import Source
 from bot.operations.holds import standing, target_of, target_of_source
 from bot.operations.inventory import short
 from bot.operations.snapshots import listed
 from bot.reference import parse
+from bot.sources import Source
 from bot.stores.archive import Archive, Backup
 from bot.stores.runs import Run, Runs
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.completion.candidates import Candidate
-from bot.kinds import Source
 from bot.services import Services
+from bot.sources import Source
 
 
 def settled(services: Services, source: Source) -> tuple[Candidate, ...] | None:

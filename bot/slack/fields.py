@@ -10,8 +10,9 @@ from typing import Any
 
 from bot.command import Command, Parameter, Takes
 from bot.completion import Candidate
-from bot.kinds import Day, Source, Text
+from bot.kinds import Day, Text
 from bot.slack.mrkdwn import cut, plain
+from bot.sources import Source
 
 Block = dict[str, Any]
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from bot.command import Command, Parameter, parameters
 from bot.completion import Candidate
-from bot.kinds import Source
 from bot.model import Place
 from bot.slack.fields import Block, fields, option, plain_text
 from bot.slack.mrkdwn import cut, escape
+from bot.sources import Source
 
 FORM = "command_form"
 """The callback id of a command's form."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from bot.kinds import Source
 from bot.playground import Playground
+from bot.sources import Source
 from tests.slack.workplace import Workplace
 from tests.support.house import wait_for
 

@@ -15,8 +15,8 @@ from bot.completion import MOST, Asking, Candidate, Completion, inventory
 from bot.completion.candidates import best_first
 from bot.completion.inventory import Shelf
 from bot.errors import EngineError
-from bot.kinds import Source
 from bot.model import Actor, Origin
+from bot.sources import Source
 from tests.fakes import FakeEngine
 from tests.support.house import House, at_work, from_slack, settings, wait_for
 
@@ -176,10 +176,10 @@ def test_only_what_may_be_touched_is_offered(completion: Completion) -> None:
 
 def test_commands_are_those_that_may_be_used(completion: Completion) -> None:
     """`help` completes to what the person may use from there."""
-    assert values(completion, "U0EVE", "help command") == ["help", "whoami"]
+    assert values(completion, "U0EVE", "help command") == ["help", "whoami", "why"]
     assert "remove-volume" in values(completion, "U0ANN", "help command")
     assert "remove-volume" not in values(completion, "U0CAT", "help command")
-    assert [one.name for one in completion.usable(asking("U0EVE", "help"))] == ["help", "whoami"]
+    assert [one.name for one in completion.usable(asking("U0EVE", "help"))] == ["help", "whoami", "why"]
     assert "backup" in [one.name for one in completion.usable_somewhere(Actor(id="U0BOB", name="bob"))]
 
 
