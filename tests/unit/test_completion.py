@@ -190,8 +190,9 @@ def test_backups_and_runs_are_offered_to_whom_they_concern(house: House, complet
     wait_for(lambda: len(values(completion, "U0ANN", "verify backup")) == 2, saying="both backups")
     assert values(completion, "U0ANN", "verify backup", "pgd") == [other.run_id]
     assert values(completion, "U0CAT", "verify backup") == [mine.run_id]
+    both = {mine.run_id, other.run_id}
+    wait_for(lambda: set(values(completion, "U0ANN", "cancel run")) == both, saying="both runs")
     assert values(completion, "U0CAT", "cancel run") == [mine.run_id]
-    assert set(values(completion, "U0ANN", "cancel run")) == {mine.run_id, other.run_id}
     shown = offers(completion, "U0CAT", "verify backup")[0]
     assert shown.label == f"{mine.run_id} · web-data"
     assert shown.about.endswith("· ok")
