@@ -140,7 +140,7 @@ def test_runs_at_work_say_how_far_they_are() -> None:
         in said
     )
     assert "Asked to end" in said
-    assert "reading · 500.0 MB of 1.0 GB" in said
+    assert "reading · 500 MB of 1 GB" in said
     assert "and 6 more: `/x-docker runs --status running`" in said
     buttons = [block["accessory"] for block in blocks if "accessory" in block]
     assert len(buttons) == 9

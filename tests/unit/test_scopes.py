@@ -17,6 +17,8 @@ import handlers
 from bot.playground.method import Method
 from bot.playground.webapi import METHODS
 from bot.playground.workspace import EVENT_SCOPES
+from bot.slack.dialogues import Dialogues, Rooms
+from bot.slack.gate import Gate
 from bot.slack.listeners import Listeners
 from bot.slack.manifest import EVENTS, OPTIONAL_SCOPES, SCOPES, manifest
 
@@ -90,7 +92,10 @@ def test_events_are_those_that_are_listened_to() -> None:
         raise AssertionError("nothing arrives here")
 
     app = Recording(token="xoxb-1", signing_secret="s", token_verification_enabled=False)
-    Listeners(refuse, refuse, refuse, refuse).register(app, (), "")
+    nothing: Any = refuse
+    gate = Gate(nothing, nothing)
+    dialogues = Dialogues(gate, Rooms(completion=nothing, opener=nothing, commands={}, hosts=1))
+    Listeners(gate, dialogues, nothing, nothing).register(app, (), "")
     made = manifest(handlers.load().values(), "")
     assert sorted(made["settings"]["event_subscriptions"]["bot_events"]) == sorted(heard)
     assert made["features"]["app_home"]["home_tab_enabled"] is ("app_home_opened" in heard)

@@ -1,7 +1,8 @@
-"""A hundred interactions of every sort, each delivered five times, and twenty presses of a button: one effect each."""
+"""Interactions of every sort, each delivered five times, and twenty presses of a button: one effect each."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -21,9 +22,10 @@ from tests.support.house import wait_for
 pytestmark = pytest.mark.slack
 both_doors = pytest.mark.parametrize("closed", ["socket", "http"], indirect=True)
 
-OF_EACH = 20
-PRESSES = 6
-FILES = 8
+INTERACTIONS = int(os.environ.get("SHIPKEEPER_INTERACTIONS", "25"))
+OF_EACH = INTERACTIONS // 5
+PRESSES = round(INTERACTIONS * 0.06)
+FILES = INTERACTIONS - 4 * OF_EACH - 2 * PRESSES
 TIMES = 5
 CLICKS = 20
 CHANNELS = tuple(f"C0TEAM{number}" for number in range(25))
@@ -113,7 +115,7 @@ def by_button(work: Workplace, again: Again, volume: str) -> tuple[Delivery, Del
 
 
 @both_doors
-def test_a_hundred_interactions_five_times_each(work: Workplace) -> None:
+def test_interactions_of_every_sort_five_times_each(work: Workplace) -> None:
     """Each volume was made once and backed up once, each press made one copy, each thing has one run."""
     again = Again(work, cycle(CHANNELS))
     made: list[str] = []
@@ -127,7 +129,7 @@ def test_a_hundred_interactions_five_times_each(work: Workplace) -> None:
     for number in range(FILES):
         done.append(by_message(work, again, f"file-{number}"))
         work.ended(done[-1], Status.SUCCEEDED)  # the next one needs the same container
-    assert len(done) == 100
+    assert len(done) == INTERACTIONS
     work.wait_until_quiet(seconds=60)
     assert [work.run_of(one).status for one in done] == [Status.SUCCEEDED] * len(done)
     assert len(work.runs()) == len(done)
