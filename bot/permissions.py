@@ -98,7 +98,7 @@ class Explanation:
 
 
 class Policy:
-    """All roles together. Without any, only commands that need no right are left: `help`, `whoami` and `why`.
+    """All roles together. Without any, only commands that need no right are left: `help` and `whoami`.
 
     Whoever has a shell on the machine and Docker's socket can do everything anyway, so the shell is
     an administrator; the audit log says which user of the machine it was.

@@ -20,7 +20,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
         roles = "administrator (whoever has a shell here is one)"
     else:
         names = [role.name for role in services.policy.roles_of(run.actor)]
-        roles = ", ".join(names) or "none: you may use `help`, `whoami` and `why`"
+        roles = ", ".join(names) or "none: you may use `help` and `whoami`"
     return Reply(
         text=f"You are {run.actor.name} ({run.actor.id}). Your roles: {roles}.",
         facts={"actor": run.actor.id, "roles": roles, "origin": run.invocation.origin.value},

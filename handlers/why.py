@@ -29,7 +29,7 @@ class Arguments:
 
 
 def _right(arguments: Arguments, services: Services) -> Right:  # noqa: ARG001
-    return Right.ADMIN if arguments.user else Right.NONE
+    return Right.ADMIN if arguments.user else Right.VIEW
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
@@ -91,7 +91,7 @@ def _cells(role: Role, missed: tuple[Part, ...]) -> tuple[str, ...]:
 COMMAND = Command(
     name="why",
     summary="Explain whether you may use a command on something, and which role decides it",
-    right=Right.NONE,
+    right=Right.VIEW,
     arguments=Arguments,
     right_for=_right,
     run=_run,

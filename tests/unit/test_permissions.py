@@ -61,16 +61,15 @@ OPERATE |= {"build", "cp"}
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])
 def test_an_empty_policy_leaves_help_whoami_and_why(origin: Origin) -> None:
-    """Without roles, of all commands only `help`, `whoami` and `why` are left."""
-    assert _allowed(Policy(()), origin=origin) == {"help", "whoami", "why"}
+    """Without roles, of all commands only `help` and `whoami` are left."""
+    assert _allowed(Policy(()), origin=origin) == {"help", "whoami"}
 
 
 def test_every_command_states_its_right() -> None:
-    """Only `help`, `whoami` and `why` need no right; what changes something needs more than to view."""
+    """Only `help` and `whoami` need no right; what changes something needs more than to view."""
     assert {name for name, command in COMMANDS.items() if command.right is Right.NONE} == {
         "help",
         "whoami",
-        "why",
     }
     for name, command in COMMANDS.items():
         assert command.targets is None or command.right.includes(Right.OPERATE), name
@@ -93,7 +92,7 @@ def test_a_role_is_for_its_members() -> None:
         Actor(id="U0EVE", name="U0ANN"),
         Actor(id="u0ann", name=""),
     ):
-        assert _allowed(policy, actor=stranger) == {"help", "whoami", "why"}
+        assert _allowed(policy, actor=stranger) == {"help", "whoami"}
 
 
 def test_the_shell_is_an_administrator() -> None:
@@ -104,17 +103,17 @@ def test_the_shell_is_an_administrator() -> None:
 
 def test_a_shell_like_id_from_slack_is_nobody() -> None:
     """It is the origin that makes an administrator, not how the id looks."""
-    assert _allowed(Policy(()), actor=Actor(id="cli:root", name="root")) == {"help", "whoami", "why"}
+    assert _allowed(Policy(()), actor=Actor(id="cli:root", name="root")) == {"help", "whoami"}
 
 
 @pytest.mark.parametrize(
     ("patterns", "allowed"),
     [
-        (("backup",), {"help", "whoami", "why", "backup"}),
-        (("backup*",), {"help", "whoami", "why", "backup", "backups"}),
+        (("backup",), {"help", "whoami", "backup"}),
+        (("backup*",), {"help", "whoami", "backup", "backups"}),
         (("*",), set(COMMANDS)),
-        (("BACKUP",), {"help", "whoami", "why"}),
-        ((), {"help", "whoami", "why"}),
+        (("BACKUP",), {"help", "whoami"}),
+        ((), {"help", "whoami"}),
     ],
 )
 def test_commands_are_granted_by_name(patterns: tuple[str, ...], allowed: set[str]) -> None:
