@@ -138,7 +138,7 @@ def test_days_and_numbers_have_fields_of_their_own(page: Page, work: Workplace) 
     number = form(page, "Diff").get_by_label("Limit")
     expect(number).to_have_attribute("type", "number")
     expect(number).to_have_value("50")
-    page.get_by_role("button", name="Cancel").click()
+    page.locator("#modal-close").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     work.wait_until_quiet()
 

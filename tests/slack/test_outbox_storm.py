@@ -21,10 +21,10 @@ from bot.playground import Channel, Fault, Playground
 from bot.slack.delivery import Delivery
 from bot.slack.rates import Budget
 from bot.stores.claims import Claim
-from bot.stores.database import Database
 from tests.slack.reading import buttons_of, signature_of
 from tests.stores.bench import Bench
 from tests.support.house import from_slack
+from tests.support.migrated import put_database
 
 pytestmark = pytest.mark.slack
 
@@ -60,11 +60,8 @@ class Storm:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """The stores, with a clock that only the test moves."""
-    url = f"sqlite:///{tmp_path / 'shipkeeper.db'}"
-    made = Database(url)
-    made.migrate()
-    made.close()
-    bench = Bench(url)
+    put_database(tmp_path / "shipkeeper.db")
+    bench = Bench(f"sqlite:///{tmp_path / 'shipkeeper.db'}")
     yield bench
     bench.close()
 

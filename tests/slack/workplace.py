@@ -6,6 +6,7 @@ The engine is the fake one; everything between Slack's wire and the archive is r
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sqlite3
 import threading
@@ -29,6 +30,9 @@ from tests.slack.witness import Witness, key_of
 from tests.support.house import refuse_untrue, settings, wait_for
 
 BOT_USER = "U0BOT"
+LONGEST_ACK_SECONDS = 1.0 if "PYTEST_XDIST_WORKER" not in os.environ else 2.5
+"""Beside other test processes all cores may be busy; Slack waits for 3 s, and the bench measures milliseconds."""
+
 TOML = """
 [slack]
 listen = "127.0.0.1:{port}"
@@ -161,7 +165,7 @@ class Workplace:
         """Wait for the ack; it must be there well below a second, and empty."""
         wait_for(lambda: delivery.acked_at, seconds=5, saying=f"the ack of {delivery.summary}")
         assert delivery.took is not None
-        assert delivery.took < 1.0
+        assert delivery.took < LONGEST_ACK_SECONDS
         assert not delivery.ack_payload
         assert delivery.error is None
         return delivery

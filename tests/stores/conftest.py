@@ -10,6 +10,7 @@ import pytest
 
 from bot.stores.database import Database
 from tests.stores.bench import Bench
+from tests.support.migrated import put_database
 from tests.support.postgres import Cluster, cluster
 
 _numbers = itertools.count(1)
@@ -44,11 +45,8 @@ def empty_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> s
 def database_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The address of a database with our tables."""
     if dialect == "sqlite":
-        url = f"sqlite:///{tmp_path / 'shipkeeper.db'}"
-        made = Database(url)
-        made.migrate()
-        made.close()
-        return url
+        put_database(tmp_path / "shipkeeper.db")
+        return f"sqlite:///{tmp_path / 'shipkeeper.db'}"
     server: Cluster = request.getfixturevalue("postgres")
     return server.create(f"test_{next(_numbers)}", template="migrated")
 

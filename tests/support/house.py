@@ -24,6 +24,7 @@ from bot.operations.registries import Registries
 from bot.settings import Settings, read
 from bot.stores.runs import Run
 from bot.stores.schema import run_targets
+from tests.support.migrated import put_database
 
 T = TypeVar("T")
 
@@ -55,6 +56,8 @@ def settings(state: Path, *, toml: str = ROLES, **environment: str) -> Settings:
     state.mkdir(parents=True, exist_ok=True)
     file = state / "settings.toml"
     file.write_text(toml)
+    if "SHIPKEEPER_DATABASE_URL" not in environment:
+        put_database(state / "shipkeeper.db")
     return read({"SHIPKEEPER_STATE": str(state), "SHIPKEEPER_SETTINGS": str(file), **environment})
 
 

@@ -25,6 +25,7 @@ from bot.settings import Settings, read
 from tests.support.canaries import is_in
 from tests.support.forking import carried_out
 from tests.support.house import ROLES
+from tests.support.migrated import put_database
 
 T = TypeVar("T")
 _ROOT = Path(__file__).parents[2]
@@ -70,6 +71,7 @@ class Site:
         self.slack = slack
         state.mkdir(parents=True, exist_ok=True)
         (state / "settings.toml").write_text(ROLES + _ON_ANY_PORT)
+        put_database(state / "shipkeeper.db")
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(state),

@@ -1,0 +1,30 @@
+"""An empty SQLite database with the product's tables, made once a process: migrating takes a quarter of a second."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from pathlib import Path
+
+from bot.stores.database import Database
+
+
+@functools.cache
+def _content() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="skm-") as directory:
+        path = Path(directory) / "shipkeeper.db"
+        database = Database(f"sqlite:///{path}")
+        database.migrate()
+        database.close()
+        return path.read_bytes()
+
+
+def put_database(path: Path) -> None:
+    """Let it stand at the path, unless something does."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(_content())
