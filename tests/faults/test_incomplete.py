@@ -28,7 +28,7 @@ from tests.support.yard import Yard, refuse_untrue_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.engine]
 
-RUNS = int(os.environ.get("SHIPKEEPER_FAULT_RUNS", "12"))
+RUNS = int(os.environ.get("SHIPKEEPER_FAULT_RUNS", "8"))
 QUIET_RUNS = int(os.environ.get("SHIPKEEPER_QUIET_RUNS", "4"))
 _DIRECTORIES = ("a", "b/c", "b/d", "z")
 _FILES_EACH = 5

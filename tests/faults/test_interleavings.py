@@ -18,7 +18,7 @@ from tests.support.yard import Yard, refuse_untrue_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.engine]
 
-ROUNDS = int(os.environ.get("SHIPKEEPER_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("SHIPKEEPER_ROUNDS", "3"))
 _LATEST_POINT = 60
 
 

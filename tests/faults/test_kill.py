@@ -19,7 +19,7 @@ from tests.support.yard import Yard, refuse_anything_untrue
 
 pytestmark = [pytest.mark.faults, pytest.mark.engine, pytest.mark.slack]
 
-KILLS = int(os.environ.get("SHIPKEEPER_KILLS", "4"))
+KILLS = int(os.environ.get("SHIPKEEPER_KILLS", "2"))
 TOLD_WITHIN_SECONDS = 10.0 if "PYTEST_XDIST_WORKER" not in os.environ else 40.0
 """Alone. Beside three other test processes on two cores a start of the program takes several times as long."""
 

@@ -24,7 +24,7 @@ from tests.support.yard import Yard, refuse_untrue_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.engine]
 
-POINTS = int(os.environ.get("SHIPKEEPER_POINTS", "4"))
+POINTS = int(os.environ.get("SHIPKEEPER_POINTS", "2"))
 """How many points of each command line; 0 for all."""
 AWAKE_WITHIN_SECONDS = 30.0
 Tree = dict[bytes, Seen]

@@ -23,7 +23,7 @@ from tests.support.yard import Yard, refuse_untrue_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.engine]
 
-POINTS = int(os.environ.get("SHIPKEEPER_POINTS", "3"))
+POINTS = int(os.environ.get("SHIPKEEPER_POINTS", "2"))
 """How many points of each command line; 0 for all."""
 
 

@@ -28,7 +28,7 @@ from tests.support.migrated import put_database
 
 pytestmark = pytest.mark.slack
 
-RUNS = int(os.environ.get("SHIPKEEPER_TOLD_RUNS", "150"))
+RUNS = int(os.environ.get("SHIPKEEPER_TOLD_RUNS", "100"))
 CHANNELS = tuple(f"C0OPS{number}" for number in range(20))
 ENDINGS = (Status.SUCCEEDED, Status.PARTIAL, Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 ROUND_SECONDS = 1.0
