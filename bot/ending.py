@@ -46,6 +46,7 @@ _ENDINGS: tuple[tuple[type[BotError], Status], ...] = (
     (BotError, Status.FAILED),
 )
 
+_TURNED_AWAY = (Status.DENIED, Status.REJECTED)
 _NEVER_BEGAN = (Status.EXPIRED, Status.INTERRUPTED)
 _NOT_DONE = (Status.PARTIAL, Status.FAILED, Status.CANCELLED, *_NEVER_BEGAN)
 
@@ -200,7 +201,7 @@ def _offered(run: Run, reply: Reply) -> Reply:
     is_open = reply.status is Status.PARTIAL and any(button.danger for button in buttons)
     if reply.status in _NOT_DONE and not is_open and (run.lane is Lane.WORK or reply.status in _NEVER_BEGAN):
         buttons.append(Button(label="Retry", line=f"retry {run.id}"))
-    if run.lane is Lane.WORK:
+    if run.lane is Lane.WORK and reply.status not in _TURNED_AWAY:
         buttons.append(Button(label="Details", line=f"details {run.id}"))
     return replace(reply, buttons=tuple(buttons))
 

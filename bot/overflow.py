@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 _OUTPUT = 4_900
 _OUTPUT_BELOW_TABLE = 1_400
 _TABLE = 4_900
+_CELL = 80
 """Characters; a little less than `slack.blocks` shows, where what is cut ends with a mark."""
 
 
@@ -32,7 +33,7 @@ def with_files(run: Run, reply: Reply, outgoing: Outgoing) -> Reply:
     try:
         if len(reply.output) > (_OUTPUT if reply.table is None else _OUTPUT_BELOW_TABLE):
             made.append(_kept(run, reply.output, "output", "txt", outgoing))
-        if reply.table is not None and _width(reply.table) * (len(reply.table.rows) + 1) > _TABLE:
+        if reply.table is not None and _length(reply.table) > _TABLE:
             made.append(_kept(run, _as_csv(reply.table), "table", "csv", outgoing))
     except StoreError as error:
         _log.error("run %s: its output is not attached: %s", run.id, error)
@@ -45,9 +46,12 @@ def _kept(run: Run, text: str, what: str, kind: str, outgoing: Outgoing) -> Atta
         return draft.keep(f"{run.invocation.line.split(' ', 1)[0] or what}-{run.id}.{kind}")
 
 
-def _width(table: Table) -> int:
-    cells = [table.columns, *(tuple(map(words.value, table.columns, row)) for row in table.rows)]
-    return sum(max(len(str(line[at])) for line in cells) + 2 for at in range(len(table.columns)))
+def _length(table: Table) -> int:
+    """How many characters it takes as aligned text, at most."""
+    lines = [table.columns, *(tuple(map(words.value, table.columns, row)) for row in table.rows)]
+    sizes = [[min(len(str(cell)), _CELL) for cell in line] for line in lines]
+    columns = sum(max(sizes, key=lambda line: line[at])[at] + 2 for at in range(len(table.columns) - 1))
+    return sum(columns + line[-1] + 1 for line in sizes)
 
 
 def _as_csv(table: Table) -> str:

@@ -44,7 +44,10 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 
 def _plan(run: Run) -> str:
-    return "Its plan: " + " ".join((run.plan.text, *run.plan.steps)) if run.plan else ""
+    if run.plan is None:
+        return ""
+    steps = f" Steps: {', '.join(run.plan.steps)}." if run.plan.steps else ""
+    return f"Its plan: {run.plan.text}{steps}"
 
 
 def _facts(run: Run) -> dict[str, Value]:

@@ -266,7 +266,7 @@ def test_a_shrunken_volume_waits_for_a_person(keeper: House, fake_engine: FakeEn
     _backup(keeper)
     outcome = _said(keeper, "prune pgdata", Status.REJECTED)
     assert "less than half" in outcome.reply.text
-    button, _ = outcome.reply.buttons
+    (button,) = outcome.reply.buttons
     assert (button.line, button.danger) == ("prune pgdata --host local --despite-shrink", True)
     assert len(_left(keeper)) == 4
     _said(keeper, button.line)
