@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -84,15 +85,17 @@ def _demo(argv: list[str], commands: Commands) -> int:
 def _manifest(argv: list[str], commands: Commands) -> int:
     from bot.slack.manifest import FORMATS, manifest_text
 
-    words = [part for word in argv[1:] for part in word.split("=", 1)]
-    if words and (len(words) != 2 or words[0] != "--format" or words[1] not in FORMATS):
+    words = [part for word in argv[1:] for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    given = dict(zip(words[::2], words[1::2], strict=False))
+    form, url = given.pop("--format", "json"), given.pop("--url", None)
+    is_url = url is None or re.fullmatch(r"https?://[^\s/]+(/\S*)?", url)
+    if given or len(words) % 2 or form not in FORMATS or not is_url:
         raise UsageError(
-            f"`shipkeeper manifest` takes --format {' or '.join(FORMATS)} and no more words. Nothing was done."
+            f"`shipkeeper manifest` takes --format {' or '.join(FORMATS)}, for signed HTTP --url https://HOST by which "
+            "Slack reaches the bot's web door, and no more words. Nothing was done."
         )
-    settings = settings_room.read()
-    print(
-        manifest_text(commands.values(), settings.slack.command_prefix, words[1] if words else "json"), end=""
-    )
+    prefix = settings_room.read().slack.command_prefix
+    print(manifest_text(commands.values(), prefix, form, url), end="")
     return 0
 
 

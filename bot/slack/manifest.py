@@ -20,6 +20,9 @@ OPTIONAL_SCOPES = ("chat:write.public", "channels:history", "groups:history", "i
 EVENTS = ("app_home_opened", "app_mention")
 """What the bot wants to be told of."""
 
+PATH = "/slack/events"
+"""Where our web door takes everything that Slack sends."""
+
 FORMATS = ("json", "yaml")
 
 _HOME = {
@@ -29,14 +32,19 @@ _HOME = {
 }
 
 
-def manifest_text(commands: Iterable[Command], prefix: str, form: str = "json") -> str:
+def manifest_text(
+    commands: Iterable[Command], prefix: str, form: str = "json", url: str | None = None
+) -> str:
     """The manifest as text, in one of FORMATS."""
-    made = manifest(commands, prefix)
+    made = manifest(commands, prefix, url)
     return yaml_text(made) if form == "yaml" else json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
-def manifest(commands: Iterable[Command], prefix: str) -> dict[str, Any]:
-    """The manifest for Socket Mode, with a slash command for `docker` and each daily verb."""
+def manifest(commands: Iterable[Command], prefix: str, url: str | None = None) -> dict[str, Any]:
+    """The manifest, with a slash command for `docker` and each daily verb.
+
+    Without `url` it is for Socket Mode; else for signed HTTP, at the address by which Slack reaches our web door.
+    """
     slash = [
         {
             "command": f"/{prefix}docker",
@@ -55,7 +63,7 @@ def manifest(commands: Iterable[Command], prefix: str) -> dict[str, Any]:
                     "should_escape": False,
                 }
             )
-    return {
+    made: dict[str, Any] = {
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
             "name": "shipkeeper",
@@ -76,3 +84,15 @@ def manifest(commands: Iterable[Command], prefix: str) -> dict[str, Any]:
             "token_rotation_enabled": False,
         },
     }
+    return made if url is None else _over_http(made, f"{url.rstrip('/')}{PATH}")
+
+
+def _over_http(made: dict[str, Any], url: str) -> dict[str, Any]:
+    """The same, with the address wherever Slack wants one (manifest reference)."""
+    settings = made["settings"]
+    settings["socket_mode_enabled"] = False
+    settings["event_subscriptions"]["request_url"] = url
+    settings["interactivity"] |= {"request_url": url, "message_menu_options_url": url}
+    for command in made["features"]["slash_commands"]:
+        command["url"] = url
+    return made

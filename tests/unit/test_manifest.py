@@ -70,6 +70,30 @@ def test_a_wrong_format_is_refused(words: list[str], capsys: pytest.CaptureFixtu
     assert "--format json or yaml" in printed.err
 
 
+@pytest.mark.parametrize("typed", [["--url", "https://bot.example.com/"], ["--url=https://bot.example.com"]])
+def test_for_signed_http_every_address_is_given(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands, events, interactions and type-ahead go to the one path of the web door, and Socket Mode is off."""
+    assert main(["manifest", *typed], COMMANDS) == 0
+    made = json.loads(capsys.readouterr().out)
+    url = "https://bot.example.com/slack/events"
+    assert {command["url"] for command in made["features"]["slash_commands"]} == {url}
+    settings = made["settings"]
+    assert settings["socket_mode_enabled"] is False
+    assert settings["event_subscriptions"]["request_url"] == url
+    assert settings["interactivity"] == {
+        "is_enabled": True,
+        "request_url": url,
+        "message_menu_options_url": url,
+    }
+
+
+@pytest.mark.parametrize("url", ["bot.example.com", "ftp://bot", "https://", "https://a b"])
+def test_what_is_no_address_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is printed that somebody might install."""
+    assert main(["manifest", "--url", url], COMMANDS) == 2
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("prefix", ["", "x-", "sixteen-letters_"])
 def test_slack_takes_the_commands(prefix: str) -> None:
     """Names are short, lower case and unique; descriptions and hints are within Slack's limits."""
