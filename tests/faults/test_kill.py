@@ -141,7 +141,7 @@ def test_bot_killed_at_every_named_instant_leaves_nothing(
     bot = site.serve().connected()
     for instant, (reached, endings) in INSTANTS.items():
         run_id = bot.backing_up(f"{volume} --quiesce pause")
-        until(lambda: reached(Sight(site, yard, run_id, user)), every=0.0, saying=instant)  # noqa: B023
+        until(lambda: reached(Sight(site, yard, run_id, user)), every=0.004, saying=instant)  # noqa: B023
         bot.kill()
         bot, told_after = come_back(site, run_id)
         refuse_remains(site, yard, run_id, user)
