@@ -91,11 +91,13 @@ class Dispatcher:
 
     def confirm(self, run_id: str, waited: timedelta) -> None:
         """The sender was told `waited` after it had sent the command: execute it, unless that was too late."""
-        if waited <= LATE:
-            self._services.runs.release(run_id)
-            return
         run = self._services.runs.get(run_id)
-        if not run.released:
+        if run.released:
+            return
+        # A repeat counts from the first delivery on: whoever sends may have given that up.
+        if max(waited, self._services.clock() - run.created_at) <= LATE:
+            self._services.runs.release(run_id)
+        else:
             self._endings.expire(run)
 
     def cancel(self, run: Run, by: Actor) -> Run:

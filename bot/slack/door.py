@@ -137,6 +137,8 @@ class SocketDoor(SocketModeHandler):
         request = BoltRequest(mode="socket_mode", body=req.payload, headers=build_headers(req))
         response = self.app.dispatch(request)
         send_response(client, req, response, received)
+        if self._lifeline.has_ended:
+            return  # the acknowledgement went nowhere: Slack sends the envelope again
         _confirm(self._confirm, request, response, received)
 
     def _note(self, raw: str) -> None:

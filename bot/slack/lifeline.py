@@ -40,6 +40,12 @@ class Lifeline:
         heard = session.last_ping_pong_time
         return heard is None or time.time() - heard < _FRESH_PINGS * self._client.ping_interval
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether Slack's side of the socket was closed: what was sent just now may not have arrived."""
+        session = self._client.current_session
+        return session is None or _has_ended(session)
+
     def begin(self) -> None:
         """Look from now on."""
         self._thread.start()
