@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import select
-import socket
 import threading
 import time
 
@@ -70,14 +69,12 @@ class Lifeline:
 
 
 def _has_ended(session: Connection) -> bool:
-    """Whether the other side closed the connection and everything that it had sent was read."""
-    sock = session.sock
+    """Whether the other side closed the connection, below TLS. Reads nothing, for another thread is reading."""
+    look, sock = select.poll(), session.sock
+    if sock is None:
+        return False
     try:
-        if sock is None or not select.select([sock], [], [], 0)[0]:
-            return False
-        # Of the plain socket below TLS: its end is the end of both.
-        return not socket.socket.recv(sock, 1, socket.MSG_PEEK)
-    except ConnectionError:
-        return True
+        look.register(sock, select.POLLRDHUP)  # hang-ups and errors are told in any case
     except (OSError, ValueError):  # it is being replaced just now
         return False
+    return any(event & ~select.POLLNVAL for _, event in look.poll(0))
