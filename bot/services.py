@@ -24,7 +24,7 @@ from bot.stores.archive import Archive
 from bot.stores.audit import Audit
 from bot.stores.journal import Noted
 from bot.stores.outgoing import Outgoing
-from bot.stores.runs import Lane, Run, Runs
+from bot.stores.runs import Run, Runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,8 @@ class Services:
         if run.invocation.actor.id == by.actor.id:
             return run
         command = self.commands.get(run.command or "")
-        # What a run that waits is about was not found out yet: then only who may do it to everything may do this.
+        # Of a run without a plan it is not known what it is about, and a look was answered privately: that is for
+        # those who may do the same to everything.
         targets = run.plan.targets[:1] if run.plan else ("*",)
         named = f"`{command.name}`" if command else "what it says"
         if command is None or not self.policy.allows(
@@ -74,7 +75,7 @@ class Services:
                 origin=by.origin,
                 channel=by.place.channel if by.place else None,
                 command=command,
-                targets=targets if run.lane is Lane.WORK else (),
+                targets=targets,
                 host=run.host,
             )
         ):

@@ -12,15 +12,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 
 from bot.errors import StoreError
 from bot.model import Invocation
 from bot.slack.forms import View
 from bot.slack.posting import refusal
+from bot.slack.tokens import NO_ANSWER
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ TRIGGER_SECONDS = 3.0
 
 _WAITING = 50
 _REMEMBERED = 1_000
-_NO_ANSWER = (OSError, HTTPException, SlackClientError, ValueError)  # ValueError: what came is no text
 _OPEN_ALREADY = "exchanged_trigger_id"
 
 
@@ -93,7 +92,7 @@ class FormOpener:
         except SlackApiError as error:
             refused = refusal(error)
             return None if refused.code == _OPEN_ALREADY else str(refused)
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             return f"no answer from Slack: {error}"
         return None
 

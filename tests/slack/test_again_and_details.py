@@ -82,3 +82,13 @@ def test_details_as_a_command_are_for_the_asker(work: Workplace) -> None:
     assert work.told(work.slash("/docker", f"details {run.id}"), Status.SUCCEEDED).ephemeral_for == "U0ANN"
     stranger = work.told(work.slash("/docker", f"details {run.id}", user="U0CAT"), Status.DENIED)
     assert "pgdata" not in words_of(stranger)
+
+
+def test_details_of_a_look_are_not_for_others(work: Workplace) -> None:
+    """A look was answered privately, so who may not look at everything learns nothing of it."""
+    delivery = work.slash("/docker", "backups pgdata")
+    work.told(delivery, Status.SUCCEEDED)
+    run = work.run_of(delivery)
+    stranger = work.told(work.slash("/docker", f"details {run.id}", user="U0CAT"), Status.DENIED)
+    assert "pgdata" not in words_of(stranger)
+    work.told(work.slash("/docker", f"details {run.id}", user="U0ADA"), Status.SUCCEEDED)
