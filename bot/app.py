@@ -19,6 +19,7 @@ from bot.dispatch import Dispatcher
 from bot.ending import Endings
 from bot.engine import Engine
 from bot.errors import BotError, StoreError
+from bot.language import say
 from bot.model import Invocation, Status
 from bot.operations import undo
 from bot.operations.fetching import Uploaded
@@ -262,6 +263,10 @@ def _make_private(settings: Settings) -> None:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
-            f"The state directory {settings.state} cannot be made ({error.strerror}). Nothing was changed. "
-            "Name one that this user may write with SHIPKEEPER_STATE."
+            say(
+                "The state directory {state} cannot be made ({strerror}). Nothing was changed. "
+                "Name one that this user may write with SHIPKEEPER_STATE.",
+                state=settings.state,
+                strerror=error.strerror,
+            )
         ) from error

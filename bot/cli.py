@@ -23,13 +23,14 @@ from bot.app import App, build
 from bot.command import Command
 from bot.errors import BotError, UsageError
 from bot.following import carried
+from bot.language import later, say
 from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
 
 _PIPE_COLUMNS = 1_000
 _HELP = frozenset({"--help", "-h"})
-_USAGE = """\
+_USAGE = later("""\
 shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is not proven done.
 
   shipkeeper serve                     run the bot: Slack, and everything that is asked of it
@@ -40,7 +41,7 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
   shipkeeper COMMAND… [--json] [--key KEY]    any command of the bot's; `shipkeeper help` lists them
 
 Exit codes: 0 succeeded, 1 failed, 2 rejected, 3 denied, 4 partial.
-"""
+""")
 
 Commands = Mapping[str, Command]
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str], commands: Commands) -> int:
     """Do what the words say; the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     if argv and argv[0] == "--version":
-        print(f"shipkeeper {version('shipkeeper')}")
+        print(say("shipkeeper {given}", given=version("shipkeeper")))
         return 0
     if not argv or _HELP.intersection(argv[: 2 if argv[0] in _MODES else 1]):
         print(_USAGE)
@@ -91,8 +92,11 @@ def _manifest(argv: list[str], commands: Commands) -> int:
     is_url = url is None or re.fullmatch(r"https?://[^\s/]+(/\S*)?", url)
     if given or len(words) % 2 or form not in FORMATS or not is_url:
         raise UsageError(
-            f"`shipkeeper manifest` takes --format {' or '.join(FORMATS)}, for signed HTTP --url https://HOST by which "
-            "Slack reaches the bot's web door, and no more words. Nothing was done."
+            say(
+                "`shipkeeper manifest` takes --format {FORMATS}, for signed HTTP --url https://HOST by which "
+                "Slack reaches the bot's web door, and no more words. Nothing was done.",
+                FORMATS=" or ".join(FORMATS),
+            )
         )
     prefix = settings_room.read().slack.command_prefix
     print(manifest_text(commands.values(), prefix, form, url), end="")
@@ -116,7 +120,11 @@ _MODES: dict[str, Callable[[list[str], Commands], int]] = {
 def _no_more(argv: list[str]) -> None:
     if len(argv) > 1:
         raise UsageError(
-            f"`shipkeeper {argv[0]}` takes no more words; “{argv[1]}” is one too many. Nothing was done."
+            say(
+                "`shipkeeper {argv}` takes no more words; “{argv_2}” is one too many. Nothing was done.",
+                argv=argv[0],
+                argv_2=argv[1],
+            )
         )
 
 
@@ -163,7 +171,7 @@ def _options(argv: list[str]) -> tuple[list[str], bool, str | None]:
         elif word == "--key":
             if not left:
                 raise UsageError(
-                    "--key needs a value: the same one always means the same run. Nothing was done."
+                    say("--key needs a value: the same one always means the same run. Nothing was done.")
                 )
             key = left.pop(0)
         elif word.startswith("--key="):

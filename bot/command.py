@@ -17,6 +17,7 @@ from typing import Any
 
 from bot.errors import UsageError
 from bot.kinds import Kind
+from bot.language import say
 from bot.model import Invocation, Plan, Reply, Right
 from bot.sources import Source
 
@@ -179,12 +180,15 @@ def for_help(words: Sequence[str]) -> Sequence[str]:
 def find(commands: Mapping[str, Command], words: Sequence[str]) -> Command:
     """The command that the first word names; raises UsageError with the nearest name."""
     if not words:
-        raise UsageError("There is no command in that line. Nothing was changed. `help` lists them.")
+        raise UsageError(say("There is no command in that line. Nothing was changed. `help` lists them."))
     command = commands.get(words[0])
     if command is None:
         raise UsageError(
-            f"There is no command “{words[0]}”.{_did_you_mean(words[0], commands)} Nothing was changed. "
-            "`help` lists the commands."
+            say(
+                "There is no command “{words}”.{words_2} Nothing was changed. `help` lists the commands.",
+                words=words[0],
+                words_2=_did_you_mean(words[0], commands),
+            )
         )
     return command
 
@@ -207,7 +211,9 @@ def parse(command: Command, words: Sequence[str]) -> Any:
 
 
 def _missing(command: Command, parameter: Parameter, values: Mapping[str, Any]) -> MissingArgument:
-    sentence = f"{parameter.usage} is missing ({parameter.help}). Nothing was changed."
+    sentence = say(
+        "{usage} is missing ({help}). Nothing was changed.", usage=parameter.usage, help=parameter.help
+    )
     error = MissingArgument(sentence, parameter.name, command.usage)
     error.given = values
     return error
@@ -226,14 +232,16 @@ def _read(known: tuple[Parameter, ...], words: list[str]) -> dict[str, Any]:
             name, equals, value = word.partition("=")
             parameter = _flag(flags, name)
             if parameter.name in values and parameter.takes is Takes.ONE:
-                raise ArgumentError(f"{name} is given twice. Nothing was changed.", parameter.name)
+                raise ArgumentError(
+                    say("{name} is given twice. Nothing was changed.", name=name), parameter.name
+                )
             _keep(values, parameter, _flag_value(parameter, words, value if equals else None))
         elif positional:
             parameter = positional[0] if positional[0].takes is not Takes.ONE else positional.pop(0)
             _keep(values, parameter, typed(parameter, word))
             only_words = only_words or parameter.takes is Takes.REST
         else:
-            raise UsageError(f"“{word}” is one word too many. Nothing was changed.")
+            raise UsageError(say("“{word}” is one word too many. Nothing was changed.", word=word))
     return values
 
 
@@ -246,18 +254,30 @@ def _keep(values: dict[str, Any], parameter: Parameter, value: Any) -> None:
 def _flag(flags: Mapping[str, Parameter], name: str) -> Parameter:
     parameter = flags.get(name)
     if parameter is None:
-        raise UsageError(f"There is no flag {name} here.{_did_you_mean(name, flags)} Nothing was changed.")
+        raise UsageError(
+            say(
+                "There is no flag {name} here.{name_2} Nothing was changed.",
+                name=name,
+                name_2=_did_you_mean(name, flags),
+            )
+        )
     return parameter
 
 
 def _flag_value(parameter: Parameter, words: list[str], value: str | None) -> Any:
     if parameter.is_switch:
         if value is not None:
-            raise ArgumentError(f"{parameter.flag} takes no value. Nothing was changed.", parameter.name)
+            raise ArgumentError(
+                say("{flag} takes no value. Nothing was changed.", flag=parameter.flag), parameter.name
+            )
         return True
     if value is None:
         if not words or (words[0].startswith("--") and len(words[0]) > 2):
-            sentence = f"{parameter.flag} needs a value ({parameter.help}). Nothing was changed."
+            sentence = say(
+                "{flag} needs a value ({help}). Nothing was changed.",
+                flag=parameter.flag,
+                help=parameter.help,
+            )
             raise ArgumentError(sentence, parameter.name)
         value = words.pop(0)
     return typed(parameter, value)
@@ -268,7 +288,15 @@ def typed(parameter: Parameter, word: str) -> Any:
     if parameter.choices and word not in parameter.choices:
         allowed = ", ".join(parameter.choices)
         hint = _did_you_mean(word, parameter.choices)
-        raise ArgumentError(f"“{word}” is not one of {allowed}.{hint} Nothing was changed.", parameter.name)
+        raise ArgumentError(
+            say(
+                "“{word}” is not one of {allowed}.{hint} Nothing was changed.",
+                word=word,
+                allowed=allowed,
+                hint=hint,
+            ),
+            parameter.name,
+        )
     if not issubclass(parameter.kind, Kind):
         return word
     try:
@@ -279,7 +307,7 @@ def typed(parameter: Parameter, word: str) -> Any:
 
 def _did_you_mean(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]}?" if near else ""
+    return say(" Did you mean {near}?", near=near[0]) if near else ""
 
 
 def _fields(command: Command) -> tuple[dataclasses.Field[Any], ...]:

@@ -9,6 +9,7 @@ import re
 import shlex
 
 from bot.errors import UsageError
+from bot.language import say
 
 LONGEST = 4_000
 """Characters of a command line. Slack documents no limit, so we have one."""
@@ -44,16 +45,24 @@ def split(line: str) -> list[str]:
     """The words of a line, quotes taken off; raises UsageError when it is too long or a quote stays open."""
     if len(line) > LONGEST:
         raise UsageError(
-            f"That line has {len(line)} characters; at most {LONGEST} are read. Nothing was changed."
+            say(
+                "That line has {line_count} characters; at most {LONGEST} are read. Nothing was changed.",
+                line_count=len(line),
+                LONGEST=LONGEST,
+            )
         )
     if "\0" in line or "\ufffd" in line:
         raise UsageError(
-            "That line holds NUL, or bytes that are not UTF-8 text. Nothing was changed. Type it again without."
+            say(
+                "That line holds NUL, or bytes that are not UTF-8 text. Nothing was changed. Type it again without."
+            )
         )
     try:
         return shlex.split(line)
     except ValueError as error:
         raise UsageError(
-            "A quote is opened but not closed, or a backslash ends the line. Nothing was changed. "
-            "Put text with spaces or apostrophes between double quotes."
+            say(
+                "A quote is opened but not closed, or a backslash ends the line. Nothing was changed. "
+                "Put text with spaces or apostrophes between double quotes."
+            )
         ) from error

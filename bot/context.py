@@ -12,6 +12,7 @@ from datetime import datetime
 
 from bot.command import Command
 from bot.errors import BotError, Cancelled, Interrupted, LostHold, StoreError
+from bot.language import say
 from bot.model import Actor, Invocation, Progress
 from bot.permissions import Request
 from bot.queue import Signal
@@ -97,11 +98,13 @@ class RunContext:
     def check(self) -> None:
         """Raise Cancelled or Interrupted if an end was asked for. Cheap: call it for every chunk."""
         if self._signal.cancelled():
-            raise Cancelled("The run was cancelled. What it had begun was taken back.")
+            raise Cancelled(say("The run was cancelled. What it had begun was taken back."))
         if self._signal.stopping():
             raise Interrupted(
-                "The bot was stopped in the middle of this run. What it had begun was taken back. "
-                "Type the command again."
+                say(
+                    "The bot was stopped in the middle of this run. What it had begun was taken back. "
+                    "Type the command again."
+                )
             )
 
     @contextmanager
@@ -201,4 +204,10 @@ class RunContext:
         try:
             self._leave(entry, step)
         except BotError as problem:
-            error.add_note(f"And taking back “{entry.verb.replace('_', ' ')}” failed: {problem}")
+            error.add_note(
+                say(
+                    "And taking back “{replace}” failed: {problem}",
+                    replace=entry.verb.replace("_", " "),
+                    problem=problem,
+                )
+            )

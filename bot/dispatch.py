@@ -16,6 +16,7 @@ from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
 from bot.errors import BotError, Busy, Conflict, LostHold, NotFound, PermissionDenied, UsageError
+from bot.language import say
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
 from bot.operations.runbooks import without_typed_secrets
 from bot.overflow import with_files
@@ -105,7 +106,9 @@ class Dispatcher:
         asked = self._services.runs.ask_to_cancel(run.id, by.id)
         if asked.status is Status.QUEUED:
             self._endings.end_unclaimed(
-                asked, Status.CANCELLED, f"Cancelled by {by.name} before it began. Nothing was changed."
+                asked,
+                Status.CANCELLED,
+                say("Cancelled by {by} before it began. Nothing was changed.", by=by.name),
             )
         self._queue.cancel(run.id)
         return self._services.runs.get(run.id)
@@ -150,8 +153,11 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - the one door: what nobody foresaw is logged, people get a reference
             _log.exception("run %s broke", claim.run.id)
             reply = Reply(
-                text=f"Something broke on our side; the log has it under reference {claim.run.id}. "
-                "What had begun was taken back.",
+                text=say(
+                    "Something broke on our side; the log has it under reference {run_id}. "
+                    "What had begun was taken back.",
+                    run_id=claim.run.id,
+                ),
                 status=Status.FAILED,
             )
         if reply is not None:
@@ -221,7 +227,7 @@ class Dispatcher:
         if not getattr(asked.arguments, "wait", False):
             self._claims.refuse_if_held(run.id, asked.host, asked.targets)
         self._use_button(run)
-        cancel = Button(label="Cancel", line=f"cancel {run.id}", danger=True)
+        cancel = Button(label="Cancel", line=say("cancel {run_id}", run_id=run.id), danger=True)
         self._claims.pass_on(claim, asked.command.name, asked.host, cancel)
         return None
 
@@ -268,4 +274,4 @@ class Dispatcher:
 def _completing(run: Run) -> tuple[Button, ...]:
     """In Slack the rest can be filled in: pressed, this opens a form with what was typed."""
     line = run.invocation.line
-    return (Button(label="Fill in a form", line=line),) if run.invocation.place else ()
+    return (Button(label=say("Fill in a form"), line=line),) if run.invocation.place else ()

@@ -24,6 +24,7 @@ from bot.errors import (
     StoreError,
     UsageError,
 )
+from bot.language import say
 from bot.model import Button, Reply, Status
 from bot.services import Services
 from bot.stores.audit import AuditEvent
@@ -78,9 +79,11 @@ class Endings:
     def _explained(self, reply: Reply, problems: tuple[str, ...]) -> Reply:
         if not problems:
             return reply
-        text = (
-            f"{reply.text} Not everything could be taken back yet: {' '.join(problems)} "
-            "While the bot serves it is tried again every few seconds, and its targets stay held until then."
+        text = say(
+            "{reply} Not everything could be taken back yet: {problems} "
+            "While the bot serves it is tried again every few seconds, and its targets stay held until then.",
+            reply=reply.text,
+            problems=" ".join(problems),
         )
         status = Status.FAILED if reply.status is Status.SUCCEEDED else reply.status
         return replace(reply, text=text, buttons=(), status=status)
@@ -90,8 +93,10 @@ class Endings:
         problems = self._ledger.undoer.play_back(claim.run.id)
         done = self._found_done(claim.run)
         reply = done or Reply(
-            text="The bot was stopped in the middle of this run. What had begun was taken back; nothing that "
-            "was not proven is kept. Type the command again.",
+            text=say(
+                "The bot was stopped in the middle of this run. What had begun was taken back; nothing that "
+                "was not proven is kept. Type the command again."
+            ),
             status=Status.INTERRUPTED,
         )
         self.finish(claim, None, self._explained(_offered(claim.run, reply), problems))
@@ -163,7 +168,7 @@ class Endings:
         for run_id in dict.fromkeys([*left, *self._claims.ended_holders()]):
             run = self._services.runs.get(run_id)
             if run.status.is_ending and not self._ledger.undoer.play_back(run_id):
-                self._claims.amend(run, "By now everything was taken back.")
+                self._claims.amend(run, say("By now everything was taken back."))
 
     def inherit(self) -> None:
         """End what a dead process accepted, and may not have told anybody. Only at the start of the next one."""
@@ -171,8 +176,10 @@ class Endings:
             self.end_unclaimed(
                 run,
                 Status.INTERRUPTED,
-                "The bot was stopped before this run began. Nothing was run, so nothing was changed. "
-                "Type the command again.",
+                say(
+                    "The bot was stopped before this run began. Nothing was run, so nothing was changed. "
+                    "Type the command again."
+                ),
             )
 
     def close(self) -> None:
@@ -184,8 +191,10 @@ class Endings:
         self.end_unclaimed(
             run,
             Status.EXPIRED,
-            "It is not certain that Slack learned in time that this command had arrived, and it may have shown "
-            "an error. Nothing was run, so nothing was changed. Type it again.",
+            say(
+                "It is not certain that Slack learned in time that this command had arrived, and it may have shown "
+                "an error. Nothing was run, so nothing was changed. Type it again."
+            ),
         )
 
     def end_unclaimed(self, run: Run, status: Status, text: str) -> None:
@@ -200,9 +209,9 @@ def _offered(run: Run, reply: Reply) -> Reply:
     # A partial one that offers something dangerous asks a question, or can be undone: nothing to repeat.
     is_open = reply.status is Status.PARTIAL and any(button.danger for button in buttons)
     if reply.status in _NOT_DONE and not is_open and (run.lane is Lane.WORK or reply.status in _NEVER_BEGAN):
-        buttons.append(Button(label="Retry", line=f"retry {run.id}"))
+        buttons.append(Button(label="Retry", line=say("retry {run_id}", run_id=run.id)))
     if run.lane is Lane.WORK and reply.status not in _TURNED_AWAY:
-        buttons.append(Button(label="Details", line=f"details {run.id}"))
+        buttons.append(Button(label="Details", line=say("details {run_id}", run_id=run.id)))
     return replace(reply, buttons=tuple(buttons))
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bot import terminal, words
 from bot.app import App
+from bot.language import later, say
 from bot.model import Invocation, Origin, Outcome, Status
 from bot.signals import OnSignal
 from bot.stores.runs import Lane, Run
@@ -21,7 +22,11 @@ _POLL_SECONDS = 0.1
 _SILENT_SECONDS = 1.0
 """How long a run may wait for its turn without a word: most begin at once."""
 
-_FACES = {Origin.CLI: "from a shell", Origin.SLACK: "in Slack", Origin.SCHEDULE: "by a schedule"}
+_FACES = {
+    Origin.CLI: later("from a shell"),
+    Origin.SLACK: "in Slack",
+    Origin.SCHEDULE: later("by a schedule"),
+}
 
 
 def carried(app: App, invocation: Invocation) -> Outcome:
@@ -84,7 +89,11 @@ class _ProgressLine:
         """Print it over the line before; what it waits for gets a line that stays, once."""
         if at_work and self._said != {one.id for one in at_work}:
             self._said = frozenset(one.id for one in at_work)
-            sentence = f"Run {run.id} waits for its turn: {_named(at_work)}. It goes on by itself."
+            sentence = say(
+                "Run {run_id} waits for its turn: {at_work}. It goes on by itself.",
+                run_id=run.id,
+                at_work=_named(at_work),
+            )
             self._console.print(terminal.plain(sentence), soft_wrap=True)
         if self._status is not None:
             self._status.update(terminal.plain(f"{_step(run, at_work)} (run {run.id})"))
@@ -92,7 +101,9 @@ class _ProgressLine:
 
 def _step(run: Run, at_work: tuple[Run, ...]) -> str:
     if at_work:
-        return f"waits while run {' and run '.join(one.id for one in at_work)} is at work"
+        return say(
+            "waits while run {at_work} is at work", at_work=" and run ".join(one.id for one in at_work)
+        )
     progress = run.progress
     done = f" {words.precise_size(progress.done_bytes)}" if progress and progress.done_bytes else ""
     return f"{progress.step if progress else run.status.value}{done}"
@@ -100,7 +111,12 @@ def _step(run: Run, at_work: tuple[Run, ...]) -> str:
 
 def _named(runs: Iterable[Run]) -> str:
     return ", ".join(
-        f"run {run.id} (`{run.invocation.line}`, by {run.invocation.actor.name} "
-        f"{_FACES[run.invocation.origin]}) is at work"
+        say(
+            "run {run_id} (`{line}`, by {actor} {FACES}) is at work",
+            run_id=run.id,
+            line=run.invocation.line,
+            actor=run.invocation.actor.name,
+            FACES=_FACES[run.invocation.origin],
+        )
         for run in runs
     )

@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 
 from bot import reference
 from bot.errors import UsageError
+from bot.language import later, say
 from bot.sources import Source
 
 
@@ -29,7 +30,7 @@ class Kind(str):
     def parse(cls, word: str) -> Self:
         """The word, checked; raises UsageError."""
         if not cls.shape.fullmatch(word):
-            raise UsageError(f"“{word}” is not {cls.hint}. Nothing was changed.")
+            raise UsageError(say("“{word}” is not {hint}. Nothing was changed.", word=word, hint=cls.hint))
         return cls(word)
 
 
@@ -39,7 +40,7 @@ class VolumeName(Kind):
     noun = "VOLUME"
     sources: ClassVar[tuple[Source, ...]] = (Source.VOLUME,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
-    hint = "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them)"
+    hint = later("the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them)")
 
 
 class NewVolumeName(VolumeName):
@@ -73,7 +74,7 @@ class BackupReference(Kind):
     shape = re.compile(
         r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?/)?(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}"
     )
-    hint = "a backup’s id (8 characters such as 7f3a2c1b, or its file’s name); `backups` lists them"
+    hint = later("a backup’s id (8 characters such as 7f3a2c1b, or its file’s name); `backups` lists them")
 
 
 class RunId(Kind):
@@ -82,7 +83,7 @@ class RunId(Kind):
     noun = "RUN"
     sources = (Source.RUN,)
     shape = re.compile(r"[0-9a-f]{8}")
-    hint = "a run’s id (8 characters such as 7f3a2c1b); `runs` lists them"
+    hint = later("a run’s id (8 characters such as 7f3a2c1b); `runs` lists them")
 
 
 class HostName(Kind):
@@ -91,7 +92,7 @@ class HostName(Kind):
     noun = "HOST"
     sources = (Source.HOST,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-    hint = "the name of a host"
+    hint = later("the name of a host")
 
 
 class Text(Kind):
@@ -108,7 +109,7 @@ class CommandName(Kind):
     noun = "COMMAND"
     sources = (Source.COMMAND,)
     shape = re.compile(r"\S+")
-    hint = "the name of a command; `help` lists them"
+    hint = later("the name of a command; `help` lists them")
 
 
 class Count(Kind):
@@ -116,7 +117,7 @@ class Count(Kind):
 
     noun = "N"
     shape = re.compile(r"[1-9][0-9]{0,2}")
-    hint = "a number from 1 to 999"
+    hint = later("a number from 1 to 999")
     span = (1, 999)
 
 
@@ -125,7 +126,7 @@ class Day(Kind):
 
     noun = "YYYY-MM-DD"
     shape = re.compile(r"\d{4}-\d{2}-\d{2}")
-    hint = "a day, written like 2027-01-31"
+    hint = later("a day, written like 2027-01-31")
 
 
 class ContainerName(Kind):
@@ -134,7 +135,7 @@ class ContainerName(Kind):
     noun = "CONTAINER"
     sources: ClassVar[tuple[Source, ...]] = (Source.CONTAINER,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
-    hint = "the name or id of a container (letters, digits, `_`, `.` and `-`, at least two of them)"
+    hint = later("the name or id of a container (letters, digits, `_`, `.` and `-`, at least two of them)")
 
 
 class NewContainerName(ContainerName):
@@ -148,7 +149,7 @@ class Pattern(Kind):
 
     noun = "PATTERN"
     shape = re.compile(r"[^\s\0]{1,300}")
-    hint = "a name, in which * stands for any characters and ? for one"
+    hint = later("a name, in which * stands for any characters and ? for one")
 
 
 class PageNumber(Kind):
@@ -156,7 +157,7 @@ class PageNumber(Kind):
 
     noun = "N"
     shape = re.compile(r"[1-9][0-9]{0,5}")
-    hint = "the number of a page"
+    hint = later("the number of a page")
     span = (1, 999_999)
 
 
@@ -166,7 +167,7 @@ class RunbookName(Kind):
     noun = "RUNBOOK"
     sources = (Source.RUNBOOK,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-    hint = "the name of a runbook; `runbooks` lists them"
+    hint = later("the name of a runbook; `runbooks` lists them")
 
 
 class Assignment(Kind):
@@ -174,7 +175,7 @@ class Assignment(Kind):
 
     noun = "NAME=VALUE"
     shape = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,254}=[^\0]*", re.DOTALL)
-    hint = "NAME=VALUE, such as table=orders"
+    hint = later("NAME=VALUE, such as table=orders")
 
     @property
     def name(self) -> str:
@@ -192,7 +193,7 @@ class PlanCode(Kind):
 
     noun = "CODE"
     shape = re.compile(r"[0-9a-f]{16}")
-    hint = "the code of a plan (16 characters, as the plan shows it)"
+    hint = later("the code of a plan (16 characters, as the plan shows it)")
 
 
 class ImageReference(Kind):
@@ -201,7 +202,7 @@ class ImageReference(Kind):
     noun = "IMAGE"
     sources = (Source.IMAGE,)
     shape = re.compile(r"\S+")
-    hint = "the name of an image, such as team/web:1.4"
+    hint = later("the name of an image, such as team/web:1.4")
 
     @classmethod
     def parse(cls, word: str) -> Self:
@@ -222,7 +223,10 @@ class RepositoryName(ImageReference):
         named = reference.parse(word)
         if named.tag or named.digest:
             raise UsageError(
-                f"“{word}” names one image of a repository. Nothing was changed; leave out the tag or digest."
+                say(
+                    "“{word}” names one image of a repository. Nothing was changed; leave out the tag or digest.",
+                    word=word,
+                )
             )
         return cls(word)
 
@@ -233,7 +237,7 @@ class BuildName(Kind):
     noun = "BUILD"
     sources = (Source.BUILD,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-    hint = "the name of a build in the settings; `builds` lists them"
+    hint = later("the name of a build in the settings; `builds` lists them")
 
 
 class RegistryName(Kind):
@@ -242,7 +246,7 @@ class RegistryName(Kind):
     noun = "REGISTRY"
     sources = (Source.REGISTRY,)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-    hint = "the name of a registry in the settings; `registries` lists them"
+    hint = later("the name of a registry in the settings; `registries` lists them")
 
 
 class CopySource(Kind):
@@ -250,7 +254,9 @@ class CopySource(Kind):
 
     noun = "SOURCE"
     shape = re.compile(r"[^\0\n]+")
-    hint = "what could be copied: CONTAINER:/PATH, `upload`, a Slack file’s id or link, or in a shell a path"
+    hint = later(
+        "what could be copied: CONTAINER:/PATH, `upload`, a Slack file’s id or link, or in a shell a path"
+    )
 
 
 class CopyDestination(Kind):
@@ -258,7 +264,7 @@ class CopyDestination(Kind):
 
     noun = "DESTINATION"
     shape = re.compile(r"[^\0\n]+")
-    hint = "where something could be copied: CONTAINER:/PATH, `slack`, or in a shell a path"
+    hint = later("where something could be copied: CONTAINER:/PATH, `slack`, or in a shell a path")
 
 
 class RestorableName(BackupReference):
@@ -266,7 +272,7 @@ class RestorableName(BackupReference):
 
     noun = "BACKUP|SNAPSHOT"
     sources = (Source.BACKUP, Source.SNAPSHOT)
-    hint = (
+    hint = later(
         "a backup’s or a snapshot’s id (8 characters such as 7f3a2c1b, or the name of a backup’s file); `backups` and "
         "`snapshots` list them"
     )
@@ -277,7 +283,7 @@ class SnapshotId(RunId):
 
     noun = "SNAPSHOT"
     sources = (Source.SNAPSHOT,)
-    hint = "a snapshot’s id (8 characters such as 7f3a2c1b); `snapshots` lists them"
+    hint = later("a snapshot’s id (8 characters such as 7f3a2c1b); `snapshots` lists them")
 
 
 class UserId(Kind):
@@ -285,7 +291,7 @@ class UserId(Kind):
 
     noun = "USER"
     shape = re.compile(r"[UW][A-Z0-9]{2,20}")
-    hint = "a person’s id in Slack, such as U024BE7LH"
+    hint = later("a person’s id in Slack, such as U024BE7LH")
 
 
 class TargetName(Kind):
@@ -293,4 +299,4 @@ class TargetName(Kind):
 
     noun = "TARGET"
     shape = re.compile(r"[^\s\0]{1,4300}")
-    hint = "what a command could be about, such as volume:pgdata"
+    hint = later("what a command could be about, such as volume:pgdata")

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from bot.engine import Engine, Volume
 from bot.errors import BotError
 from bot.kinds import VolumeName
+from bot.language import say
 from bot.model import Actor, Button, Origin, Right, Status
 from bot.operations.hostwide import Answers, ask_all
 from bot.operations.inventory import Protection, volumes_and_users
@@ -194,7 +195,7 @@ class _Eyes:
         may = self._may("cancel") and (is_own or self._may(run.command or "", run.host, *targets))
         if not may or run.cancel_requested_by is not None:
             return None
-        return Button(label="Cancel", line=f"cancel {run.id}", danger=True)
+        return Button(label="Cancel", line=say("cancel {run_id}", run_id=run.id), danger=True)
 
     def _hosts(self, survey: Survey) -> Iterable[SeenHost]:
         for name in self.services.engines:
@@ -223,7 +224,7 @@ class _Eyes:
             users=tuple(user for user in found[1] if self._may("backups", host, f"container:{user}")),
             backed_up_at=backup.manifest.started_at if backup else None,
             is_at_work=False,
-            back_up=Button(label="Back up", line=shlex.join(["backup", name, *on])) if may else None,
+            back_up=Button(label=say("Back up"), line=shlex.join(["backup", name, *on])) if may else None,
         )
 
 

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 from bot.command import Command
 from bot.errors import PermissionDenied
+from bot.language import say
 from bot.model import Actor, Origin, Right
 
 
@@ -112,12 +113,24 @@ class Policy:
         if self.allows(request):
             return
         may = self.explain(request).have_command
-        about = (*request.targets, *((f"host {request.host}",) if request.host else ()))
-        on = f" on {', '.join(about)}" if about else ""
-        who = f"Roles that have `{request.command.name}`: {', '.join(may)}" if may else "No role has it"
+        about = (
+            *request.targets,
+            *((say("host {request_host}", request_host=request.host),) if request.host else ()),
+        )
+        on = say(" on {about}", about=", ".join(about)) if about else ""
+        who = (
+            say("Roles that have `{command}`: {may}", command=request.command.name, may=", ".join(may))
+            if may
+            else say("No role has it")
+        )
         raise PermissionDenied(
-            f"You may not use `{request.command.name}`{on} from here. Nothing was changed. {who}; "
-            "whoever keeps shipkeeper's settings can give it to you."
+            say(
+                "You may not use `{command}`{on} from here. Nothing was changed. {who}; "
+                "whoever keeps shipkeeper's settings can give it to you.",
+                command=request.command.name,
+                on=on,
+                who=who,
+            )
         )
 
     def allows(self, request: Request) -> bool:

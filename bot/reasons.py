@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from bot.language import later
+
 
 class Reason(StrEnum):
     """A code, stable once released; `TABLE` says what each one means."""
@@ -46,36 +48,36 @@ class Reason(StrEnum):
 
 
 TABLE: dict[Reason, str] = {
-    Reason.ENGINE: "Docker refused, failed or could not be reached",
-    Reason.STREAM_CUT: "a stream from Docker ended before what it carries was complete",
-    Reason.STALLED: "nothing moved for longer than `limits.stall`",
-    Reason.NOT_A_TAR: "what Docker sent is not a tar of what was asked for",
-    Reason.DISK_FULL: "there is not enough room",
-    Reason.ARCHIVE: "the archive's disk failed, or may not be used",
-    Reason.DAMAGED: "a stored backup is not what was written",
-    Reason.DIFFERS: "what was restored is not what the backup holds",
-    Reason.DOWNTIME: "the workload had to be woken before the work was done (`limits.max_downtime`)",
-    Reason.HOOK: "a hook of the container failed or took too long",
-    Reason.DUMP: "a database's dump failed, is empty or has no end",
-    Reason.CHECK: "a drill’s check of what was restored failed",
-    Reason.RUNBOOK: "a runbook’s program failed or took too long",
-    Reason.BUILD: "a context could not be sent, or a step of its Dockerfile failed",
-    Reason.UNHEALTHY: "a container did not become healthy again",
-    Reason.REGISTRY: "a registry failed, or answered what no registry answers",
-    Reason.UNAUTHORIZED: "a registry did not accept the credentials, or there are none",
-    Reason.REFUSED: "a registry, or Docker on its behalf, refused what was asked",
-    Reason.UNREACHABLE: "a registry could not be reached, or broke off",
-    Reason.DIGEST: "the registry does not serve what was pushed",
-    Reason.CANCELLED: "somebody cancelled it",
-    Reason.INTERRUPTED: "the bot was stopped",
-    Reason.BUSY: "another run holds what is needed",
-    Reason.CONFLICT: "something is not in the state that is needed",
-    Reason.NOT_FOUND: "what was named does not exist",
-    Reason.STORE: "the database cannot be read or written",
-    Reason.VANISHED: "the file was there before the copy and is gone after it",
-    Reason.APPEARED: "the file was not there before the copy and is there after it",
-    Reason.CHANGED: "the file was written, replaced or altered while it was copied",
-    Reason.MISSING: "the file was there all the time, and Docker left it out",
-    Reason.UNEXPECTED: "Docker sent a file that was there neither before nor after the copy",
+    Reason.ENGINE: later("Docker refused, failed or could not be reached"),
+    Reason.STREAM_CUT: later("a stream from Docker ended before what it carries was complete"),
+    Reason.STALLED: later("nothing moved for longer than `limits.stall`"),
+    Reason.NOT_A_TAR: later("what Docker sent is not a tar of what was asked for"),
+    Reason.DISK_FULL: later("there is not enough room"),
+    Reason.ARCHIVE: later("the archive's disk failed, or may not be used"),
+    Reason.DAMAGED: later("a stored backup is not what was written"),
+    Reason.DIFFERS: later("what was restored is not what the backup holds"),
+    Reason.DOWNTIME: later("the workload had to be woken before the work was done (`limits.max_downtime`)"),
+    Reason.HOOK: later("a hook of the container failed or took too long"),
+    Reason.DUMP: later("a database's dump failed, is empty or has no end"),
+    Reason.CHECK: later("a drill’s check of what was restored failed"),
+    Reason.RUNBOOK: later("a runbook’s program failed or took too long"),
+    Reason.BUILD: later("a context could not be sent, or a step of its Dockerfile failed"),
+    Reason.UNHEALTHY: later("a container did not become healthy again"),
+    Reason.REGISTRY: later("a registry failed, or answered what no registry answers"),
+    Reason.UNAUTHORIZED: later("a registry did not accept the credentials, or there are none"),
+    Reason.REFUSED: later("a registry, or Docker on its behalf, refused what was asked"),
+    Reason.UNREACHABLE: later("a registry could not be reached, or broke off"),
+    Reason.DIGEST: later("the registry does not serve what was pushed"),
+    Reason.CANCELLED: later("somebody cancelled it"),
+    Reason.INTERRUPTED: later("the bot was stopped"),
+    Reason.BUSY: later("another run holds what is needed"),
+    Reason.CONFLICT: later("something is not in the state that is needed"),
+    Reason.NOT_FOUND: later("what was named does not exist"),
+    Reason.STORE: later("the database cannot be read or written"),
+    Reason.VANISHED: later("the file was there before the copy and is gone after it"),
+    Reason.APPEARED: later("the file was not there before the copy and is there after it"),
+    Reason.CHANGED: later("the file was written, replaced or altered while it was copied"),
+    Reason.MISSING: later("the file was there all the time, and Docker left it out"),
+    Reason.UNEXPECTED: later("Docker sent a file that was there neither before nor after the copy"),
 }
 """Those up to `store` end a run; the others say of one file why a backup is partial."""

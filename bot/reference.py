@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from bot.errors import UsageError
+from bot.language import say
 
 DOCKER_HUB = "docker.io"
 LATEST = "latest"
@@ -81,7 +82,7 @@ def names_registry(word: str) -> bool:
 def parse(word: str) -> Reference:
     """What the word names, as `docker` reads it; raises UsageError with a sentence that says what is wrong."""
     if _IDENTIFIER.fullmatch(word):
-        raise _refused(word, "64 hexadecimal digits are an image’s id and cannot name a repository")
+        raise _refused(word, say("64 hexadecimal digits are an image’s id and cannot name a repository"))
     registry, rest = _split(word)
     rest, at, digest = rest.partition("@")
     path, colon, tag = rest.partition(":")
@@ -122,24 +123,29 @@ def _split(word: str) -> tuple[str, str]:
 
 def _of_name(made: Reference) -> str:
     if not _REGISTRY.fullmatch(made.registry):
-        return f"“{_shown(made.registry)}” is no registry’s host"
+        return say("“{registry}” is no registry’s host", registry=_shown(made.registry))
     if made.repository.lower() != made.repository:
-        return "a repository’s name has no capital letters"
+        return say("a repository’s name has no capital letters")
     if not is_repository(made.repository):
-        return (
-            f"“{_shown(made.repository)}” is no repository: lower-case letters and digits, with one `.`, "
-            "one or two `_`, or `-` between them, in parts with `/` between"
+        return say(
+            "“{repository}” is no repository: lower-case letters and digits, with one `.`, "
+            "one or two `_`, or `-` between them, in parts with `/` between",
+            repository=_shown(made.repository),
         )
     if len(made.name) > MOST_NAME_CHARACTERS:
-        return f"the name is longer than {MOST_NAME_CHARACTERS} characters"
+        return say(
+            "the name is longer than {MOST_NAME_CHARACTERS} characters",
+            MOST_NAME_CHARACTERS=MOST_NAME_CHARACTERS,
+        )
     return ""
 
 
 def _of_tag(tag: str) -> str:
     if _TAG.fullmatch(tag):
         return ""
-    return (
-        f"“{_shown(tag)}” is no tag: at most 128 letters, digits, `_`, `.` and `-`, the first no `.` or `-`"
+    return say(
+        "“{tag}” is no tag: at most 128 letters, digits, `_`, `.` and `-`, the first no `.` or `-`",
+        tag=_shown(tag),
     )
 
 
@@ -147,11 +153,15 @@ def _of_digest(digest: str) -> str:
     """Of the registered algorithms the length is known, and their digits are lower-case (OCI image specification)."""
     found = _DIGEST.fullmatch(digest)
     if found is None:
-        return f"“{_shown(digest)}” is no digest, such as sha256: and 64 hexadecimal digits"
+        return say(
+            "“{digest}” is no digest, such as sha256: and 64 hexadecimal digits", digest=_shown(digest)
+        )
     algorithm, digits = found.groups()
     wanted = _DIGITS.get(algorithm, len(digits))
     if len(digits) != wanted or (algorithm in _DIGITS and digits.lower() != digits):
-        return f"{algorithm} has {wanted} lower-case hexadecimal digits"
+        return say(
+            "{algorithm} has {wanted} lower-case hexadecimal digits", algorithm=algorithm, wanted=wanted
+        )
     return ""
 
 
@@ -163,7 +173,9 @@ def _is_same(short: str, made: Reference) -> bool:
 
 
 def _refused(word: str, why: str) -> UsageError:
-    return UsageError(f"“{_shown(word)}” is not the name of an image: {why}. Nothing was changed.")
+    return UsageError(
+        say("“{word}” is not the name of an image: {why}. Nothing was changed.", word=_shown(word), why=why)
+    )
 
 
 def _shown(word: str) -> str:

@@ -11,6 +11,7 @@ from bot.command import Command
 from bot.completion import Completion
 from bot.engine import Engine
 from bot.errors import StoreError
+from bot.language import say
 from bot.model import Invocation
 from bot.overview import Overviews
 from bot.settings import Settings, SettingsError
@@ -54,7 +55,7 @@ class Bot:
         self.completion.start()
         self._open_web()
         self.slack.start()
-        mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
+        mode = say("HTTP at /slack/events") if self.slack.http else "Socket Mode"
         _log.info("shipkeeper serves Slack by %s", mode)
         return True
 
@@ -64,9 +65,10 @@ class Bot:
             self.web.start()
             _log.info("web door: http://%s", self._settings.slack.listen)
         except OSError as error:
-            sentence = (
-                f"The web door cannot listen at {self._settings.slack.listen}. Free that address, or set "
-                "another one as `listen` in [slack] of the settings."
+            sentence = say(
+                "The web door cannot listen at {listen}. Free that address, or set "
+                "another one as `listen` in [slack] of the settings.",
+                listen=self._settings.slack.listen,
             )
             if self.slack.http:
                 raise StoreError(sentence) from error
@@ -89,8 +91,12 @@ class Bot:
             last = seen[-_LOOKS:]
             if len(last) == _LOOKS and all(one is not None and one.role == "serve" for one in last):
                 raise StoreError(
-                    f"A shipkeeper serves from {self._settings.state} already (process {_pid(last[-1])}). "
-                    "Nothing was changed. Stop that one, or give this one its own SHIPKEEPER_STATE."
+                    say(
+                        "A shipkeeper serves from {state} already (process {last}). "
+                        "Nothing was changed. Stop that one, or give this one its own SHIPKEEPER_STATE.",
+                        state=self._settings.state,
+                        last=_pid(last[-1]),
+                    )
                 )
             if len(seen) == _LOOKS:
                 _log.warning("waiting for process %s, which executes runs here now, to end", _pid(last[-1]))
@@ -148,8 +154,10 @@ def _hold_until(stopping: threading.Event, bot: Bot) -> None:
             _log.error("the right to execute cannot be made sure of: %s", error)
         if lost == _LOOKS:
             raise StoreError(
-                "The connection to the database broke, and another process executes runs of it now. This one "
-                "stops, and touches nothing of what the other one took over."
+                say(
+                    "The connection to the database broke, and another process executes runs of it now. This one "
+                    "stops, and touches nothing of what the other one took over."
+                )
             )
 
 
@@ -160,10 +168,10 @@ def _pid(holder: HolderProcess | None) -> str:
 def _account(settings: Settings) -> Account:
     problems = []
     if settings.bot_token is None:
-        problems.append("SLACK_BOT_TOKEN is not set: the bot's own token, xoxb-…")
+        problems.append(say("SLACK_BOT_TOKEN is not set: the bot's own token, xoxb-…"))
     if settings.app_token is None and settings.signing_secret is None:
         problems.append(
-            "neither SLACK_APP_TOKEN (Socket Mode, xapp-…) nor SLACK_SIGNING_SECRET (HTTP mode) is set"
+            say("neither SLACK_APP_TOKEN (Socket Mode, xapp-…) nor SLACK_SIGNING_SECRET (HTTP mode) is set")
         )
     if settings.bot_token is None or problems:
         raise SettingsError("The bot cannot serve Slack:\n" + "\n".join(f"  - {line}" for line in problems))

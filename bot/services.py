@@ -10,6 +10,7 @@ from datetime import datetime
 from bot.command import Command
 from bot.engine import Engine
 from bot.errors import Conflict, NotFound, PermissionDenied, UsageError
+from bot.language import say
 from bot.model import Actor, Invocation
 from bot.operations.build import BuildRule
 from bot.operations.drill import DrillRule
@@ -68,7 +69,7 @@ class Services:
         # Of a run without a plan it is not known what it is about, and a look was answered privately: that is for
         # those who may do the same to everything.
         targets = run.plan.targets[:1] if run.plan else ("*",)
-        named = f"`{command.name}`" if command else "what it says"
+        named = f"`{command.name}`" if command else say("what it says")
         if command is None or not self.policy.allows(
             Request(
                 actor=by.actor,
@@ -80,7 +81,11 @@ class Services:
             )
         ):
             raise PermissionDenied(
-                f"Run {run.id} is not yours, and you may not use {named} there. Nothing was changed."
+                say(
+                    "Run {run_id} is not yours, and you may not use {named} there. Nothing was changed.",
+                    run_id=run.id,
+                    named=named,
+                )
             )
         return run
 
@@ -88,13 +93,19 @@ class Services:
         """The run whose line may be said again; raises as `run_of`, and Conflict while it is at work."""
         run = self.run_of(run_id, by)
         if not run.status.is_ending:
-            raise Conflict(f"Run {run.id} is not over yet: it is {run.status.value}. Nothing was changed.")
+            raise Conflict(
+                say(
+                    "Run {run_id} is not over yet: it is {status}. Nothing was changed.",
+                    run_id=run.id,
+                    status=run.status.value,
+                )
+            )
         return run
 
     def chosen(self, host: str | None, *, everywhere: bool) -> Mapping[str, Engine]:
         """The engines that a list is of: all, or that of one host; raises NotFound, UsageError when both are meant."""
         if everywhere and host:
-            raise UsageError("--host and --all-hosts exclude each other. Nothing was changed.")
+            raise UsageError(say("--host and --all-hosts exclude each other. Nothing was changed."))
         if everywhere:
             return self.engines
         engine = self.engine(host)
@@ -110,8 +121,18 @@ class Services:
         engine = self.engines.get(name)
         if engine is None:
             near = difflib.get_close_matches(name, list(self.engines), n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(self.engines))}."
-            raise NotFound(f"There is no host {name} in the settings; {hint} Nothing was changed.")
+            hint = (
+                say("did you mean {near}?", near=near[0])
+                if near
+                else say("known are {engines}.", engines=", ".join(sorted(self.engines)))
+            )
+            raise NotFound(
+                say(
+                    "There is no host {name} in the settings; {hint} Nothing was changed.",
+                    name=name,
+                    hint=hint,
+                )
+            )
         return engine
 
     def build(self, name: str, *, no_cache: bool = False) -> BuildRule:
@@ -119,6 +140,12 @@ class Services:
         rule = self.builds.get(name)
         if rule is None:
             near = difflib.get_close_matches(name, list(self.builds), n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else "`builds` lists what there is."
-            raise NotFound(f"There is no build {name} in the settings; {hint} Nothing was built.")
+            hint = say("did you mean {near}?", near=near[0]) if near else say("`builds` lists what there is.")
+            raise NotFound(
+                say(
+                    "There is no build {name} in the settings; {hint} Nothing was built.",
+                    name=name,
+                    hint=hint,
+                )
+            )
         return replace(rule, recipe=replace(rule.recipe, no_cache=no_cache))

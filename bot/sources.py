@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from bot.language import later
+
 
 class Source(StrEnum):
     """Where what could stand in the place of a word comes from: things of hosts, of the archive, of the settings."""
@@ -14,7 +16,7 @@ class Source(StrEnum):
     REPOSITORY = "repository"
     SNAPSHOT = "snapshot"
     BACKUP = "backup"
-    BACKED_UP = "backed up"
+    BACKED_UP = later("backed up")
     """Paths in containers that backups are of."""
     RUN = "run"
     HOST = "host"

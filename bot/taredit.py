@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.entry import Entry
+from bot.language import say
 from bot.tarheader import (
     BLOCK_BYTES,
     PAX_GLOBAL,
@@ -128,7 +129,7 @@ class _Editor(TarParser):
             return
         self._front.append(whole)
         if len(self._front) > 8:
-            raise self._malformed("too many extended headers precede an entry")
+            raise self._malformed(say("too many extended headers precede an entry"))
 
     def _put(self, piece: bytes | memoryview) -> None:
         self._out.append(piece)

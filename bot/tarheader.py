@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from bot.entry import ROOT, Entry, printable
 from bot.errors import EngineError
+from bot.language import say
 from bot.reasons import Reason
 
 BLOCK_BYTES = 512
@@ -73,13 +74,13 @@ def parse_header(block: bytes) -> Header:
 def out_of_bounds(header: Header) -> str:
     """Which of its numbers no file system has, in words; empty when all are as they may be."""
     if not 0 <= header.size < 1 << 63:
-        return f"a size of {header.size}"[:60]
+        return say("a size of {size}", size=header.size)[:60]
     if not (0 <= header.uid < 1 << 63 and 0 <= header.gid < 1 << 63):
-        return "an owner that no file system has"
+        return say("an owner that no file system has")
     if not -(1 << 63) <= header.mtime < 1 << 63:
-        return "a time that no file system has"
+        return say("a time that no file system has")
     if not all(0 <= part < 1 << 32 for part in header.device or ()):
-        return "a device that no file system has"
+        return say("a device that no file system has")
     return ""
 
 
@@ -136,8 +137,12 @@ def relative_path(name: str, root: str = VOLUME) -> str:
     first, *rest = name.rstrip("/").split("/")
     if first != root or any(part in ("", ".", "..") for part in rest) or "\0" in name:
         raise EngineError(
-            f"The tar names “{printable(name)}”, which lies outside “{printable(root)}”. Nothing was kept; "
-            "if a Docker engine really sent this, report it.",
+            say(
+                "The tar names “{name}”, which lies outside “{root}”. Nothing was kept; "
+                "if a Docker engine really sent this, report it.",
+                name=printable(name),
+                root=printable(root),
+            ),
             reason=Reason.NOT_A_TAR,
         )
     return "/".join(rest) or ROOT

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from bot.entry import Entry, printable
 from bot.errors import EngineError, StreamCut
+from bot.language import say
 from bot.reasons import Reason
 from bot.tarheader import (
     BLOCK_BYTES,
@@ -91,13 +92,21 @@ class TarParser:
         if not self._ended:
             where = f" inside “{printable(self._current.name)}”" if self._left else ""
             raise StreamCut(
-                f"The tar stream was cut after {size(self._offset)}{where}: its end marker never came, "
-                "so files are missing. Nothing of it counts as read; run it again."
+                say(
+                    "The tar stream was cut after {offset}{where}: its end marker never came, "
+                    "so files are missing. Nothing of it counts as read; run it again.",
+                    offset=size(self._offset),
+                    where=where,
+                )
             )
         if self._offset % BLOCK_BYTES or not self.entries:
             raise StreamCut(
-                f"The tar stream of {size(self._offset)} and {self.entries} entries is not whole. "
-                "Nothing of it counts as read; run it again."
+                say(
+                    "The tar stream of {offset} and {entries} entries is not whole. "
+                    "Nothing of it counts as read; run it again.",
+                    offset=size(self._offset),
+                    entries=self.entries,
+                )
             )
 
     # What follows are the states: each uses up some bytes of the view and says up to where.
@@ -133,7 +142,7 @@ class TarParser:
 
     def _after_end(self, view: memoryview, at: int) -> int:
         if bytes(view[at:]).strip(b"\0"):
-            raise self._malformed("there is data behind the end marker")
+            raise self._malformed(say("there is data behind the end marker"))
         return len(view)
 
     def _expect_header(self) -> None:
@@ -153,21 +162,23 @@ class TarParser:
             self._zero_block()
             return
         if self._zero_blocks:
-            raise self._malformed("a lone zero block stands between entries")
+            raise self._malformed(say("a lone zero block stands between entries"))
         try:
             header = parse_header(block)
         except ValueError as error:
-            raise self._malformed(f"a header is damaged ({error})") from error
+            raise self._malformed(say("a header is damaged ({error})", error=error)) from error
         if header.type in KINDS:
             self._begin_entry(header, block)
         elif header.type in _EXTENSIONS:
             self._expect_extension(header, block)
         else:
-            raise self._malformed(f"“{printable(header.name)}” is of unknown type {header.type!r}")
+            raise self._malformed(
+                say("“{header}” is of unknown type {type!r}", header=printable(header.name), type=header.type)
+            )
 
     def _zero_block(self) -> None:
         if self._extended:
-            raise self._malformed("an extended header has no entry")
+            raise self._malformed(say("an extended header has no entry"))
         self._zero_blocks += 1
         if self._zero_blocks == 2:
             self._ended = True
@@ -175,12 +186,12 @@ class TarParser:
 
     def _expect_extension(self, header: Header, block: bytes) -> None:
         if not 0 < header.size <= MAX_EXTENSION_BYTES:
-            raise self._malformed(f"an extended header claims {header.size} bytes")
+            raise self._malformed(say("an extended header claims {size} bytes", size=header.size))
 
         self._extension_bytes += header.size
         self._global_bytes += header.size if header.type == PAX_GLOBAL else 0
         if max(self._extension_bytes, self._global_bytes) > _MAX_EXTENSIONS_BYTES:
-            raise self._malformed("extended headers without end precede an entry")
+            raise self._malformed(say("extended headers without end precede an entry"))
 
         def take(piece: bytes) -> None:
             self._extension(header.type, piece)
@@ -194,7 +205,7 @@ class TarParser:
             try:
                 records = parse_pax(piece)
             except ValueError as error:
-                raise self._malformed("an extended header is damaged") from error
+                raise self._malformed(say("an extended header is damaged")) from error
             (self._extended if kind == PAX else self._global).update(records)
         else:
             key = "path" if kind == GNU_NAME else "linkpath"
@@ -212,7 +223,9 @@ class TarParser:
         if problem:
             raise self._malformed(f"“{printable(header.name[:200])}” claims {problem}")
         if header.size < 0 or (header.size and KINDS[header.type] != "file"):
-            raise self._malformed(f"“{printable(header.name)}” claims {header.size} bytes")
+            raise self._malformed(
+                say("“{header}” claims {size} bytes", header=printable(header.name), size=header.size)
+            )
         self._current = header
         self._left = header.size
         self._extension_bytes = 0
@@ -232,8 +245,12 @@ class TarParser:
 
     def _malformed(self, what: str) -> EngineError:
         return EngineError(
-            f"What arrived is not a volume's tar: {what}, at byte {self._offset}. "
-            "Nothing of it counts as read; run it again, and look at the engine's log if it stays so.",
+            say(
+                "What arrived is not a volume's tar: {what}, at byte {offset}. "
+                "Nothing of it counts as read; run it again, and look at the engine's log if it stays so.",
+                what=what,
+                offset=self._offset,
+            ),
             reason=Reason.NOT_A_TAR,
         )
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from bot.language import say
+
 NAME = r"[a-z][a-z0-9_]{0,31}"
 LONGEST = 1_000
 """Characters of a value."""
@@ -46,24 +48,30 @@ class Parameter:
     def problem(self, value: str) -> str:
         """What is wrong with a value, to follow it in a sentence; empty when nothing is."""
         if len(value) > LONGEST:
-            return f"is longer than {LONGEST} characters"
+            return say("is longer than {LONGEST} characters", LONGEST=LONGEST)
         if self.type == "integer":
             return self._problem_of_integer(value)
         if self.type == "choice":
-            return "" if value in self.choices else f"is not one of {', '.join(self.choices)}"
+            return (
+                ""
+                if value in self.choices
+                else say("is not one of {choices}", choices=", ".join(self.choices))
+            )
         if value.startswith("-") and not self.dash:
-            return "begins with “-”, so the program could take it for a flag"
+            return say("begins with “-”, so the program could take it for a flag")
         if self.type == "path" and not _is_plain_path(value):
-            return "is no absolute path without “..” and superfluous slashes"
+            return say("is no absolute path without “..” and superfluous slashes")
         if _CONTROL.search(value):
-            return "holds control characters"
+            return say("holds control characters")
         pattern = self.pattern or (r".+" if self.type == "path" else ORDINARY)
-        return "" if re.fullmatch(pattern, value) else f"does not fit the pattern {pattern}"
+        return (
+            "" if re.fullmatch(pattern, value) else say("does not fit the pattern {pattern}", pattern=pattern)
+        )
 
     def _problem_of_integer(self, value: str) -> str:
         if re.fullmatch(r"-?[0-9]{1,18}", value) and self.least <= int(value) <= self.most:
             return ""
-        return f"is no number from {self.least} to {self.most}"
+        return say("is no number from {least} to {most}", least=self.least, most=self.most)
 
 
 def _is_plain_path(value: str) -> bool:

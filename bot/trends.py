@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from bot import words
+from bot.language import say
 from bot.stores.archive import Backup
 
 MOST_SOURCES = 5
@@ -63,14 +64,22 @@ def digest_of(trends: tuple[Trend, ...]) -> str:
 
 def in_words(trends: tuple[Trend, ...]) -> str:
     """What the picture shows, for those who do not see it."""
-    return "Backups over time. " + " ".join(_sentence(trend) for trend in trends)
+    return say("Backups over time. ") + " ".join(_sentence(trend) for trend in trends)
 
 
 def _sentence(trend: Trend) -> str:
     first, last = trend.points[0], trend.points[-1]
     seconds = [point.seconds for point in trend.points]
-    return (
-        f"{trend.source}: {len(trend.points)} backups from {first.at:%Y-%m-%d} to {last.at:%Y-%m-%d}, "
-        f"{words.size(first.size_bytes)} at first and {words.size(last.size_bytes)} at last; they took "
-        f"{words.duration(min(seconds))} to {words.duration(max(seconds))}."
+    return say(
+        "{source}: {points_count} backups from {at:%Y-%m-%d} to {at_2:%Y-%m-%d}, "
+        "{size_bytes} at first and {size_bytes_2} at last; they took "
+        "{seconds} to {seconds_2}.",
+        source=trend.source,
+        points_count=len(trend.points),
+        at=first.at,
+        at_2=last.at,
+        size_bytes=words.size(first.size_bytes),
+        size_bytes_2=words.size(last.size_bytes),
+        seconds=words.duration(min(seconds)),
+        seconds_2=words.duration(max(seconds)),
     )

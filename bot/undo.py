@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from bot.errors import BotError, EngineError
+from bot.language import say
 from bot.stores.journal import Entry, Journal
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,9 @@ class Undoer:
         """Take it back now; raises BotError when that fails, and the entry stays open."""
         undo = self._registry.get(entry.verb)
         if undo is None:
-            message = f"This version of shipkeeper does not know how to take back “{entry.verb}”."
+            message = say(
+                "This version of shipkeeper does not know how to take back “{verb}”.", verb=entry.verb
+            )
             self._journal.note_failure(entry.id, message)
             raise EngineError(message)
         try:
@@ -40,7 +43,7 @@ class Undoer:
             raise
         except Exception as error:  # a fault of ours must not keep the other undos from being tried
             _log.exception("run %s: taking back %s %s broke", entry.run_id, entry.verb, entry.arguments)
-            message = "something broke on our side; the log says what."
+            message = say("something broke on our side; the log says what.")
             self._journal.note_failure(entry.id, message)
             raise EngineError(message) from error
         self._journal.settle(entry.id, at=self._clock())
@@ -56,7 +59,7 @@ class Undoer:
         for entry in self._journal.open_entries(run_id):
             container = entry.arguments.get("container", "")
             if container in not_back:
-                problems.append(f"{_in_words(entry)}: waits until that container is back.")
+                problems.append(say("{entry}: waits until that container is back.", entry=_in_words(entry)))
                 continue
             try:
                 if entry.error is not None and not failed_too:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from bot.language import say
 from bot.model import Status, Value
 
 MARKS = {
@@ -48,8 +49,8 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return say("{whole} min {whole_2} s", whole=whole // 60, whole_2=whole % 60)
+    return say("{whole} h {whole_2} min", whole=whole // 3600, whole_2=whole % 3600 // 60)
 
 
 def value(name: str, raw: Value) -> str:

@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import StoreError
 from bot.kinds import Count, RunId, VolumeName
+from bot.language import later, say
 from bot.model import Reply, Right, Table
 from bot.services import Services
 
@@ -25,8 +26,11 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
     chain = services.audit.check_chain()
     if chain.broken_at is not None:
         raise StoreError(
-            f"The audit log was changed behind our back: line {chain.broken_at} does not fit its seal. Keep "
-            "the database as it is and compare it with a copy from before."
+            say(
+                "The audit log was changed behind our back: line {broken_at} does not fit its seal. Keep "
+                "the database as it is and compare it with a copy from before.",
+                broken_at=chain.broken_at,
+            )
         )
     lines = services.audit.lines(
         limit=int(arguments.limit),
@@ -47,17 +51,21 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
     )
     columns = ("line", "at", "event", "command", "by", "origin", "run")
     return Reply(
-        text=f"{len(rows)} lines are shown; all {chain.lines} lines of the log fit their seals.",
+        text=say(
+            "{rows_count} lines are shown; all {lines} lines of the log fit their seals.",
+            rows_count=len(rows),
+            lines=chain.lines,
+        ),
         table=Table(columns=columns, rows=rows) if rows else None,
     )
 
 
 COMMAND = Command(
     name="audit",
-    summary="Show who did what, and check that the record is whole",
+    summary=later("Show who did what, and check that the record is whole"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("audit", "audit --volume pgdata", "audit --run 7f3a2c1b"),
+    examples=("audit", later("audit --volume pgdata"), "audit --run 7f3a2c1b"),
     slash=True,
 )

@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import Conflict
 from bot.kinds import HostName, SourceName, Text
+from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations.backup import Backed, back_up
 from bot.operations.backupplan import BackupPlan, Wish, plan
@@ -60,8 +61,11 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     held = services.runs.get(run.run_id).plan
     if not set(made.targets) <= set(held.targets if held else ()):
         raise Conflict(
-            f"A container that uses {made.source.words} was started since this run began, and is not held by it. "
-            "Nothing was paused, stopped or saved. Ask for the backup again."
+            say(
+                "A container that uses {source} was started since this run began, and is not held by it. "
+                "Nothing was paused, stopped or saved. Ask for the backup again.",
+                source=made.source.words,
+            )
         )
     return reply_of(back_up(services.engine(arguments.host), services.archive, run, made))
 
@@ -73,7 +77,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="backup",
-    summary="Back up a volume or a path, and prove that the backup is whole",
+    summary=later("Back up a volume or a path, and prove that the backup is whole"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
@@ -81,10 +85,10 @@ COMMAND = Command(
     run=_run,
     done=_done,
     examples=(
-        "backup pgdata",
-        "backup pgdata --quiesce stop",
-        "backup pgdata --dump",
-        'backup web:/etc/nginx --note "before the upgrade"',
+        later("backup pgdata"),
+        later("backup pgdata --quiesce stop"),
+        later("backup pgdata --dump"),
+        later('backup web:/etc/nginx --note "before the upgrade"'),
     ),
     slash=True,
 )

@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, HostName, PageNumber, SourceName
+from bot.language import later, say
 from bot.model import Reply, Right, Table, Value
 from bot.operations.holds import filed_as, standing, verified_at
 from bot.operations.paging import page_of
@@ -47,7 +48,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     text = page.in_words("backup", "backups")
     if damaged:
         listed = "; ".join(f"{item.path.name}: {item.reason}" for item in damaged[:3])
-        text += f" {len(damaged)} damaged and not counted: {listed}."
+        text += say(
+            " {damaged_count} damaged and not counted: {listed}.", damaged_count=len(damaged), listed=listed
+        )
     rows = tuple(_row(backup, services) for backup in page.rows)
     return Reply(
         text=text,
@@ -76,9 +79,9 @@ def _row(backup: Backup, services: Services) -> tuple[Value, ...]:
 
 COMMAND = Command(
     name="backups",
-    summary="List the backups in the archive",
+    summary=later("List the backups in the archive"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("backups", "backups pgdata"),
+    examples=("backups", later("backups pgdata")),
 )

@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import UsageError
 from bot.kinds import BuildName, HostName
+from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations import buildtold
 from bot.operations.build import BuildRule, build, kept_all_the_same, plan
@@ -43,7 +44,10 @@ def _asked(arguments: Arguments, services: Services) -> tuple[BuildRule, Referen
         return rule, reference, None
     if known is None:
         raise UsageError(
-            f"The settings name no registry for the build {rule.name}. Nothing was built or pushed."
+            say(
+                "The settings name no registry for the build {rule}. Nothing was built or pushed.",
+                rule=rule.name,
+            )
         )
     known.refuse_unwanted(reference)
     return rule, reference, known
@@ -61,7 +65,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     return Plan(
         text=buildtold.planned(plan(rule, reference), host, known.name if known else None),
         targets=_targets(arguments, services),
-        steps=("send", "build", "name", *(("push", "read back") if known else ())),
+        steps=("send", "build", "name", *(("push", say("read back")) if known else ())),
     )
 
 
@@ -76,7 +80,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if known is not None:
         with kept_all_the_same(reference):
             done = push(engine, run, PushPlan(image=built.image, reference=reference, known=known))
-        pushed = f" The registry {known.name} serves {done.digest}."
+        pushed = say(" The registry {known} serves {digest}.", known=known.name, digest=done.digest)
     return buildtold.told(made, built.image, pushed, run.host, file)
 
 
@@ -87,12 +91,12 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="build",
-    summary="Build an image from a context of the settings",
+    summary=later("Build an image from a context of the settings"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
     run=_run,
     done=_done,
-    examples=("build web", "build web --no-cache --push"),
+    examples=(later("build web"), later("build web --no-cache --push")),
 )

@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import Conflict
 from bot.kinds import RunId
+from bot.language import later, say
 from bot.model import Reply, Right
 from bot.services import Services
 
@@ -22,19 +23,30 @@ class Arguments:
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     wanted = services.run_of(arguments.run, run.invocation)
     if wanted.status.is_ending:
-        raise Conflict(f"Run {wanted.id} is over already: it {wanted.status.value}. Nothing was changed.")
+        raise Conflict(
+            say(
+                "Run {wanted_id} is over already: it {status}. Nothing was changed.",
+                wanted_id=wanted.id,
+                status=wanted.status.value,
+            )
+        )
     now = services.cancel(wanted, run.actor)
     if now.status.is_ending:
-        return Reply(text=f"Run {now.id} is {now.status.value}; it had not begun.")
+        return Reply(
+            text=say("Run {now_id} is {status}; it had not begun.", now_id=now.id, status=now.status.value)
+        )
     return Reply(
-        text=f"Run {now.id} was asked to end. It stops at its next step and takes back what it had begun; "
-        "its own message says when that is done."
+        text=say(
+            "Run {now_id} was asked to end. It stops at its next step and takes back what it had begun; "
+            "its own message says when that is done.",
+            now_id=now.id,
+        )
     )
 
 
 COMMAND = Command(
     name="cancel",
-    summary="End a run; what it had begun is taken back",
+    summary=later("End a run; what it had begun is taken back"),
     right=Right.OPERATE,
     arguments=Arguments,
     run=_run,

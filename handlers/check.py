@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.command import Command, arg
 from bot.context import RunContext
+from bot.language import later, say
 from bot.model import Reply, Right, Status, Table
 from bot.services import Services
 from bot.stores.archive import Report
@@ -38,24 +39,48 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
 
 
 def _text(report: Report, *, listed: bool) -> str:
-    backups = "1 backup" if report.backups == 1 else f"{report.backups} backups"
-    kinds = "one volume or path" if len(report.sources) == 1 else f"{len(report.sources)} volumes and paths"
-    said = [f"The archive holds {backups} of {kinds}."]
+    backups = "1 backup" if report.backups == 1 else say("{backups} backups", backups=report.backups)
+    kinds = (
+        say("one volume or path")
+        if len(report.sources) == 1
+        else say("{sources_count} volumes and paths", sources_count=len(report.sources))
+    )
+    said = [say("The archive holds {backups} of {kinds}.", backups=backups, kinds=kinds)]
     if listed:
-        said.append("All of this was read from its directory, which is the catalogue: no database was asked.")
+        said.append(
+            say("All of this was read from its directory, which is the catalogue: no database was asked.")
+        )
     if report.damaged:
         shown = "; ".join(f"{item.path.name}: {item.reason}" for item in report.damaged[:_SHOWN])
-        more = f"; and {len(report.damaged) - _SHOWN} more" if len(report.damaged) > _SHOWN else ""
+        more = (
+            say("; and {damaged_count} more", damaged_count=len(report.damaged) - _SHOWN)
+            if len(report.damaged) > _SHOWN
+            else ""
+        )
         said.append(
-            f"{len(report.damaged)} damaged: {shown}{more}. Nothing was changed. Do not rely on those, and look after "
-            "the archive’s disk."
+            say(
+                "{damaged_count} damaged: {shown}{more}. Nothing was changed. Do not rely on those, and look after "
+                "the archive’s disk.",
+                damaged_count=len(report.damaged),
+                shown=shown,
+                more=more,
+            )
         )
     if report.leftovers:
         shown = ", ".join(path.name for path in report.leftovers[:_SHOWN])
-        more = f" and {len(report.leftovers) - _SHOWN} more" if len(report.leftovers) > _SHOWN else ""
+        more = (
+            say(" and {leftovers_count} more", leftovers_count=len(report.leftovers) - _SHOWN)
+            if len(report.leftovers) > _SHOWN
+            else ""
+        )
         said.append(
-            f"{len(report.leftovers)} files belong to no backup ({shown}{more}): a run that is at work has such, and "
-            "what ended runs left is removed when the bot starts."
+            say(
+                "{leftovers_count} files belong to no backup ({shown}{more}): a run that is at work has such, and "
+                "what ended runs left is removed when the bot starts.",
+                leftovers_count=len(report.leftovers),
+                shown=shown,
+                more=more,
+            )
         )
     return " ".join(said)
 
@@ -81,7 +106,7 @@ def _table(report: Report) -> Table:
 
 COMMAND = Command(
     name="check",
-    summary="See whether the archive is in order",
+    summary=later("See whether the archive is in order"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,

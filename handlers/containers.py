@@ -9,6 +9,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, HostName, PageNumber, Pattern, VolumeName
+from bot.language import later
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import LOOK_LIMIT, ask_all
 from bot.operations.inventory import ContainerRow, MayTouch, container_rows, named
@@ -82,9 +83,9 @@ def _cells(row: ContainerRow, may_touch: MayTouch) -> tuple[Value, ...]:
 
 COMMAND = Command(
     name="containers",
-    summary="List containers, their state and what they use",
+    summary=later("List containers, their state and what they use"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("containers", "containers web-* --state running", "containers --volume pgdata"),
+    examples=("containers", later("containers web-* --state running"), later("containers --volume pgdata")),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import CopyDestination, CopySource, HostName
+from bot.language import later
 from bot.model import Invocation, Plan, Reply, Right
 from bot.operations.copies import CopyInWish, CopyOutWish, Rooms, found_done, wish_of
 from bot.operations.copyends import at_home
@@ -61,7 +62,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="cp",
-    summary="Copy a file out of a container or into one, and prove that it is the same",
+    summary=later("Copy a file out of a container or into one, and prove that it is the same"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
@@ -70,8 +71,8 @@ COMMAND = Command(
     done=_done,
     at_home=at_home,
     examples=(
-        "cp web:/etc/nginx/nginx.conf slack",
-        "cp upload web:/etc/nginx/",
-        "cp ./app.toml web:/etc/app.toml",
+        later("cp web:/etc/nginx/nginx.conf slack"),
+        later("cp upload web:/etc/nginx/"),
+        later("cp ./app.toml web:/etc/app.toml"),
     ),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, Takes, arg
 from bot.context import RunContext
 from bot.kinds import Assignment, HostName, NewVolumeName, Text
+from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations.context import REMOVE_VOLUME
 from bot.operations.creation import Wanted, create, created_by, pairs, reply_of
@@ -52,7 +53,8 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:  # no
 def _plan(arguments: Arguments, services: Services) -> Plan:
     host = services.engine(arguments.host).host
     return Plan(
-        text=f"Create volume {arguments.volume} on host {host}.", targets=_targets(arguments, services)
+        text=say("Create volume {volume} on host {host}.", volume=arguments.volume, host=host),
+        targets=_targets(arguments, services),
     )
 
 
@@ -68,7 +70,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="create-volume",
-    summary="Create an empty volume",
+    summary=later("Create an empty volume"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
@@ -76,5 +78,5 @@ COMMAND = Command(
     run=_run,
     done=_done,
     right_for=_right,
-    examples=("create-volume pgdata16", "create-volume cache --label team=shop --label tier=2"),
+    examples=(later("create-volume pgdata16"), later("create-volume cache --label team=shop --label tier=2")),
 )

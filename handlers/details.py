@@ -8,6 +8,7 @@ from bot import words
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import RunId
+from bot.language import later, say
 from bot.model import Reply, Right, Table, Value
 from bot.operations.steps import done
 from bot.services import Services
@@ -47,7 +48,7 @@ def _plan(run: Run) -> str:
     if run.plan is None:
         return ""
     steps = f" Steps: {', '.join(run.plan.steps)}." if run.plan.steps else ""
-    return f"Its plan: {run.plan.text}{steps}"
+    return say("Its plan: {plan}{steps}", plan=run.plan.text, steps=steps)
 
 
 def _facts(run: Run) -> dict[str, Value]:
@@ -64,14 +65,20 @@ def _audited(run: Run, services: Services) -> list[AuditLine]:
 
 
 def _row(noted: Noted) -> tuple[str, str, str | None, str]:
-    then = "stays" if noted.kept else "taken back" if noted.settled_at else noted.error or "to be taken back"
+    then = (
+        "stays"
+        if noted.kept
+        else say("taken back")
+        if noted.settled_at
+        else noted.error or say("to be taken back")
+    )
     until = noted.settled_at.isoformat() if noted.settled_at else None
     return noted.written_at.isoformat(), done(noted.verb, noted.arguments), until, then
 
 
 COMMAND = Command(
     name="details",
-    summary="Show all that is known of a run: plan, steps with their times, facts, output",
+    summary=later("Show all that is known of a run: plan, steps with their times, facts, output"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import BackupReference, Count
+from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right, Table
 from bot.operations.changes import Change, Difference
 from bot.operations.difference import between, held_now, until_now
@@ -38,18 +39,18 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     backup, *others = _backups(arguments, services)
     now = () if others else held_now(services.engine(backup.host), backup)
     return Plan(
-        text=f"Look for what changed from {_until(backup, others)}. Nothing is changed.",
+        text=say("Look for what changed from {backup}. Nothing is changed.", backup=_until(backup, others)),
         targets=tuple(dict.fromkeys((*_targets(arguments, services), *now))),
         steps=("list", "compare"),
     )
 
 
 def _until(backup: Backup, others: list[Backup]) -> str:
-    first = f"backup {backup.manifest.run_id} of {backup.volume}"
+    first = say("backup {run_id} of {volume}", run_id=backup.manifest.run_id, volume=backup.volume)
     if not others:
-        return f"{first} until now"
-    of = "" if others[0].volume == backup.volume else f" of {others[0].volume}"
-    return f"{first} to backup {others[0].manifest.run_id}{of}"
+        return say("{first} until now", first=first)
+    of = "" if others[0].volume == backup.volume else say(" of {volume}", volume=others[0].volume)
+    return say("{first} to backup {run_id}{of}", first=first, run_id=others[0].manifest.run_id, of=of)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
@@ -58,19 +59,30 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         found, judged = between(services.archive, run, backup, others[0], limit)
     else:
         found, judged = until_now(services.engine(run.host), services.archive, run, backup, limit)
-    listed = f" The first {len(found.first)} by name are listed." if len(found.first) < found.total else ""
+    listed = (
+        say(" The first {first_count} by name are listed.", first_count=len(found.first))
+        if len(found.first) < found.total
+        else ""
+    )
     return Reply(
         text=f"From {_until(backup, others)} {_counts(found)}.{listed} {judged}",
         facts={"added": found.added, "removed": found.removed, "changed": found.changed},
         table=_table(found.first) if found.first else None,
-        buttons=(Button(label="Restore a copy", line=f"restore {backup.manifest.run_id}"),),
+        buttons=(
+            Button(label=say("Restore a copy"), line=say("restore {run_id}", run_id=backup.manifest.run_id)),
+        ),
     )
 
 
 def _counts(found: Difference) -> str:
     if not found.total:
-        return "nothing changed"
-    return f"{found.added} added, {found.removed} removed and {found.changed} changed"
+        return say("nothing changed")
+    return say(
+        "{added} added, {removed} removed and {changed} changed",
+        added=found.added,
+        removed=found.removed,
+        changed=found.changed,
+    )
 
 
 def _table(changes: tuple[Change, ...]) -> Table:
@@ -82,7 +94,7 @@ def _table(changes: tuple[Change, ...]) -> Table:
 
 COMMAND = Command(
     name="diff",
-    summary="Show what changed since a backup",
+    summary=later("Show what changed since a backup"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,

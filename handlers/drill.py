@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import BackupReference, HostName, SourceName
+from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.drill import drill, newest, plan, refuse_partial
 from bot.operations.holds import filed_as, target_of
@@ -40,8 +41,13 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     backup = _backup(arguments, services)
     refuse_partial(backup)
     return Plan(
-        text=f"Restore backup {backup.manifest.run_id} of {backup.volume} into a throw-away volume on host "
-        f"{_host(arguments, services)}, compare it, check it, and remove it again.",
+        text=say(
+            "Restore backup {run_id} of {volume} into a throw-away volume on host "
+            "{arguments}, compare it, check it, and remove it again.",
+            run_id=backup.manifest.run_id,
+            volume=backup.volume,
+            arguments=_host(arguments, services),
+        ),
         targets=(target_of(backup),),
         steps=("verify", "fill", "compare", "check", "remove"),
     )
@@ -51,11 +57,25 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     made = plan(_backup(arguments, services), run.run_id, services.drills)
     done = drill(services.engine(run.host), services.archive, run, made, services.clock)
     backup = done.backup
-    checks = f" Checks that passed: {', '.join(done.checks)}." if done.checks else " No check is set for it."
-    losses = f" What a restore does not put back: {'; '.join(done.losses)}." if done.losses else ""
+    checks = (
+        say(" Checks that passed: {checks}.", checks=", ".join(done.checks))
+        if done.checks
+        else say(" No check is set for it.")
+    )
+    losses = (
+        say(" What a restore does not put back: {losses}.", losses="; ".join(done.losses))
+        if done.losses
+        else ""
+    )
     return Reply(
-        text=f"Backup {backup.manifest.run_id} of {backup.volume} can be restored: it was unpacked into a throw-away "
-        f"volume and is the same, entry by entry.{checks}{losses} The throw-away volume was removed again.",
+        text=say(
+            "Backup {run_id} of {volume} can be restored: it was unpacked into a throw-away "
+            "volume and is the same, entry by entry.{checks}{losses} The throw-away volume was removed again.",
+            run_id=backup.manifest.run_id,
+            volume=backup.volume,
+            checks=checks,
+            losses=losses,
+        ),
         facts={
             "backup": backup.id,
             "volume": backup.volume,
@@ -63,18 +83,20 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
             "entries": done.entries,
             "raw_bytes": done.raw_bytes,
         },
-        buttons=(Button(label="Restore a copy", line=f"restore {backup.manifest.run_id}"),),
+        buttons=(
+            Button(label=say("Restore a copy"), line=say("restore {run_id}", run_id=backup.manifest.run_id)),
+        ),
     )
 
 
 COMMAND = Command(
     name="drill",
-    summary="Restore a backup for a trial, and prove that it can be",
+    summary=later("Restore a backup for a trial, and prove that it can be"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=lambda arguments, services: (target_of(_backup(arguments, services)),),
     host=_host,
     plan=_plan,
     run=_run,
-    examples=("drill pgdata", "drill pgdata --backup 7f3a2c1b"),
+    examples=(later("drill pgdata"), later("drill pgdata --backup 7f3a2c1b")),
 )

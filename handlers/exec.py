@@ -8,6 +8,7 @@ from bot.command import Command, Takes, arg, parse
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Assignment, ContainerName, HostName, RunbookName
+from bot.language import later
 from bot.model import Plan, Reply, Right
 from bot.operations.runbooks import Call, call, carry_out, find, interrupted
 from bot.services import Services
@@ -60,7 +61,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="exec",
-    summary="Run a runbook of the settings in a container",
+    summary=later("Run a runbook of the settings in a container"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
@@ -68,5 +69,5 @@ COMMAND = Command(
     run=_run,
     done=_done,
     right_for=_right,
-    examples=("exec db vacuum table=orders", "exec web-1 reload"),
+    examples=(later("exec db vacuum table=orders"), later("exec web-1 reload")),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg, find, parameters
 from bot.context import RunContext
 from bot.kinds import CommandName
+from bot.language import later, say
 from bot.model import Reply, Right, Table
 from bot.services import Services
 
@@ -27,8 +28,10 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         if services.policy.allows(run.request(command))
     )
     return Reply(
-        text="What you may use here, each with an example. `help COMMAND` says more about one, and `why COMMAND` why "
-        "you may not use another.",
+        text=say(
+            "What you may use here, each with an example. `help COMMAND` says more about one, and `why COMMAND` why "
+            "you may not use another."
+        ),
         table=Table(columns=("example", "does"), rows=rows),
     )
 
@@ -45,9 +48,9 @@ def _one(command: Command) -> Reply:
 
 COMMAND = Command(
     name="help",
-    summary="Show the commands you may use",
+    summary=later("Show the commands you may use"),
     right=Right.NONE,
     arguments=Arguments,
     run=_run,
-    examples=("help", "help backup"),
+    examples=("help", later("help backup")),
 )

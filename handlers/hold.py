@@ -10,6 +10,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import UsageError
 from bot.kinds import BackupReference, Day, Text
+from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.holds import held, target_of
 from bot.services import Services
@@ -34,8 +35,16 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     backup = services.archive.find(arguments.backup)
     _end_of(arguments.until, services)
     return Plan(
-        text=f"Keep backup {backup.manifest.run_id} of {backup.volume} from being pruned"
-        + (f" until {arguments.until} is over." if arguments.until else " until it is released."),
+        text=say(
+            "Keep backup {run_id} of {volume} from being pruned",
+            run_id=backup.manifest.run_id,
+            volume=backup.volume,
+        )
+        + (
+            say(" until {until} is over.", until=arguments.until)
+            if arguments.until
+            else say(" until it is released.")
+        ),
         targets=(target_of(backup),),
     )
 
@@ -47,10 +56,10 @@ def _end_of(day: Day | None, services: Services) -> datetime | None:
     try:
         after = date.fromisoformat(day) + timedelta(days=1)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"“{day}” is no day of the calendar. Nothing was changed.") from error
+        raise UsageError(say("“{day}” is no day of the calendar. Nothing was changed.", day=day)) from error
     end = datetime.combine(after, time(), ZoneInfo(services.retention.timezone))
     if end <= services.clock():
-        raise UsageError(f"{day} is over already. Nothing was changed. Name a day to come.")
+        raise UsageError(say("{day} is over already. Nothing was changed. Name a day to come.", day=day))
     return end
 
 
@@ -60,24 +69,32 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     hold = Hold(by=run.actor.name, at=services.clock(), note=arguments.note, until=until)
     before = services.archive.marks(backup).hold
     services.archive.mark(backup, lambda marks: held(marks, hold))
-    instead = f" It takes the place of the hold of {before.by}." if before else ""
+    instead = say(" It takes the place of the hold of {by}.", by=before.by) if before else ""
     return Reply(
-        text=f"Backup {backup.manifest.run_id} of {backup.volume} is held: `prune` does not remove it "
-        + (f"until {arguments.until} is over ({until:%Z})." if until else "until it is released.")
+        text=say(
+            "Backup {run_id} of {volume} is held: `prune` does not remove it ",
+            run_id=backup.manifest.run_id,
+            volume=backup.volume,
+        )
+        + (
+            say("until {until} is over ({until_2:%Z}).", until=arguments.until, until_2=until)
+            if until
+            else say("until it is released.")
+        )
         + instead,
         facts={"backup": backup.id, "held_by": hold.by, "note": hold.note},
-        buttons=(Button(label="Release", line=f"release {backup.manifest.run_id}"),),
+        buttons=(Button(label="Release", line=say("release {run_id}", run_id=backup.manifest.run_id)),),
     )
 
 
 COMMAND = Command(
     name="hold",
-    summary="Keep a backup from being pruned",
+    summary=later("Keep a backup from being pruned"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
     host=lambda arguments, services: services.archive.find(arguments.backup).host,
     plan=_plan,
     run=_run,
-    examples=("hold 7f3a2c1b", 'hold 7f3a2c1b --note "before the audit" --until 2027-01-31'),
+    examples=("hold 7f3a2c1b", later('hold 7f3a2c1b --note "before the audit" --until 2027-01-31')),
 )

@@ -12,6 +12,7 @@ from bot.engine import Engine
 from bot.engine.inventory_contract import HostSurvey
 from bot.errors import BotError, EngineError
 from bot.kinds import Count, PageNumber, Pattern
+from bot.language import later
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import Answers, ask_all
 from bot.operations.paging import fits, page_of
@@ -71,9 +72,9 @@ def _address(engine: Engine) -> str:
 
 COMMAND = Command(
     name="hosts",
-    summary="List the Docker hosts and which of them answer",
+    summary=later("List the Docker hosts and which of them answer"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("hosts", "hosts shop-*"),
+    examples=("hosts", later("hosts shop-*")),
 )

@@ -9,6 +9,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, HostName, PageNumber, Pattern
+from bot.language import later
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import LOOK_LIMIT, ask_all
 from bot.operations.inventory import ImageRow, MayTouch, image_rows, named, short
@@ -79,9 +80,9 @@ def _cells(row: ImageRow, may_touch: MayTouch) -> tuple[Value, ...]:
 
 COMMAND = Command(
     name="images",
-    summary="List images, their size and what uses them",
+    summary=later("List images, their size and what uses them"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("images", "images team/* --unused", "images --dangling --all-hosts"),
+    examples=("images", later("images team/* --unused"), "images --dangling --all-hosts"),
 )

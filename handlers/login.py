@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import Conflict
 from bot.kinds import RegistryName
+from bot.language import later, say
 from bot.model import Reply, Right
 from bot.services import Services
 
@@ -24,22 +25,36 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     asked, login = registry.prove(run.check), registry.login()
     facts = {"registry": registry.name, "host": registry.host, "user": login.username if login else ""}
     if asked and login:
-        return Reply(text=f"The registry {registry.name} took the login of {login.username}.", facts=facts)
+        return Reply(
+            text=say(
+                "The registry {registry} took the login of {username}.",
+                registry=registry.name,
+                username=login.username,
+            ),
+            facts=facts,
+        )
     if login:
         raise Conflict(
-            f"The registry {registry.name} lets everybody in and did not ask for a login, so that of {login.username} "
-            "is not proven. Nothing was changed. Its users are to be set up there."
+            say(
+                "The registry {registry} lets everybody in and did not ask for a login, so that of {username} "
+                "is not proven. Nothing was changed. Its users are to be set up there.",
+                registry=registry.name,
+                username=login.username,
+            )
         )
     return Reply(
-        text=f"The registry {registry.name} answers and lets everybody in; no login is set.", facts=facts
+        text=say(
+            "The registry {registry} answers and lets everybody in; no login is set.", registry=registry.name
+        ),
+        facts=facts,
     )
 
 
 COMMAND = Command(
     name="login",
-    summary="See whether a registry takes the login of the settings",
+    summary=later("See whether a registry takes the login of the settings"),
     right=Right.OPERATE,
     arguments=Arguments,
     run=_run,
-    examples=("login company",),
+    examples=(later("login company"),),
 )

@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import NotFound
 from bot.kinds import HostName, SourceName
+from bot.language import later, say
 from bot.model import Plan, Reply, Right, Status
 from bot.operations.holds import filed_as, is_about, target_of_source
 from bot.operations.prune import Rules, Ruling, judge, prune, room_of
@@ -38,7 +39,13 @@ def _asked(arguments: Arguments, services: Services) -> Asked:
 def _sources(asked: Asked, services: Services) -> tuple[str, ...]:
     found = sorted({backup.volume for backup in services.archive.backups(asked.host, asked.source)})
     if asked.source and not found:
-        raise NotFound(f"There are no backups of {asked.source} on host {asked.host}. Nothing was pruned.")
+        raise NotFound(
+            say(
+                "There are no backups of {source} on host {asked_host}. Nothing was pruned.",
+                source=asked.source,
+                asked_host=asked.host,
+            )
+        )
     return tuple(found)
 
 
@@ -52,7 +59,9 @@ def _rulings(asked: Asked, services: Services, held: tuple[str, ...]) -> tuple[R
             "backup", asked.host, target_of_source(source), lambda targets: is_about(targets, source)
         )
         failed = ending is not None and ending.kind != Status.SUCCEEDED.value
-        return f"run {ending.run_id}: {ending.kind}" if ending and failed else ""
+        return (
+            say("run {run_id}: {kind}", run_id=ending.run_id, kind=ending.kind) if ending and failed else ""
+        )
 
     rules = Rules(
         retention=services.retention, last_failure=last_failure, despite_shrink=asked.despite_shrink
@@ -78,7 +87,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 COMMAND = Command(
     name="prune",
-    summary="Remove the backups that retention does not keep",
+    summary=later("Remove the backups that retention does not keep"),
     # Nothing brings a pruned backup back; a command has one right, so it is that of its gravest use.
     right=Right.ADMIN,
     arguments=Arguments,
@@ -86,5 +95,5 @@ COMMAND = Command(
     plan=_plan,
     run=_run,
     done=lambda run_id, services: reply_after_crash(services.archive, services.runs.get(run_id).plan),
-    examples=("prune --dry-run", "prune pgdata", "prune pgdata --despite-shrink"),
+    examples=("prune --dry-run", later("prune pgdata"), later("prune pgdata --despite-shrink")),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import HostName, ImageReference
+from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations.pull import pull
 from bot.reference import Reference
@@ -36,7 +37,12 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     known = services.registries.of(reference)
     host = arguments.host or services.default_host
     return Plan(
-        text=f"Pull {reference} from the registry {known.name} to host {host}.",
+        text=say(
+            "Pull {reference} from the registry {known} to host {host}.",
+            reference=reference,
+            known=known.name,
+            host=host,
+        ),
         targets=_targets(arguments, services),
         steps=("ask", "pull", "compare"),
     )
@@ -46,7 +52,12 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     reference = _reference(arguments, services)
     done = pull(services.engine(run.host), run, services.registries.of(reference), reference)
     return Reply(
-        text=f"{reference} is on host {run.host}: it is {done.digest}, as the registry serves it.",
+        text=say(
+            "{reference} is on host {run_host}: it is {digest}, as the registry serves it.",
+            reference=reference,
+            run_host=run.host,
+            digest=done.digest,
+        ),
         facts={
             "reference": reference.text,
             "digest": done.digest,
@@ -59,11 +70,11 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 COMMAND = Command(
     name="pull",
-    summary="Pull an image from a registry, and prove that it is what the registry serves",
+    summary=later("Pull an image from a registry, and prove that it is what the registry serves"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
     run=_run,
-    examples=("pull team/web:1.4", "pull registry.example.com/team/web:1.4 --host alpha"),
+    examples=(later("pull team/web:1.4"), later("pull registry.example.com/team/web:1.4 --host alpha")),
 )

@@ -9,6 +9,7 @@ from bot.commandline import split
 from bot.context import RunContext
 from bot.engine import Engine
 from bot.kinds import HostName, ImageReference
+from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations.push import Pushed, PushPlan, push
 from bot.operations.tagging import holder
@@ -46,12 +47,22 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     engine = services.engine(arguments.host)
     made = _push_plan(arguments, services, engine)
     before = holder(engine, made.reference)
-    moved = f" The host’s own name {made.reference} moves to it from another image." if before else ""
+    moved = (
+        say(" The host’s own name {reference} moves to it from another image.", reference=made.reference)
+        if before
+        else ""
+    )
     return Plan(
-        text=f"Push {arguments.image} of host {engine.host} to the registry {made.known.name} as {made.reference}."
-        f"{moved if before != made.image.id else ''}",
+        text=say(
+            "Push {image} of host {engine_host} to the registry {known} as {reference}.{moved}",
+            image=arguments.image,
+            engine_host=engine.host,
+            known=made.known.name,
+            reference=made.reference,
+            moved=moved if before != made.image.id else "",
+        ),
         targets=_targets(arguments, services),
-        steps=("ask", "tag", "push", "read back"),
+        steps=("ask", "tag", "push", say("read back")),
     )
 
 
@@ -62,9 +73,19 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 
 def _reply(made: PushPlan, pushed: Pushed, host: str) -> Reply:
-    told = "was there already, the same image, so nothing was sent" if pushed.was_there else "is pushed"
+    told = (
+        say("was there already, the same image, so nothing was sent")
+        if pushed.was_there
+        else say("is pushed")
+    )
     return Reply(
-        text=f"{pushed.reference} {told}: the registry {made.known.name} serves {pushed.digest}.",
+        text=say(
+            "{reference} {told}: the registry {known} serves {digest}.",
+            reference=pushed.reference,
+            told=told,
+            known=made.known.name,
+            digest=pushed.digest,
+        ),
         facts={
             "reference": pushed.reference.text,
             "digest": pushed.digest,
@@ -86,7 +107,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="push",
-    summary="Push an image to a registry, and prove that the registry serves it",
+    summary=later("Push an image to a registry, and prove that the registry serves it"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
@@ -94,9 +115,9 @@ COMMAND = Command(
     run=_run,
     done=_done,
     examples=(
-        "push web",
-        "push web:1.4 --as team/web:1.4",
-        "push web --as registry.example.com/team/web:1.4",
+        later("push web"),
+        later("push web:1.4 --as team/web:1.4"),
+        later("push web --as registry.example.com/team/web:1.4"),
     ),
     slash=True,
 )

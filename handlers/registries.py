@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.command import Command
 from bot.context import RunContext
+from bot.language import later, say
 from bot.model import Reply, Right, Table
 from bot.services import Services
 
@@ -18,8 +19,8 @@ class Arguments:
 def _run(_arguments: Arguments, services: Services, run: RunContext) -> Reply:  # noqa: ARG001
     known = services.registries.known
     if not known:
-        return Reply(text="The settings have no registry. Whoever keeps them can add [registries.NAME].")
-    first = f" {known[0].name} is meant where a name has no registry."
+        return Reply(text=say("The settings have no registry. Whoever keeps them can add [registries.NAME]."))
+    first = say(" {known} is meant where a name has no registry.", known=known[0].name)
     columns = ("registry", "host", "namespace", "login", "repositories", "tags", "immutable")
     return Reply(
         text=f"{'One registry' if len(known) == 1 else f'{len(known)} registries'}.{first}",
@@ -43,7 +44,7 @@ def _run(_arguments: Arguments, services: Services, run: RunContext) -> Reply:  
 
 COMMAND = Command(
     name="registries",
-    summary="List the registries that images may go to",
+    summary=later("List the registries that images may go to"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,

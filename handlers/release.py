@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import Conflict
 from bot.kinds import BackupReference
+from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.holds import released, target_of
 from bot.services import Services
@@ -29,7 +30,8 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
 def _plan(arguments: Arguments, services: Services) -> Plan:
     backup = services.archive.find(arguments.backup)
     return Plan(
-        text=f"Release backup {backup.manifest.run_id} of {backup.volume}.", targets=(target_of(backup),)
+        text=say("Release backup {run_id} of {volume}.", run_id=backup.manifest.run_id, volume=backup.volume),
+        targets=(target_of(backup),),
     )
 
 
@@ -38,14 +40,25 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
     made_by = backup.manifest.run_id
     hold = services.archive.marks(backup).hold
     if hold is None:
-        raise Conflict(f"Backup {made_by} of {backup.volume} is not held. Nothing was changed.")
+        raise Conflict(
+            say(
+                "Backup {made_by} of {volume} is not held. Nothing was changed.",
+                made_by=made_by,
+                volume=backup.volume,
+            )
+        )
     services.archive.mark(backup, released)
-    safety = (
-        f" It is the safety backup that restore {made_by} made of what it replaced: once `prune` has removed it, "
-        "that restore cannot be undone from it any more."
+    safety = say(
+        " It is the safety backup that restore {made_by} made of what it replaced: once `prune` has removed it, "
+        "that restore cannot be undone from it any more.",
+        made_by=made_by,
     )
     return Reply(
-        text=f"Backup {made_by} of {backup.volume} is not held any more; the next `prune` decides about it."
+        text=say(
+            "Backup {made_by} of {volume} is not held any more; the next `prune` decides about it.",
+            made_by=made_by,
+            volume=backup.volume,
+        )
         + (safety if backup.manifest.purpose == SAFETY else ""),
         facts={
             "backup": backup.id,
@@ -53,13 +66,13 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
             "held_at": hold.at.isoformat(),
             "note": hold.note,
         },
-        buttons=(Button(label="Hold again", line=f"hold {made_by}"),),
+        buttons=(Button(label=say("Hold again"), line=say("hold {made_by}", made_by=made_by)),),
     )
 
 
 COMMAND = Command(
     name="release",
-    summary="Let a held backup be pruned again",
+    summary=later("Let a held backup be pruned again"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,

@@ -8,6 +8,7 @@ from bot.command import Command, arg, parse
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import HostName, PlanCode, VolumeName
+from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations import removal
 from bot.operations.changes import Difference
@@ -36,8 +37,11 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:  # no
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     services.engine(arguments.host).volume(arguments.volume)
-    what = "Remove" if arguments.confirm else "Look what would be lost with"
-    return Plan(text=f"{what} volume {arguments.volume}.", targets=_targets(arguments, services))
+    what = "Remove" if arguments.confirm else say("Look what would be lost with")
+    return Plan(
+        text=say("{what} volume {volume}.", what=what, volume=arguments.volume),
+        targets=_targets(arguments, services),
+    )
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
@@ -80,12 +84,12 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="remove-volume",
-    summary="Remove a volume that nobody uses and a verified backup holds, once its plan is confirmed",
+    summary=later("Remove a volume that nobody uses and a verified backup holds, once its plan is confirmed"),
     right=Right.ADMIN,
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
     run=_run,
     done=_done,
-    examples=("remove-volume pgdata-old", "remove-volume scratch --without-backup"),
+    examples=(later("remove-volume pgdata-old"), later("remove-volume scratch --without-backup")),
 )

@@ -9,6 +9,7 @@ from bot.command import Command, arg, parse
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import HostName, NewContainerName, RestorableName, Text, VolumeName
+from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations.cloneplan import CloneWish
 from bot.operations.restorable import RestoreAsked, host_of, restored, restored_before_crash, wish_of
@@ -58,9 +59,9 @@ def _host(arguments: Arguments, services: Services) -> str:
 def _plan(arguments: Arguments, services: Services) -> Plan:
     host = _host(arguments, services)
     made = _wish(arguments, services).plan(services.engine(host))
-    text = f"{made.text} This is on host {host}."
+    text = say("{made} This is on host {host}.", made=made.text, host=host)
     if arguments.dry_run:
-        return Plan(text=f"Look what it would take, and change nothing: {text}")
+        return Plan(text=say("Look what it would take, and change nothing: {text}", text=text))
     return Plan(text=text, targets=made.targets, steps=made.steps)
 
 
@@ -68,7 +69,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, archive = services.engine(run.host), services.archive
     made = _wish(arguments, services).plan(engine)
     if arguments.dry_run:
-        told = f"{made.explained(engine)} Nothing was changed."
+        told = say("{explained} Nothing was changed.", explained=made.explained(engine))
         return Reply(text=told, facts={"host": run.host, **made.facts})
     terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
     return restored(engine, archive, run, made, terms)
@@ -83,7 +84,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="restore",
-    summary="Restore a backup into a volume, proven the same, or start a clone from a snapshot",
+    summary=later("Restore a backup into a volume, proven the same, or start a clone from a snapshot"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
@@ -93,9 +94,9 @@ COMMAND = Command(
     done=_done,
     examples=(
         "restore 7f3a2c1b",
-        "restore 7f3a2c1b --into pgdata-copy",
+        later("restore 7f3a2c1b --into pgdata-copy"),
         "restore 7f3a2c1b --replace",
-        "restore 7f3a2c1b --as web-2",
+        later("restore 7f3a2c1b --as web-2"),
     ),
     slash=True,
 )

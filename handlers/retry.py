@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import Conflict
 from bot.kinds import RunId
+from bot.language import later, say
 from bot.model import Reply, Right
 from bot.services import Services
 
@@ -21,12 +22,17 @@ class Arguments:
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     over = services.to_repeat(arguments.run, run.invocation)
-    raise Conflict(f"Run {over.id} ended only just now. Nothing was changed. Send `retry {over.id}` again.")
+    raise Conflict(
+        say(
+            "Run {over_id} ended only just now. Nothing was changed. Send `retry {over_id}` again.",
+            over_id=over.id,
+        )
+    )
 
 
 COMMAND = Command(
     name="retry",
-    summary="Carry out again what a run was asked to do, as a new run",
+    summary=later("Carry out again what a run was asked to do, as a new run"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,

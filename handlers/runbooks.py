@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, PageNumber, Pattern
+from bot.language import later, say
 from bot.model import Reply, Right, Table, Value
 from bot.operations.paging import fits, page_of
 from bot.operations.runbooks import Runbook
@@ -33,9 +34,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     ]
     page = page_of(found, limit=arguments.limit, number=arguments.page)
     rows = tuple(_cells(one) for one in page.rows)
-    how = " `exec CONTAINER RUNBOOK` runs one." if rows else ""
+    how = say(" `exec CONTAINER RUNBOOK` runs one.") if rows else ""
     return Reply(
-        text=page.in_words("runbook that you may use", "runbooks that you may use") + how,
+        text=page.in_words(say("runbook that you may use"), say("runbooks that you may use")) + how,
         table=Table(columns=_COLUMNS, rows=rows) if rows else None,
         buttons=page.buttons(split(run.invocation.line)),
     )
@@ -59,9 +60,9 @@ def _cells(runbook: Runbook) -> tuple[Value, ...]:
 
 COMMAND = Command(
     name="runbooks",
-    summary="List the runbooks that you may use",
+    summary=later("List the runbooks that you may use"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("runbooks", "runbooks db-*"),
+    examples=("runbooks", later("runbooks db-*")),
 )

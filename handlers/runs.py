@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import Count
+from bot.language import later, say
 from bot.model import Reply, Right, Status, Table
 from bot.services import Services
 
@@ -39,15 +40,15 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         if one.id != run.run_id
     )
     columns = ("run", "status", "line", "by", "asked_at", "took_seconds")
-    text = f"The newest {len(rows)} runs." if rows else "No runs yet."
+    text = say("The newest {rows_count} runs.", rows_count=len(rows)) if rows else say("No runs yet.")
     return Reply(text=text, table=Table(columns=columns, rows=rows) if rows else None)
 
 
 COMMAND = Command(
     name="runs",
-    summary="List what was asked and how it stands",
+    summary=later("List what was asked and how it stands"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("runs", "runs --status running", "runs --mine"),
+    examples=("runs", later("runs --status running"), "runs --mine"),
 )

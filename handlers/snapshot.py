@@ -8,6 +8,7 @@ from bot.command import Command, arg, parse
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import ContainerName, HostName, ImageReference, Text
+from bot.language import later
 from bot.model import Plan, Reply, Right
 from bot.operations.context import REMOVE_SNAPSHOT
 from bot.operations.quiesce import Quiesce
@@ -87,7 +88,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="snapshot",
-    summary="Make an image of a container, with proven backups of its volumes on request",
+    summary=later("Make an image of a container, with proven backups of its volumes on request"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
@@ -95,9 +96,9 @@ COMMAND = Command(
     run=_run,
     done=_done,
     examples=(
-        "snapshot web",
-        "snapshot web --with-volumes --push",
-        'snapshot web --tag team/web:before --note "before the upgrade"',
+        later("snapshot web"),
+        later("snapshot web --with-volumes --push"),
+        later('snapshot web --tag team/web:before --note "before the upgrade"'),
     ),
     slash=True,
 )

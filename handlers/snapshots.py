@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import ContainerName, Count, HostName
+from bot.language import later, say
 from bot.model import Reply, Right, Table, Value
 from bot.operations.snapshotlabels import Snapshot
 from bot.operations.snapshots import listed
@@ -28,10 +29,12 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
     engine = services.engine(arguments.host)
     found = [one for one in listed(engine) if arguments.container in (None, one.facts.container)]
     shown = found[: int(arguments.limit)]
-    text = f"{len(found)} snapshots" if len(found) != 1 else "1 snapshot"
-    of = f" of {arguments.container}" if arguments.container else ""
-    text += f"{of} on host {engine.host}" + (
-        f", the newest {len(shown)} are shown." if len(shown) < len(found) else "."
+    text = say("{found_count} snapshots", found_count=len(found)) if len(found) != 1 else "1 snapshot"
+    of = say(" of {container}", container=arguments.container) if arguments.container else ""
+    text += say("{of} on host {engine_host}", of=of, engine_host=engine.host) + (
+        say(", the newest {shown_count} are shown.", shown_count=len(shown))
+        if len(shown) < len(found)
+        else "."
     )
     backups: dict[str, list[str]] = {}
     for backup in services.archive.backups():
@@ -57,9 +60,9 @@ def _row(snapshot: Snapshot, volumes: list[str]) -> tuple[Value, ...]:
 
 COMMAND = Command(
     name="snapshots",
-    summary="List the snapshots on a host",
+    summary=later("List the snapshots on a host"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("snapshots", "snapshots web"),
+    examples=("snapshots", later("snapshots web")),
 )

@@ -8,6 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import Conflict, UsageError
 from bot.kinds import HostName, ImageReference
+from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations.tagging import holder, named
 from bot.reference import Reference, parse
@@ -29,7 +30,10 @@ def _reference(arguments: Arguments) -> Reference:
     made = parse(arguments.name)
     if made.digest:
         raise UsageError(
-            f"{made} is a digest, which an image cannot be given. Nothing was changed. Give a tag."
+            say(
+                "{made} is a digest, which an image cannot be given. Nothing was changed. Give a tag.",
+                made=made,
+            )
         )
     return made.tagged
 
@@ -39,12 +43,24 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     image, before = engine.image(arguments.image), holder(engine, reference)
     if before not in ("", image.id) and not arguments.move:
         raise Conflict(
-            f"{reference} is the name of another image on host {engine.host} ({before}). Nothing was changed. Say "
-            "`--move` to take it from that one."
+            say(
+                "{reference} is the name of another image on host {engine_host} ({before}). Nothing was changed. Say "
+                "`--move` to take it from that one.",
+                reference=reference,
+                engine_host=engine.host,
+                before=before,
+            )
         )
-    moved = f", which {before} loses" if before not in ("", image.id) else ""
+    moved = say(", which {before} loses", before=before) if before not in ("", image.id) else ""
     return Plan(
-        text=f"Give {arguments.image} ({image.id}) on host {engine.host} the name {reference}{moved}.",
+        text=say(
+            "Give {image} ({image_id}) on host {engine_host} the name {reference}{moved}.",
+            image=arguments.image,
+            image_id=image.id,
+            engine_host=engine.host,
+            reference=reference,
+            moved=moved,
+        ),
         targets=_targets(arguments, services),
     )
 
@@ -59,22 +75,30 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     with named(engine, run, image, reference) as step:
         if holder(engine, reference) != image.id:
             raise Conflict(
-                f"Somebody else took the name {reference} at the same moment. Nothing was changed."
+                say(
+                    "Somebody else took the name {reference} at the same moment. Nothing was changed.",
+                    reference=reference,
+                )
             )
         step.keep()
     return Reply(
-        text=f"{arguments.image} is called {reference}, too, on host {run.host}.",
+        text=say(
+            "{image} is called {reference}, too, on host {run_host}.",
+            image=arguments.image,
+            reference=reference,
+            run_host=run.host,
+        ),
         facts={"reference": reference.text, "image": image.id, "host": run.host},
     )
 
 
 COMMAND = Command(
     name="tag",
-    summary="Give an image one more name",
+    summary=later("Give an image one more name"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
     run=_run,
-    examples=("tag web:1.4 web:stable", "tag web registry.example.com/team/web:1.4 --move"),
+    examples=(later("tag web:1.4 web:stable"), later("tag web registry.example.com/team/web:1.4 --move")),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import RepositoryName
+from bot.language import later, say
 from bot.model import Reply, Right, Table
 from bot.services import Services
 
@@ -24,10 +25,16 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     reference = services.registries.complete(arguments.repository)
     known = services.registries.of(reference)
     tags = known.registry.tags(reference.repository, run.check)
-    count = "one tag" if len(tags) == 1 else f"{len(tags)} tags"
-    more = f" The first {_MOST_ROWS} of them:" if len(tags) > _MOST_ROWS else ""
+    count = say("one tag") if len(tags) == 1 else say("{tags_count} tags", tags_count=len(tags))
+    more = say(" The first {MOST_ROWS} of them:", MOST_ROWS=_MOST_ROWS) if len(tags) > _MOST_ROWS else ""
     return Reply(
-        text=f"{reference} has {count} in the registry {known.name}.{more}",
+        text=say(
+            "{reference} has {count} in the registry {known}.{more}",
+            reference=reference,
+            count=count,
+            known=known.name,
+            more=more,
+        ),
         facts={"repository": reference.name, "registry": known.name, "tags": len(tags)},
         table=Table(
             columns=("tag", "immutable"),
@@ -40,9 +47,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 COMMAND = Command(
     name="tags",
-    summary="List what a registry has of a repository",
+    summary=later("List what a registry has of a repository"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("tags team/web", "tags registry.example.com/team/web"),
+    examples=(later("tags team/web"), later("tags registry.example.com/team/web")),
 )

@@ -8,6 +8,7 @@ from bot.command import Command, arg, parse
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import RunId
+from bot.language import later
 from bot.model import Plan, Reply, Right
 from bot.operations.restoration import Terms
 from bot.operations.reversal import Reversal, Where, reversal_of
@@ -58,7 +59,9 @@ def _done(run_id: str, services: Services) -> Reply | None:
 
 COMMAND = Command(
     name="undo",
-    summary="Bring back what a `restore --replace` or a `cp` replaced, or remove the empty volume that was created",
+    summary=later(
+        "Bring back what a `restore --replace` or a `cp` replaced, or remove the empty volume that was created"
+    ),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,

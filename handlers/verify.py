@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import BackupReference
+from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.holds import is_verified, target_of
 from bot.operations.verify import verify
@@ -32,7 +33,11 @@ def _host(arguments: Arguments, services: Services) -> str:
 def _plan(arguments: Arguments, services: Services) -> Plan:
     backup = services.archive.find(arguments.backup)
     return Plan(
-        text=f"Read backup {backup.manifest.run_id} of volume {backup.volume} again and compare every entry.",
+        text=say(
+            "Read backup {run_id} of volume {volume} again and compare every entry.",
+            run_id=backup.manifest.run_id,
+            volume=backup.volume,
+        ),
         targets=_targets(arguments, services),
     )
 
@@ -42,15 +47,24 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     backup, marks = proven.backup, proven.marks
     but = ""
     if not backup.is_ok:
-        but = (
-            f" It stays partial: {backup.manifest.problems.count} files were not read as they should be when it was "
-            "taken, so it counts for nothing in retention."
+        but = say(
+            " It stays partial: {count} files were not read as they should be when it was "
+            "taken, so it counts for nothing in retention.",
+            count=backup.manifest.problems.count,
         )
     elif not is_verified(backup, marks):
-        but = f" It still does not count as a backup to rely on ({marks.failure}); a drill that passes changes that."
+        but = say(
+            " It still does not count as a backup to rely on ({failure}); a drill that passes changes that.",
+            failure=marks.failure,
+        )
     return Reply(
-        text=f"Backup {backup.manifest.run_id} of {backup.volume} is whole: every stored byte and every entry is as "
-        f"its manifest says.{but}",
+        text=say(
+            "Backup {run_id} of {volume} is whole: every stored byte and every entry is as "
+            "its manifest says.{but}",
+            run_id=backup.manifest.run_id,
+            volume=backup.volume,
+            but=but,
+        ),
         facts={
             "backup": backup.id,
             "volume": backup.volume,
@@ -58,13 +72,15 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
             "raw_bytes": proven.raw_bytes,
             "stored_bytes": proven.stored_bytes,
         },
-        buttons=(Button(label="Restore a copy", line=f"restore {backup.manifest.run_id}"),),
+        buttons=(
+            Button(label=say("Restore a copy"), line=say("restore {run_id}", run_id=backup.manifest.run_id)),
+        ),
     )
 
 
 COMMAND = Command(
     name="verify",
-    summary="Read a stored backup again and prove that it is whole",
+    summary=later("Read a stored backup again and prove that it is whole"),
     right=Right.OPERATE,
     arguments=Arguments,
     targets=_targets,

@@ -12,6 +12,7 @@ from bot.context import RunContext
 from bot.engine import Engine
 from bot.errors import EngineError
 from bot.kinds import Count, HostName, PageNumber, Pattern
+from bot.language import later, say
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import LOOK_LIMIT, ask_all
 from bot.operations.inventory import MayTouch, VolumeRow, in_seconds, named, volume_rows
@@ -60,7 +61,7 @@ def _rows(engine: Engine, arguments: Arguments, services: Services) -> tuple[tup
     try:
         return volume_rows(engine, services.archive, engine.volume_sizes(_SIZES_LIMIT)), ""
     except EngineError as error:
-        return volume_rows(engine, services.archive, {}), f" The sizes are missing: {error}"
+        return volume_rows(engine, services.archive, {}), say(" The sizes are missing: {error}", error=error)
 
 
 def _is_wanted(row: VolumeRow, arguments: Arguments) -> bool:
@@ -87,9 +88,14 @@ def _cells(row: VolumeRow, may_touch: MayTouch, services: Services) -> tuple[Val
 
 COMMAND = Command(
     name="volumes",
-    summary="List volumes, who uses them and how fresh their backups are",
+    summary=later("List volumes, who uses them and how fresh their backups are"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("volumes", "volumes pg* --sizes", "volumes --unprotected", "volumes --unused --all-hosts"),
+    examples=(
+        "volumes",
+        later("volumes pg* --sizes"),
+        "volumes --unprotected",
+        "volumes --unused --all-hosts",
+    ),
 )

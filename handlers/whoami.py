@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.command import Command
 from bot.context import RunContext
+from bot.language import later, say
 from bot.model import Origin, Reply, Right
 from bot.services import Services
 
@@ -17,19 +18,24 @@ class Arguments:
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  # noqa: ARG001
     if run.invocation.origin is Origin.CLI:
-        roles = "administrator (whoever has a shell here is one)"
+        roles = say("administrator (whoever has a shell here is one)")
     else:
         names = [role.name for role in services.policy.roles_of(run.actor)]
-        roles = ", ".join(names) or "none: you may use `help` and `whoami`"
+        roles = ", ".join(names) or say("none: you may use `help` and `whoami`")
     return Reply(
-        text=f"You are {run.actor.name} ({run.actor.id}). Your roles: {roles}.",
+        text=say(
+            "You are {actor} ({actor_id}). Your roles: {roles}.",
+            actor=run.actor.name,
+            actor_id=run.actor.id,
+            roles=roles,
+        ),
         facts={"actor": run.actor.id, "roles": roles, "origin": run.invocation.origin.value},
     )
 
 
 COMMAND = Command(
     name="whoami",
-    summary="Show who the bot takes you for, and your roles",
+    summary=later("Show who the bot takes you for, and your roles"),
     right=Right.NONE,
     arguments=Arguments,
     run=_run,

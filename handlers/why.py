@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from bot.command import Command, arg, find, parameters
 from bot.context import RunContext
 from bot.kinds import CommandName, HostName, TargetName, UserId
+from bot.language import later, say
 from bot.model import Actor, Origin, Reply, Right, Table
 from bot.permissions import Explanation, Part, Request, Role
 from bot.services import Services
@@ -35,13 +36,24 @@ def _right(arguments: Arguments, services: Services) -> Right:  # noqa: ARG001
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     request = _request(arguments, services, run)
     found = services.policy.explain(request)
-    may = "may" if found.is_allowed else "may not"
-    about = ", ".join((*request.targets, *((f"host {request.host}",) if request.host else ())))
-    on = f" on {about}" if about else ""
+    may = "may" if found.is_allowed else say("may not")
+    about = ", ".join(
+        (
+            *request.targets,
+            *((say("host {request_host}", request_host=request.host),) if request.host else ()),
+        )
+    )
+    on = say(" on {about}", about=about) if about else ""
     rows = tuple((role.name, *_cells(role, missed)) for role, missed in found.roles)
     return Reply(
-        text=f"{arguments.user or 'You'} {may} use `{request.command.name}`{on} from here: "
-        f"{_reason(request, found)}",
+        text=say(
+            "{user} {may} use `{command}`{on} from here: {request}",
+            user=arguments.user or "You",
+            may=may,
+            command=request.command.name,
+            on=on,
+            request=_reason(request, found),
+        ),
         table=Table(columns=_COLUMNS, rows=rows) if rows and found.needs_role else None,
     )
 
@@ -64,36 +76,47 @@ def _request(arguments: Arguments, services: Services, run: RunContext) -> Reque
 
 def _reason(request: Request, found: Explanation) -> str:
     if request.command.right is Right.NONE:
-        return "everybody may."
+        return say("everybody may.")
     if not found.needs_role:
-        return "whoever has a shell here is an administrator."
+        return say("whoever has a shell here is an administrator.")
     if found.granted_by:
-        return f"granted by {', '.join(role.name for role in found.granted_by)}."
+        return say("granted by {granted_by}.", granted_by=", ".join(role.name for role in found.granted_by))
     have = ", ".join(found.have_command)
-    others = f"Roles that have `{request.command.name}`: {have}." if have else "No role has it."
-    first = "none of the roles below matches all of it" if found.roles else "there is no role to grant it"
-    return f"{first}. {others} Whoever keeps shipkeeper's settings can change that."
+    others = (
+        say("Roles that have `{command}`: {have}.", command=request.command.name, have=have)
+        if have
+        else say("No role has it.")
+    )
+    first = (
+        say("none of the roles below matches all of it")
+        if found.roles
+        else say("there is no role to grant it")
+    )
+    return say(
+        "{first}. {others} Whoever keeps shipkeeper's settings can change that.", first=first, others=others
+    )
 
 
 def _cells(role: Role, missed: tuple[Part, ...]) -> tuple[str, ...]:
     """Of each part whether the role matches it, and if not, what it matches instead."""
     matches = {
-        Part.COMMAND: role.commands or (f"right {role.right.value}",),
+        Part.COMMAND: role.commands or (say("right {right}", right=role.right.value),),
         Part.TARGET: role.targets,
         Part.CHANNEL: role.channels,
         Part.HOST: role.hosts,
     }
     return tuple(
-        f"no, only {', '.join(matches[part]) or 'none'}" if part in missed else "yes" for part in Part
+        say("no, only {matches}", matches=", ".join(matches[part]) or "none") if part in missed else "yes"
+        for part in Part
     )
 
 
 COMMAND = Command(
     name="why",
-    summary="Explain whether you may use a command on something, and which role decides it",
+    summary=later("Explain whether you may use a command on something, and which role decides it"),
     right=Right.VIEW,
     arguments=Arguments,
     right_for=_right,
     run=_run,
-    examples=("why backup pgdata", "why restore volume:pgdata --user U024BE7LH"),
+    examples=(later("why backup pgdata"), later("why restore volume:pgdata --user U024BE7LH")),
 )

@@ -15,6 +15,7 @@ from bot.completion.inventory import Inventory
 from bot.completion.settled import commands_of, settled
 from bot.errors import UsageError
 from bot.kinds import Kind
+from bot.language import say
 from bot.model import Actor, Origin, Right
 from bot.permissions import Policy, Request
 from bot.services import Services
@@ -92,7 +93,7 @@ class Completion:
         found = list(islice(self._permitted(asking, best_first(self._known(asking, parameter), typed)), MOST))
         if any(one.value == typed for one in found) or not _could_be(parameter, typed):
             return tuple(found)
-        return (*found[: MOST - 1], Candidate(value=typed, about="as you typed it"))
+        return (*found[: MOST - 1], Candidate(value=typed, about=say("as you typed it")))
 
     def _known(self, asking: Asking, parameter: Parameter) -> Iterator[Candidate]:
         for source in parameter.sources:

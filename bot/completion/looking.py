@@ -14,6 +14,7 @@ from bot.completion.candidates import Candidate
 from bot.engine import Engine
 from bot.engine.image_contract import Image
 from bot.errors import UsageError
+from bot.language import say
 from bot.operations.holds import standing, target_of, target_of_source
 from bot.operations.inventory import short
 from bot.operations.snapshots import listed
@@ -68,7 +69,7 @@ def look_at_archive(archive: Archive) -> Iterator[Found]:
     yield (
         Source.BACKED_UP,
         tuple(
-            Candidate(value=path, about="was backed up", host=host, targets=(target_of_source(path),))
+            Candidate(value=path, about=say("was backed up"), host=host, targets=(target_of_source(path),))
             for path, host in sorted(paths)
         ),
     )
@@ -107,7 +108,7 @@ def _snapshots(engine: Engine) -> tuple[Candidate, ...]:
         Candidate(
             value=one.id,
             label=f"{one.id} · {one.facts.container}",
-            about=f"snapshot of {one.facts.made_at[:16].replace('T', ' ')} UTC",
+            about=say("snapshot of {replace} UTC", replace=one.facts.made_at[:16].replace("T", " ")),
             also=one.facts.container,
             host=engine.host,
             targets=(f"container:{one.facts.container}",),

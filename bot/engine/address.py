@@ -18,6 +18,7 @@ from docker.utils import kwargs_from_env
 from bot.engine.ssh import SshTarget
 from bot.engine.translate import scrub
 from bot.errors import EngineError
+from bot.language import say
 
 _DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 
@@ -59,8 +60,11 @@ def resolve(base_url: str | None, environment: Mapping[str, str]) -> Address:
     context = environment.get("DOCKER_CONTEXT") or None
     if context is not None and ContextAPI.get_context(context) is None:
         raise EngineError(
-            f"DOCKER_CONTEXT is “{scrub(context)}”, but Docker's command line has no such context. "
-            "Nothing was changed; correct the variable, or unset it."
+            say(
+                "DOCKER_CONTEXT is “{context}”, but Docker's command line has no such context. "
+                "Nothing was changed; correct the variable, or unset it.",
+                context=scrub(context),
+            )
         )
     for key, value in ContextAPI.kwargs_from_context(environment=environment).items():
         arguments.setdefault(key, value)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.engine.translate import SDK_ERRORS, Attempt, is_timeout
 from bot.errors import BotError, EngineError
+from bot.language import say
 from bot.reasons import Reason
 
 
@@ -59,9 +60,15 @@ class Breaker:
                 return self._now(), True
             since = self._mute_since
         raise EngineError(
-            f"{attempt.engine} has not answered since {since:%Y-%m-%d %H:%M:%S} UTC, so it was not asked to "
-            f"{attempt.doing}. That was not done, and nothing was changed by it. The host is tried again every "
-            f"{self._again:g} seconds; look at it, then send the command again.",
+            say(
+                "{engine} has not answered since {since:%Y-%m-%d %H:%M:%S} UTC, so it was not asked to "
+                "{doing}. That was not done, and nothing was changed by it. The host is tried again every "
+                "{again:g} seconds; look at it, then send the command again.",
+                engine=attempt.engine,
+                since=since,
+                doing=attempt.doing,
+                again=self._again,
+            ),
             reason=Reason.STALLED,
         )
 

@@ -17,6 +17,7 @@ from docker.utils.build import exclude_paths
 
 from bot.engine.translate import scrub
 from bot.errors import BuildFailed
+from bot.language import say
 
 _PIECE_BYTES = 1 << 20
 _BLOCK = tarfile.BLOCKSIZE
@@ -43,7 +44,13 @@ def gather(root: Path, dockerfile: str, most_bytes: int) -> Context:
     """Look what belongs to it; raises BuildFailed when it is not there, cannot be read or is too large."""
     try:
         if not stat.S_ISREG(os.lstat(root / dockerfile).st_mode):
-            raise BuildFailed(f"{dockerfile} in {root} is no regular file. Nothing was built.")
+            raise BuildFailed(
+                say(
+                    "{dockerfile} in {root} is no regular file. Nothing was built.",
+                    dockerfile=dockerfile,
+                    root=root,
+                )
+            )
         patterns = _patterns(root)
         paths = tuple(sorted(exclude_paths(str(root), patterns, dockerfile=dockerfile)))
         sizes = [
@@ -54,8 +61,15 @@ def gather(root: Path, dockerfile: str, most_bytes: int) -> Context:
     size = sum(sizes)
     if size > most_bytes:
         raise BuildFailed(
-            f"The context {root} has {size} bytes in {len(sizes)} files, and the settings allow {most_bytes}. Nothing "
-            f"was built. Leave something out with {_IGNORE}, or allow more."
+            say(
+                "The context {root} has {size} bytes in {sizes_count} files, and the settings allow {most_bytes}. Nothing "
+                "was built. Leave something out with {IGNORE}, or allow more.",
+                root=root,
+                size=size,
+                sizes_count=len(sizes),
+                most_bytes=most_bytes,
+                IGNORE=_IGNORE,
+            )
         )
     return Context(root=root, paths=paths, size_bytes=size)
 
@@ -96,7 +110,9 @@ def _file(path: Path, entry: tarfile.TarInfo) -> Iterator[bytes]:
             data = file.read(min(left, _PIECE_BYTES))
             if not data:
                 raise BuildFailed(
-                    f"{path} became shorter while it was read. No image was built; build again."
+                    say(
+                        "{path} became shorter while it was read. No image was built; build again.", path=path
+                    )
                 )
             left -= len(data)
             yield data
@@ -109,6 +125,10 @@ def _header(entry: tarfile.TarInfo) -> bytes:
 
 def _unreadable(root: Path, error: OSError) -> BuildFailed:
     return BuildFailed(
-        f"The context {root} cannot be read: {scrub(error)}. No image was built. It must be a directory of the machine "
-        "that the bot runs on, which the bot may read."
+        say(
+            "The context {root} cannot be read: {error}. No image was built. It must be a directory of the machine "
+            "that the bot runs on, which the bot may read.",
+            root=root,
+            error=scrub(error),
+        )
     )

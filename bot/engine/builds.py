@@ -19,6 +19,7 @@ from bot.engine.narration import Narration, follow
 from bot.engine.streams import BROKEN, Source
 from bot.engine.translate import SDK_ERRORS, scrub, translated
 from bot.errors import BotError, BuildFailed, EngineError, StreamCut
+from bot.language import say
 from bot.reasons import Reason
 
 _ASK_SECONDS = 10.0
@@ -35,7 +36,7 @@ class BuildVerbs(Verbs):
         check: Callable[[], None] = lambda: None,
     ) -> str:
         """Build it; the image's id. Raises BuildFailed, EngineError, or what `context`, `on_line` or `check` raise."""
-        attempt = self._connection.attempt("build an image", changes=True)
+        attempt = self._connection.attempt(say("build an image"), changes=True)
         over = threading.Event()
         source, told = Source(_until(over, context)), _Log(on_line)
         watch = _Watch(self._is_there, told, recipe.limit, check)
@@ -68,7 +69,7 @@ class BuildVerbs(Verbs):
 
     def _is_there(self) -> None:
         """Raises EngineError when the daemon does not answer any more."""
-        with self._connection.call("go on building"):
+        with self._connection.call(say("go on building")):
             return
 
 
@@ -101,9 +102,17 @@ class _Log(Narration):
     def image_id(self, engine: str) -> str:
         """The image; raises BuildFailed with the last words without one."""
         if self.error is not None:
-            raise BuildFailed(f"{engine} could not build it: {scrub(self.error).rstrip('.')}.")
+            raise BuildFailed(
+                say(
+                    "{engine} could not build it: {rstrip}.",
+                    engine=engine,
+                    rstrip=scrub(self.error).rstrip("."),
+                )
+            )
         if not self._image:
-            raise BuildFailed(f"{engine} ended the build without saying which image came of it.")
+            raise BuildFailed(
+                say("{engine} ended the build without saying which image came of it.", engine=engine)
+            )
         return self._image
 
 
@@ -125,8 +134,11 @@ class _Watch:
         now = time.monotonic()
         if now - self._began_at > self._limit.total_seconds():
             raise EngineError(
-                f"The build took longer than {self._limit.total_seconds():g} seconds, so it was ended. No image was "
-                "named. See in its log what takes so long, or allow it more.",
+                say(
+                    "The build took longer than {limit:g} seconds, so it was ended. No image was "
+                    "named. See in its log what takes so long, or allow it more.",
+                    limit=self._limit.total_seconds(),
+                ),
                 reason=Reason.STALLED,
             )
         if now - max(self._log.heard_at, self._asked_at) > _ASK_SECONDS:
@@ -137,7 +149,7 @@ class _Watch:
 def _until(over: threading.Event, context: Iterator[bytes]) -> Iterator[bytes]:
     for piece in context:
         if over.is_set():
-            raise StreamCut("The build was ended while its context was being sent. No image was named.")
+            raise StreamCut(say("The build was ended while its context was being sent. No image was named."))
         yield piece
 
 

@@ -17,6 +17,7 @@ from bot.engine.streams import Frames, Wire
 from bot.engine.translate import is_timeout, our_errors, scrub
 from bot.engine.volumes import VolumeVerbs
 from bot.errors import EngineError, NotFound
+from bot.language import say
 from bot.reasons import Reason
 
 _MOUNT_POINT = "/volume"
@@ -36,7 +37,7 @@ class CheckVerbs(VolumeVerbs):
     def run_check(self, name: str, check: Check, volume: str, *, run_id: str) -> Checked:
         """Run it and wait; raises NotFound without the image or the volume, EngineError (`stalled`) at its limit."""
         self.volume(volume)  # Docker would make a missing volume without a word (engine fact 13)
-        with self._connection.call(f"start the check “{name}”", changes=True) as api:
+        with self._connection.call(say("start the check “{name}”", name=name), changes=True) as api:
             self._refuse_missing_image(api, check.image)
             made = api.create_container(
                 check.image,
@@ -60,14 +61,18 @@ class CheckVerbs(VolumeVerbs):
             api.inspect_image(image)
         except docker.errors.ImageNotFound as error:
             raise NotFound(
-                f"There is no image “{scrub(image)}” on host “{self._connection.host}”, and none is pulled for a "
-                "check. Nothing was changed; pull it, or correct the settings."
+                say(
+                    "There is no image “{image}” on host “{connection_host}”, and none is pulled for a "
+                    "check. Nothing was changed; pull it, or correct the settings.",
+                    image=scrub(image),
+                    connection_host=self._connection.host,
+                )
             ) from error
 
     def _wait(self, name: str, identifier: str, check: Check) -> int:
         """Its exit code. A connection of its own, for the shared one would keep the check's long time limit."""
         limit = check.limit.total_seconds()
-        attempt = self._connection.attempt(f"wait for the check “{name}”")
+        attempt = self._connection.attempt(say("wait for the check “{name}”", name=name))
         with self._connection.transfer(attempt) as api, our_errors(attempt):
             try:
                 ended = api.wait(identifier, timeout=limit)
@@ -76,14 +81,18 @@ class CheckVerbs(VolumeVerbs):
                     raise
                 self._kill(name, identifier)
                 raise EngineError(
-                    f"The check “{name}” took longer than {limit:g} seconds, so it was stopped. What it looked at was "
-                    "not changed; give it more time in the settings, or look at what it does.",
+                    say(
+                        "The check “{name}” took longer than {limit:g} seconds, so it was stopped. What it looked at was "
+                        "not changed; give it more time in the settings, or look at what it does.",
+                        name=name,
+                        limit=limit,
+                    ),
                     reason=Reason.STALLED,
                 ) from error
         return int(ended["StatusCode"])
 
     def _kill(self, name: str, identifier: str) -> None:
-        with self._connection.call(f"stop the check “{name}”", changes=True) as api:
+        with self._connection.call(say("stop the check “{name}”", name=name), changes=True) as api:
             try:
                 api.kill(identifier)
             except docker.errors.APIError as error:
@@ -99,7 +108,7 @@ class CheckVerbs(VolumeVerbs):
             del tail[:-_TAIL_BYTES]
 
         frames = Frames(take)
-        attempt = self._connection.attempt(f"read what the check “{name}” wrote")
+        attempt = self._connection.attempt(say("read what the check “{name}” wrote", name=name))
         with self._connection.transfer(attempt) as api, our_errors(attempt):
             response = api._get(
                 api._url("/containers/{0}/logs", identifier),

@@ -17,6 +17,7 @@ from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone
 from bot.engine.translate import scrub
 from bot.engine.volumes import VolumeVerbs
 from bot.errors import NotFound
+from bot.language import say
 
 
 class CloneVerbs(ContainerVerbs, VolumeVerbs):
@@ -33,7 +34,9 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
             if not isinstance(storage, HostPath):
                 self.volume(storage)
         identifier = self._create(clone, fit)
-        with self._connection.call(f"start the container “{clone.name}”", changes=True) as api:
+        with self._connection.call(
+            say("start the container “{clone}”", clone=clone.name), changes=True
+        ) as api:
             for network in fit.networks:
                 api.connect_container_to_network(identifier, network)
             api.start(identifier)
@@ -41,7 +44,7 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
 
     def clone_of(self, run_id: str) -> Container | None:
         """The clone that the run made, if it is there; raises EngineError."""
-        with self._connection.call("list its containers") as api:
+        with self._connection.call(say("list its containers")) as api:
             listed = api.containers(all=True, filters={"label": [f"{RUN_LABEL}={run_id}", SNAPSHOT_LABEL]})
         ours = [raw["Id"] for raw in listed if HELPER_LABEL not in (raw.get("Labels") or {})]
         return self._present(ours[0]) if ours else None
@@ -51,7 +54,7 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
         raw = self._inspect(name)
         if raw is None or (raw["Config"].get("Labels") or {}).get(RUN_LABEL) != run_id:
             return
-        with self._connection.call(f"remove the container “{name}”", changes=True) as api:
+        with self._connection.call(say("remove the container “{name}”", name=name), changes=True) as api:
             try:
                 api.remove_container(raw["Id"], force=True, v=True)
             except docker.errors.NotFound:
@@ -64,7 +67,9 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
         ]
         storage = next((one for one in clone.mounts.values() if isinstance(one, HostPath)), HostPath("/"))
         with (
-            self._connection.call(f"create the container “{clone.name}”", changes=True) as api,
+            self._connection.call(
+                say("create the container “{clone}”", clone=clone.name), changes=True
+            ) as api,
             missing_path_is_not_found(storage, self._connection.host),
         ):
             inherited = self._labels_of(api, clone.image)
@@ -82,13 +87,17 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
             return dict(api.inspect_image(image)["Config"].get("Labels") or {})
         except docker.errors.ImageNotFound as error:
             raise NotFound(
-                f"There is no image “{scrub(image)}” on host “{self._connection.host}”. Nothing was made. Pull it."
+                say(
+                    "There is no image “{image}” on host “{connection_host}”. Nothing was made. Pull it.",
+                    image=scrub(image),
+                    connection_host=self._connection.host,
+                )
             ) from error
 
     def _surroundings(self) -> Surroundings:
         """Running containers tell their ports in the list; the others have to be looked at one by one."""
         ports: set[Port] = set()
-        with self._connection.call("list its containers and networks") as api:
+        with self._connection.call(say("list its containers and networks")) as api:
             listed, networks = api.containers(all=True), api.networks()
         for raw in listed:
             if HELPER_LABEL in (raw.get("Labels") or {}):

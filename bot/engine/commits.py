@@ -17,6 +17,7 @@ from bot.engine.containers import ContainerVerbs
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Commit, Configuration, SnapshotImage
 from bot.engine.waiting import patiently
 from bot.errors import NotFound
+from bot.language import say
 from bot.reference import parse
 
 # 600 MB took 3 s (engine facts, section 4); the engine goes on when we give up, so we do so late.
@@ -30,7 +31,9 @@ class CommitVerbs(ContainerVerbs):
 
     def configuration(self, container: Container) -> Configuration:
         """What it was made with; raises NotFound when it is gone, or EngineError."""
-        with self._connection.call(f"look at the container “{container.name}”") as api:
+        with self._connection.call(
+            say("look at the container “{container}”", container=container.name)
+        ) as api:
             # docker-py's own method cannot ask for the size of the container's layer.
             raw = api._result(
                 api._get(api._url("/containers/{0}/json", container.id), params={"size": 1}), True
@@ -52,7 +55,7 @@ class CommitVerbs(ContainerVerbs):
 
     def snapshots(self) -> tuple[SnapshotImage, ...]:
         """Every image with the label of snapshots, the oldest first; raises EngineError."""
-        with self._connection.call("list its snapshots") as api:
+        with self._connection.call(say("list its snapshots")) as api:
             listed = api.images(filters={"label": SNAPSHOT_LABEL})
             found = [_inspect_image(api, raw["Id"]) for raw in listed]
         images = [_snapshot(raw) for raw in found if raw is not None]
@@ -62,7 +65,9 @@ class CommitVerbs(ContainerVerbs):
         """Remove what the run committed; raises Conflict while a container is made from it, or EngineError."""
         made = [image for image in self.snapshots() if image.labels.get(SNAPSHOT_LABEL) == run_id]
         for image in made:
-            with self._connection.call(f"remove the image of run {run_id}", changes=True) as api:
+            with self._connection.call(
+                say("remove the image of run {run_id}", run_id=run_id), changes=True
+            ) as api:
                 try:
                     api.remove_image(image.id, force=True)
                 except docker.errors.ImageNotFound:
@@ -70,11 +75,16 @@ class CommitVerbs(ContainerVerbs):
         return bool(made)
 
     def _commit(self, container: Container, commit: Commit) -> str:
-        doing = f"make an image of the container “{container.name}”"
+        doing = say("make an image of the container “{container}”", container=container.name)
         with self._connection.call(doing, changes=True) as api:
             raw = self._inspect(container.id)
             if raw is None:
-                raise NotFound(f"The container “{container.name}” is gone. No image was made of it.")
+                raise NotFound(
+                    say(
+                        "The container “{container}” is gone. No image was made of it.",
+                        container=container.name,
+                    )
+                )
             # The container's own labels are added to these by Docker: what must not pass on is set to nothing.
             labels = {key: "" for key in raw["Config"].get("Labels") or {} if key.startswith(COMPOSE)}
             labels |= {**commit.labels, RUN_LABEL: commit.run_id, SNAPSHOT_LABEL: commit.run_id}

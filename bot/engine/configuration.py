@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import EngineError
+from bot.language import say
 
 _VERSION = 1
 
@@ -98,9 +99,9 @@ def fitted(text: str, around: Surroundings) -> Fitted:
             del host[mode]
     if "AutoRemove" in host:
         del host["AutoRemove"]
-        missing.append("its removal as soon as it stops (--rm)")
+        missing.append(say("its removal as soon as it stops (--rm)"))
     if host.pop("Links", None):
-        missing.append("its links to other containers")
+        missing.append(say("its links to other containers"))
     missing += _ports(host, around.ports)
     networks, gone = _fitting_networks(host, made["networks"], around.networks)
     return Fitted(
@@ -130,8 +131,11 @@ def _read(text: str) -> dict[str, Any]:
             raise ValueError(f"version {made['version']}")
     except (ValueError, TypeError, KeyError) as error:
         raise EngineError(
-            f"The configuration that was kept with the snapshot cannot be read ({error}). Nothing was changed. Start a "
-            "container from its image by hand."
+            say(
+                "The configuration that was kept with the snapshot cannot be read ({error}). Nothing was changed. Start a "
+                "container from its image by hand.",
+                error=error,
+            )
         ) from error
     found: dict[str, Any] = made
     return found
@@ -158,7 +162,10 @@ def _networks(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _without_others(host: Mapping[str, Any]) -> list[str]:
     shared = [mode for mode in _MODES if str(host.get(mode, "")).startswith(_OF_ANOTHER)]
-    return [f"the {mode.removesuffix('Mode').lower()} of another container" for mode in shared]
+    return [
+        say("the {removesuffix} of another container", removesuffix=mode.removesuffix("Mode").lower())
+        for mode in shared
+    ]
 
 
 def _ports(host: dict[str, Any], taken: frozenset[Port]) -> list[str]:
@@ -168,7 +175,13 @@ def _ports(host: dict[str, Any], taken: frozenset[Port]) -> list[str]:
         free = []
         for binding in bindings or ():
             if _is_fixed(binding) and (_protocol(port), str(binding["HostPort"])) in taken:
-                missing.append(f"port {binding['HostPort']}/{_protocol(port)} of the host, which is taken")
+                missing.append(
+                    say(
+                        "port {binding}/{port} of the host, which is taken",
+                        binding=binding["HostPort"],
+                        port=_protocol(port),
+                    )
+                )
             else:
                 free.append(binding)
         if free or not bindings:
@@ -188,15 +201,17 @@ def _fitting_networks(
         return (), missing
     mode = host["NetworkMode"]
     if mode not in _OWN_NETWORKS and mode not in present:
-        missing.append(f"the network {mode}, which is not here")
+        missing.append(say("the network {mode}, which is not here", mode=mode))
         host["NetworkMode"] = "none"
     if mode == "host":
-        missing.append("ports of its own, for it shares the host's network with the original")
+        missing.append(say("ports of its own, for it shares the host's network with the original"))
     further = [one["name"] for one in networks if one["name"] not in (mode, "none", "host", "bridge")]
-    missing += [f"the network {name}, which is not here" for name in further if name not in present]
+    missing += [
+        say("the network {name}, which is not here", name=name) for name in further if name not in present
+    ]
     for one in networks:
-        missing += [f"its other names on network {one['name']}"] if one["aliases"] else []
-        missing += [f"its fixed address on network {one['name']}"] if one["address"] else []
+        missing += [say("its other names on network {one}", one=one["name"])] if one["aliases"] else []
+        missing += [say("its fixed address on network {one}", one=one["name"])] if one["address"] else []
     joined = tuple(name for name in further if name in present)
     return joined if host["NetworkMode"] != "none" else (), missing
 

@@ -21,6 +21,7 @@ from bot.engine.breaker import Breaker
 from bot.engine.client import Client
 from bot.engine.translate import Attempt, is_timeout, our_errors, scrub
 from bot.errors import EngineError
+from bot.language import say
 
 _TRY_AGAIN = timedelta(seconds=3)
 
@@ -64,8 +65,8 @@ class Connection:
     @cached_property
     def chosen(self) -> Address:
         """The daemon, chosen at the first use and kept, so that a bot never changes over to another one."""
-        place = scrub(self._base_url or "no address yet")
-        with our_errors(Attempt(host=self.host, address=place, doing="be reached as the settings say")):
+        place = scrub(self._base_url or say("no address yet"))
+        with our_errors(Attempt(host=self.host, address=place, doing=say("be reached as the settings say"))):
             if self._access is not None and self._base_url is not None:
                 return of_settings(self._base_url, self._access)
             return resolve(self._base_url, os.environ)
@@ -176,6 +177,10 @@ def _refuse_podman(version: Mapping[str, Any], attempt: Attempt) -> None:
     names = [str(part.get("Name", "")) for part in version.get("Components") or ()]
     if any("podman" in name.lower() for name in names):
         raise EngineError(
-            f"What answers for host “{attempt.host}” at {scrub(attempt.address)} is Podman, not Docker: its archive "
-            "API loses owners and files without a word. Nothing was changed; point the host to a Docker engine."
+            say(
+                "What answers for host “{attempt_host}” at {address} is Podman, not Docker: its archive "
+                "API loses owners and files without a word. Nothing was changed; point the host to a Docker engine.",
+                attempt_host=attempt.host,
+                address=scrub(attempt.address),
+            )
         )

@@ -19,6 +19,7 @@ from bot.engine.names import did_you_mean
 from bot.engine.translate import scrub
 from bot.engine.volumes import is_name
 from bot.errors import Conflict, NotFound
+from bot.language import say
 
 NEVER_STARTED = "0001-01-01T00:00:00Z"
 
@@ -38,8 +39,13 @@ class ContainerVerbs(Verbs):
         found = self._inspect(reference) if is_name(reference) else None
         if found is None:
             raise NotFound(
-                f"There is no container “{scrub(reference)}” on host “{self._connection.host}”."
-                f"{did_you_mean(reference, self._names())} Nothing was changed."
+                say(
+                    "There is no container “{reference}” on host “{connection_host}”."
+                    "{reference_2} Nothing was changed.",
+                    reference=scrub(reference),
+                    connection_host=self._connection.host,
+                    reference_2=did_you_mean(reference, self._names()),
+                )
             )
         return _container(found)
 
@@ -50,7 +56,7 @@ class ContainerVerbs(Verbs):
         a volume whose files lie there; of a volume, those too that bind its files. Docker's own filter also matches
         paths inside containers, so their mounts are read.
         """
-        with self._connection.call("list its containers") as api:
+        with self._connection.call(say("list its containers")) as api:
             listed = api.containers(all=True)
         place = "" if isinstance(storage, HostPath) else self._files_of(storage)
         users = [
@@ -65,7 +71,9 @@ class ContainerVerbs(Verbs):
     def pause(self, container: Container) -> None:
         """Freeze a running container; raises Conflict when it is not running in this life, or EngineError."""
         self._same_life(container, ("running",), "paused")
-        with self._connection.call(f"pause the container “{container.name}”", changes=True) as api:
+        with self._connection.call(
+            say("pause the container “{container}”", container=container.name), changes=True
+        ) as api:
             api.pause(container.id)
         after = self._present(container.id)
         if after is not None and after.started_at != container.started_at:
@@ -94,16 +102,21 @@ class ContainerVerbs(Verbs):
         raw = self._same_life(container, ("running", "paused"), "stopped")
         if raw["HostConfig"].get("AutoRemove"):
             raise Conflict(
-                f"The container “{container.name}” was made with --rm, so stopping would remove it. "
-                "It was not stopped; pause it instead, or stop it yourself."
+                say(
+                    "The container “{container}” was made with --rm, so stopping would remove it. "
+                    "It was not stopped; pause it instead, or stop it yourself.",
+                    container=container.name,
+                )
             )
-        with self._connection.call(f"stop the container “{container.name}”", changes=True) as api:
+        with self._connection.call(
+            say("stop the container “{container}”", container=container.name), changes=True
+        ) as api:
             api.stop(container.id, timeout=grace_seconds)
 
     def _files_of(self, volume: str) -> str:
         if not is_name(volume):
             return ""
-        with self._connection.call(f"look for the volume “{volume}”") as api:
+        with self._connection.call(say("look for the volume “{volume}”", volume=volume)) as api:
             try:
                 return str(api.inspect_volume(volume).get("Mountpoint") or "")
             except docker.errors.NotFound:
@@ -124,7 +137,9 @@ class ContainerVerbs(Verbs):
 
         if not needed():
             return False
-        with self._connection.call(f"{verb} the container “{container.name}”", changes=True) as api:
+        with self._connection.call(
+            say("{verb} the container “{container}”", verb=verb, container=container.name), changes=True
+        ) as api:
             try:
                 act(api)
             except docker.errors.APIError as error:
@@ -137,16 +152,25 @@ class ContainerVerbs(Verbs):
         raw = self._inspect(container.id)
         if raw is None:
             raise Conflict(
-                f"The container “{container.name}” is gone, so it could not be {done}. Nothing was changed; "
-                "look at the host, then send the command again."
+                say(
+                    "The container “{container}” is gone, so it could not be {done}. Nothing was changed; "
+                    "look at the host, then send the command again.",
+                    container=container.name,
+                    done=done,
+                )
             )
         now = _container(raw)
         if now.started_at != container.started_at:
             raise _other_life(container, done)
         if now.state not in states:
             raise Conflict(
-                f"The container “{container.name}” is {now.state}, so it could not be {done}. "
-                "Nothing was changed; look at the host, then send the command again."
+                say(
+                    "The container “{container}” is {state}, so it could not be {done}. "
+                    "Nothing was changed; look at the host, then send the command again.",
+                    container=container.name,
+                    state=now.state,
+                    done=done,
+                )
             )
         return raw
 
@@ -155,7 +179,7 @@ class ContainerVerbs(Verbs):
         return None if raw is None else _container(raw)
 
     def _inspect(self, reference: str) -> Mapping[str, Any] | None:
-        with self._connection.call(f"look at the container “{reference}”") as api:
+        with self._connection.call(say("look at the container “{reference}”", reference=reference)) as api:
             try:
                 found: Mapping[str, Any] = api.inspect_container(reference)
             except docker.errors.NotFound:
@@ -163,7 +187,7 @@ class ContainerVerbs(Verbs):
             return found
 
     def _names(self) -> list[str]:
-        with self._connection.call("list its containers") as api:
+        with self._connection.call(say("list its containers")) as api:
             listed = api.containers(all=True)
         return [listed_name(raw) for raw in listed if HELPER_LABEL not in (raw.get("Labels") or {})]
 
@@ -176,8 +200,12 @@ def listed_name(raw: Mapping[str, Any]) -> str:
 
 def _other_life(container: Container, done: str) -> Conflict:
     return Conflict(
-        f"The container “{container.name}” was restarted in the meantime, so it was not {done}. "
-        "Nothing was changed; send the command again."
+        say(
+            "The container “{container}” was restarted in the meantime, so it was not {done}. "
+            "Nothing was changed; send the command again.",
+            container=container.name,
+            done=done,
+        )
     )
 
 

@@ -13,6 +13,7 @@ from bot.engine.copy_contract import Found, Link
 from bot.engine.helpers import STAT_HEADER, HelperVerbs
 from bot.engine.translate import scrub
 from bot.errors import EngineError, NotFound
+from bot.language import say
 
 # Go's os.FileMode, as the archive API gives it in its header (API 1.41, ContainerArchiveInfo).
 _DIRECTORY, _SYMLINK = 1 << 31, 1 << 27
@@ -24,7 +25,9 @@ class SingleFileVerbs(HelperVerbs):
 
     def look_at(self, holder: str, path: str) -> Found | None:
         """What is at that path; None when nothing is; raises NotFound without the container, or EngineError."""
-        with self._connection.call(f"look at “{scrub(path)}” in “{holder}”") as api:
+        with self._connection.call(
+            say("look at “{path}” in “{holder}”", path=scrub(path), holder=holder)
+        ) as api:
             answer = api.head(
                 api._url("/containers/{0}/archive", holder),
                 params={"path": path.encode("utf-8", "surrogateescape")},
@@ -44,8 +47,13 @@ class SingleFileVerbs(HelperVerbs):
         """
         if self.look_at(holder, f"{directory}/{link.existing}") is None:
             raise NotFound(
-                f"There is no {scrub(link.existing)} in {scrub(directory)} any more, so {scrub(link.name)} was left as "
-                "it is. Look who else writes there, then send the command again."
+                say(
+                    "There is no {existing} in {directory} any more, so {link} was left as "
+                    "it is. Look who else writes there, then send the command again.",
+                    existing=scrub(link.existing),
+                    directory=scrub(directory),
+                    link=scrub(link.name),
+                )
             )
         self._put(holder, iter([_link_tar(link)]), directory, keep_directories=True)
 
@@ -65,8 +73,12 @@ class SingleFileVerbs(HelperVerbs):
                 raise
             return
         raise EngineError(
-            f"Docker made {scrub(place)} in “{holder}” out of nothing instead of removing it. Look at the host, and "
-            "remove it by hand."
+            say(
+                "Docker made {place} in “{holder}” out of nothing instead of removing it. Look at the host, and "
+                "remove it by hand.",
+                place=scrub(place),
+                holder=holder,
+            )
         )
 
 
@@ -85,8 +97,11 @@ def _found(header: str, path: str) -> Found:
         mode, size = int(raw["mode"]), int(raw["size"])
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(
-            f"Docker did not say what “{scrub(path)}” is. Nothing was changed; look at the host, then send the command "
-            "again."
+            say(
+                "Docker did not say what “{path}” is. Nothing was changed; look at the host, then send the command "
+                "again.",
+                path=scrub(path),
+            )
         ) from error
     if mode & _DIRECTORY:
         return Found(kind="directory")

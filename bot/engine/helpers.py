@@ -28,6 +28,7 @@ from bot.engine.translate import our_errors, scrub
 from bot.engine.volumes import VolumeVerbs
 from bot.engine.waiting import patiently
 from bot.errors import Conflict, EngineError
+from bot.language import say
 
 _IMAGE = "shipkeeper-scratch"
 _TAG = "1"
@@ -55,7 +56,9 @@ class HelperVerbs(VolumeVerbs):
         refuse_odd_place(at)
         self._refuse_missing_volume(storage)
         with (
-            self._connection.call(f"create the helper container “{name}”", changes=True) as api,
+            self._connection.call(
+                say("create the helper container “{name}”", name=name), changes=True
+            ) as api,
             missing_path_is_not_found(storage, self._connection.host),
         ):
             self._ensure_image(api)
@@ -73,18 +76,23 @@ class HelperVerbs(VolumeVerbs):
 
         Looks it up in the list, for the engine answers no inspection while a stream runs (engine fact 8).
         """
-        with self._connection.call(f"remove the helper container “{name}”", changes=True) as api:
+        with self._connection.call(
+            say("remove the helper container “{name}”", name=name), changes=True
+        ) as api:
             found = [raw for raw in api.containers(all=True) if listed_name(raw) == name]
             for raw in found:
                 if HELPER_LABEL not in (raw.get("Labels") or {}):
                     raise Conflict(
-                        f"The container “{name}” is not one of our helpers. It was not removed; remove it by hand."
+                        say(
+                            "The container “{name}” is not one of our helpers. It was not removed; remove it by hand.",
+                            name=name,
+                        )
                     )
                 self._remove(api, raw["Id"])
 
     def helpers(self) -> tuple[Container, ...]:
         """Every helper container, whoever made it, sorted by name; raises EngineError."""
-        with self._connection.call("list the helper containers") as api:
+        with self._connection.call(say("list the helper containers")) as api:
             listed = api.containers(all=True, filters={"label": HELPER_LABEL})
         found = [
             Container(
@@ -110,7 +118,7 @@ class HelperVerbs(VolumeVerbs):
         container for long before that.
         """
         what = f"“{scrub(path)}” in “{holder}”"
-        attempt = self._connection.attempt(f"read {what}")
+        attempt = self._connection.attempt(say("read {what}", what=what))
         with self._connection.transfer(attempt) as api:
 
             def ask() -> Any:
@@ -133,7 +141,9 @@ class HelperVerbs(VolumeVerbs):
         The archive API says it in a header of its answer to HEAD (API 1.41, ContainerArchiveInfo), for plain things
         as an empty text.
         """
-        with self._connection.call(f"look at “{scrub(path)}” in “{holder}”") as api:
+        with self._connection.call(
+            say("look at “{path}” in “{holder}”", path=scrub(path), holder=holder)
+        ) as api:
             answer = api.head(
                 api._url("/containers/{0}/archive", holder),
                 params={"path": path.encode("utf-8", "surrogateescape")},
@@ -216,8 +226,11 @@ def _link_target(header: str, path: str) -> str | None:
         target = json.loads(base64.b64decode(header))["linkTarget"]
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(
-            f"Docker did not say what “{scrub(path)}” is, so nobody can know where it leads. Nothing was changed; "
-            "look at the host, then send the command again."
+            say(
+                "Docker did not say what “{path}” is, so nobody can know where it leads. Nothing was changed; "
+                "look at the host, then send the command again.",
+                path=scrub(path),
+            )
         ) from error
     return str(target) or None
 

@@ -19,6 +19,7 @@ from bot.engine.narration import Narration, follow
 from bot.engine.streams import BROKEN
 from bot.engine.translate import SDK_ERRORS, Attempt, is_timeout, translated
 from bot.errors import BotError, EngineError, NotFound, RegistryError, UsageError
+from bot.language import later, say
 from bot.reasons import Reason
 from bot.reference import Reference, parse
 from bot.secrecy import Login, scrub
@@ -39,11 +40,11 @@ _WORDS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
         re.I)),
 )  # fmt: skip
 _ADVICE = {
-    Reason.UNAUTHORIZED: "Correct the login of that registry in the settings.",
-    Reason.NOT_FOUND: "Check the name.",
-    Reason.REFUSED: "The registry takes nothing there: ask whoever keeps it.",
-    Reason.UNREACHABLE: "See whether the registry runs, and whether the Docker host reaches it.",
-    Reason.REGISTRY: "Look at the registry, and at the Docker host's trust in it.",
+    Reason.UNAUTHORIZED: later("Correct the login of that registry in the settings."),
+    Reason.NOT_FOUND: later("Check the name."),
+    Reason.REFUSED: later("The registry takes nothing there: ask whoever keeps it."),
+    Reason.UNREACHABLE: later("See whether the registry runs, and whether the Docker host reaches it."),
+    Reason.REGISTRY: later("Look at the registry, and at the Docker host's trust in it."),
 }
 
 
@@ -52,31 +53,38 @@ class ImageVerbs(Verbs):
 
     def image(self, reference: str) -> Image:
         """The image with that name or id; raises NotFound naming the nearest ones, or EngineError."""
-        with self._connection.call(f"look at the image “{scrub(reference)}”") as api:
+        with self._connection.call(say("look at the image “{reference}”", reference=scrub(reference))) as api:
             try:
                 return _inspected(api.inspect_image(reference))
             except docker.errors.ImageNotFound:
                 pass
         names = [_short(name) for image in self.images() for name in image.references]
         raise NotFound(
-            f"There is no image “{scrub(reference)}” on host “{self._connection.host}”."
-            f"{did_you_mean(reference, names)} Nothing was changed."
+            say(
+                "There is no image “{reference}” on host “{connection_host}”."
+                "{reference_2} Nothing was changed.",
+                reference=scrub(reference),
+                connection_host=self._connection.host,
+                reference_2=did_you_mean(reference, names),
+            )
         )
 
     def images(self) -> tuple[Image, ...]:
         """All images, sorted by name, then id; raises EngineError."""
-        with self._connection.call("list its images") as api:
+        with self._connection.call(say("list its images")) as api:
             found = [_listed(raw) for raw in api.images()]
         return tuple(sorted(found, key=lambda image: (image.references, image.id)))
 
     def tag(self, image_id: str, reference: Reference) -> None:
         """Give it that name, too; raises NotFound, or EngineError."""
-        with self._connection.call(f"tag {scrub(reference)}", changes=True) as api:
+        with self._connection.call(say("tag {reference}", reference=scrub(reference)), changes=True) as api:
             api.tag(image_id, reference.name, tag=reference.tag)
 
     def untag(self, reference: Reference, image_id: str) -> bool:
         """Take the name away if it is that image's and not its last; raises EngineError."""
-        with self._connection.call(f"remove the tag {scrub(reference)}", changes=True) as api:
+        with self._connection.call(
+            say("remove the tag {reference}", reference=scrub(reference)), changes=True
+        ) as api:
             try:
                 now = _inspected(api.inspect_image(reference.text))
                 if now.id != image_id or now.references == (reference.text,):
@@ -94,7 +102,7 @@ class ImageVerbs(Verbs):
         check: Callable[[], None] = lambda: None,
     ) -> str:
         """Send it; its digest. Raises NotFound, RegistryError with a reason, EngineError, or what `check` raises."""
-        doing = f"push {reference}"
+        doing = say("push {reference}", reference=reference)
         told = Narration(on_progress)
 
         def start(api: Any) -> Any:
@@ -105,8 +113,12 @@ class ImageVerbs(Verbs):
         self._told(doing, start, told, login, check)
         if told.digest is None:
             raise RegistryError(
-                f"{self._attempt(doing).engine} ended the push of {reference} without saying what the registry has "
-                "now, so it does not count as pushed. Push it again."
+                say(
+                    "{engine} ended the push of {reference} without saying what the registry has "
+                    "now, so it does not count as pushed. Push it again.",
+                    engine=self._attempt(doing).engine,
+                    reference=reference,
+                )
             )
         return told.digest
 
@@ -125,7 +137,7 @@ class ImageVerbs(Verbs):
             headers = {"X-Registry-Auth": _auth(login)}
             return api._post(api._url("/images/create"), params=parameters, headers=headers, stream=True)
 
-        self._told(f"pull {reference}", start, told, login, check)
+        self._told(say("pull {reference}", reference=reference), start, told, login, check)
         return self.image(f"{reference.name}@{reference.digest}" if reference.digest else reference.text)
 
     def _attempt(self, doing: str) -> Attempt:
@@ -166,15 +178,25 @@ def _failure(attempt: Attempt, words: object, secrets: Iterable[str]) -> BotErro
     """What the daemon's words about a registry mean."""
     said = scrub(words, secrets).rstrip(".")
     reason = next((reason for reason, pattern in _WORDS if pattern.search(said)), Reason.REGISTRY)
-    text = f"{attempt.engine} could not {attempt.doing}: {said}. It does not count as done. {_ADVICE[reason]}"
+    text = say(
+        "{engine} could not {doing}: {said}. It does not count as done. {ADVICE}",
+        engine=attempt.engine,
+        doing=attempt.doing,
+        said=said,
+        ADVICE=_ADVICE[reason],
+    )
     return NotFound(text) if reason is Reason.NOT_FOUND else RegistryError(text, reason=reason)
 
 
 def _broken(attempt: Attempt, error: Exception) -> BotError:
     if is_timeout(error):
         return EngineError(
-            f"{attempt.engine} said nothing for too long while it was to {attempt.doing}, so it was ended. It does not "
-            "count as done. See whether the registry answers, then try again.",
+            say(
+                "{engine} said nothing for too long while it was to {doing}, so it was ended. It does not "
+                "count as done. See whether the registry answers, then try again.",
+                engine=attempt.engine,
+                doing=attempt.doing,
+            ),
             reason=Reason.STALLED,
         )
     return translated(error, attempt)

@@ -17,6 +17,7 @@ from bot.engine.inventory_contract import Condition, HostSurvey, ListedContainer
 from bot.engine.mounts import mounts_of
 from bot.engine.translate import is_timeout, our_errors, scrub
 from bot.errors import EngineError
+from bot.language import say
 from bot.reasons import Reason
 
 _ENDED = ("exited", "dead")
@@ -33,14 +34,14 @@ class InventoryVerbs(Verbs):
 
     def list_containers(self) -> tuple[ListedContainer, ...]:
         """The company's containers in any state, by name; raises EngineError."""
-        with self._connection.call("list its containers") as api:
+        with self._connection.call(say("list its containers")) as api:
             listed = api.containers(all=True)
         found = [_container(raw) for raw in listed if HELPER_LABEL not in (raw.get("Labels") or {})]
         return tuple(sorted(found, key=lambda container: container.name))
 
     def condition(self, identifier: str) -> Condition | None:
         """How the container is now; None when it is gone. Raises EngineError."""
-        with self._connection.call(f"look at the container “{identifier}”") as api:
+        with self._connection.call(say("look at the container “{identifier}”", identifier=identifier)) as api:
             try:
                 return _condition(api.inspect_container(identifier))
             except docker.errors.NotFound:
@@ -48,7 +49,7 @@ class InventoryVerbs(Verbs):
 
     def volume_sizes(self, limit: timedelta) -> Mapping[str, int]:
         """Bytes of each volume, from `docker system df`; raises EngineError (`stalled`) at the limit."""
-        doing = "say how large its volumes are"
+        doing = say("say how large its volumes are")
         with self._limited(doing, limit) as api:
             found = api.df()["Volumes"] or ()
         sizes = {str(raw["Name"]): int((raw.get("UsageData") or {}).get("Size", -1)) for raw in found}
@@ -56,7 +57,7 @@ class InventoryVerbs(Verbs):
 
     def survey(self, limit: timedelta) -> HostSurvey:
         """What the host is at a glance; raises EngineError when an answer takes longer than the limit."""
-        with self._limited("say who it is", limit) as api:
+        with self._limited(say("say who it is"), limit) as api:
             version, info = api.version(), api.info()
             volumes = api.volumes()["Volumes"] or ()
         return HostSurvey(
@@ -72,7 +73,12 @@ class InventoryVerbs(Verbs):
         """A client of its own; all answers together may take no longer than the limit."""
         attempt, began = self._connection.attempt(doing), time.monotonic()
         late = EngineError(
-            f"{attempt.engine} did not {doing} within {limit.total_seconds():g} seconds. Nothing was changed.",
+            say(
+                "{engine} did not {doing} within {limit:g} seconds. Nothing was changed.",
+                engine=attempt.engine,
+                doing=doing,
+                limit=limit.total_seconds(),
+            ),
             reason=Reason.STALLED,
         )
         try:

@@ -15,9 +15,10 @@ import docker
 from bot.engine import HostPath, Mount, Storage
 from bot.engine.translate import scrub
 from bot.errors import EngineError, NotFound
+from bot.language import later, say
 
 # What daemons say for a path that is not there: 400 from 20.10 on.
-_NO_SUCH_SOURCE = "bind source path does not exist"
+_NO_SUCH_SOURCE = later("bind source path does not exist")
 
 
 def docker_mount(storage: Storage, target: str, *, read_only: bool) -> Any:
@@ -30,16 +31,19 @@ def docker_mount(storage: Storage, target: str, *, read_only: bool) -> Any:
 def name_of(storage: Storage) -> str:
     """How sentences name it."""
     if isinstance(storage, HostPath):
-        return f"the path “{scrub(storage.path)}”"
-    return f"the volume “{scrub(storage)}”"
+        return say("the path “{path}”", path=scrub(storage.path))
+    return say("the volume “{storage}”", storage=scrub(storage))
 
 
 @contextmanager
 def missing_path_is_not_found(storage: Storage, host: str) -> Iterator[None]:
     """Within it, the daemon's refusal of a path that is not there becomes NotFound."""
     missing = NotFound(
-        f"There is no path “{scrub(storage.path) if isinstance(storage, HostPath) else ''}” on the machine of host "
-        f"“{host}”. Nothing was changed; check the path."
+        say(
+            "There is no path “{path}” on the machine of host “{host}”. Nothing was changed; check the path.",
+            path=scrub(storage.path) if isinstance(storage, HostPath) else "",
+            host=host,
+        )
     )
     if isinstance(storage, HostPath) and not storage.path.startswith("/"):
         raise missing
@@ -54,7 +58,7 @@ def missing_path_is_not_found(storage: Storage, host: str) -> Iterator[None]:
 def refuse_odd_place(at: str) -> None:
     """Raises EngineError unless `at` may be the one name of a directory at a container's root."""
     if at in ("", ".", "..") or "/" in at or "\0" in at:
-        raise EngineError(f"“{scrub(at)}” is no name to mount anything at. Nothing was changed.")
+        raise EngineError(say("“{at}” is no name to mount anything at. Nothing was changed.", at=scrub(at)))
 
 
 def mounts_of(raw: Mapping[str, Any]) -> tuple[Mount, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from bot.language import say
+
 _LIMIT = 3
 _CUTOFF = 0.5
 
@@ -24,5 +26,5 @@ def did_you_mean(wanted: str, names: Iterable[str]) -> str:
     if not quoted:
         return ""
     if len(quoted) == 1:
-        return f" Did you mean {quoted[0]}?"
-    return f" Did you mean {', '.join(quoted[:-1])} or {quoted[-1]}?"
+        return say(" Did you mean {quoted}?", quoted=quoted[0])
+    return say(" Did you mean {quoted} or {quoted_2}?", quoted=", ".join(quoted[:-1]), quoted_2=quoted[-1])

@@ -14,6 +14,7 @@ from typing import Any
 
 from bot.engine.image_contract import OnProgress
 from bot.engine.streams import Wire
+from bot.language import later
 
 _LOOK_SECONDS = 0.2
 _LAST_SECONDS = 0.5
@@ -21,7 +22,15 @@ _READ_BYTES = 1 << 14
 _MOST_LINE_BYTES = 1 << 20
 _DIGEST = re.compile(r"(?:^|\s)[Dd]igest: (sha256:[0-9a-f]{64})\b")
 _MOVING = frozenset({"Pushing", "Downloading"})
-_MOVED = frozenset({"Pushed", "Download complete", "Pull complete", "Layer already exists", "Already exists"})
+_MOVED = frozenset(
+    {
+        "Pushed",
+        later("Download complete"),
+        later("Pull complete"),
+        later("Layer already exists"),
+        later("Already exists"),
+    }
+)
 
 
 class Narration:

@@ -19,6 +19,7 @@ from bot.engine.connection import Connection
 from bot.engine.streams import BROKEN, STDERR, Frames, Wire
 from bot.engine.translate import is_timeout, our_errors, scrub
 from bot.errors import BotError, Conflict, EngineError, NotFound, StreamCut
+from bot.language import say
 from bot.reasons import Reason
 
 _READ_BYTES = 1 << 16
@@ -94,8 +95,12 @@ class Program:
             self._exit_code = self._wait_for_end()
         if self._exit_code is None:
             raise EngineError(
-                f"Nobody can know how the program in the container “{self._job.shown}” ended: Docker on host "
-                f"“{self._connection.host}” says that it still runs, but its output has ended. Look at the container."
+                say(
+                    "Nobody can know how the program in the container “{job}” ended: Docker on host "
+                    "“{connection_host}” says that it still runs, but its output has ended. Look at the container.",
+                    job=self._job.shown,
+                    connection_host=self._connection.host,
+                )
             )
         return self._exit_code
 
@@ -110,18 +115,27 @@ class Program:
         if self._exit_code is not None or self._is_over():
             return
         try:
-            with self._connection.call(f"end a program in “{self._job.shown}”", changes=True) as api:
+            with self._connection.call(
+                say("end a program in “{job}”", job=self._job.shown), changes=True
+            ) as api:
                 words = [*_KILL, str(self._number)]
                 made = api.exec_create(self._job.container, words, user=self._job.user)
                 api.exec_start(made["Id"], detach=True)
         except (NotFound, Conflict) as error:
             if self._ask() is None:
                 raise EngineError(
-                    f"A program still runs in the container “{self._job.shown}” and could not be ended: {error}"
+                    say(
+                        "A program still runs in the container “{job}” and could not be ended: {error}",
+                        job=self._job.shown,
+                        error=error,
+                    )
                 ) from error
         if self._wait_for_end() is None:
             raise EngineError(
-                f"A program still runs in the container “{self._job.shown}”, though it was killed. Look at the host."
+                say(
+                    "A program still runs in the container “{job}”, though it was killed. Look at the host.",
+                    job=self._job.shown,
+                )
             )
 
     def _receive(self) -> bool:
@@ -134,7 +148,9 @@ class Program:
             except BROKEN as broken:
                 error = broken
         if self._wire.is_cut:
-            raise StreamCut(f"Listening to a program in the container “{self._job.shown}” was ended.")
+            raise StreamCut(
+                say("Listening to a program in the container “{job}” was ended.", job=self._job.shown)
+            )
         if error is not None:
             raise self._explained(error) from error
         self._frames.feed(data)
@@ -177,12 +193,16 @@ class Program:
     def _ask(self) -> int | None:
         """Its exit code; None while it runs."""
         try:
-            with self._connection.call(f"say how a program in “{self._job.shown}” ended") as api:
+            with self._connection.call(say("say how a program in “{job}” ended", job=self._job.shown)) as api:
                 state = api.exec_inspect(self._identifier)
         except NotFound as error:  # the daemon, or the container, had another life since
             raise _Forgotten(
-                f"Nobody can know how the program in the container “{self._job.shown}” ended: Docker on host "
-                f"“{self._connection.host}” has forgotten it. Look at the container."
+                say(
+                    "Nobody can know how the program in the container “{job}” ended: Docker on host "
+                    "“{connection_host}” has forgotten it. Look at the container.",
+                    job=self._job.shown,
+                    connection_host=self._connection.host,
+                )
             ) from error
         code = state.get("ExitCode")
         return code if isinstance(code, int) and state.get("Running") is False else None
@@ -192,7 +212,7 @@ class Program:
         try:
             return self._ask() is not None
         except _Forgotten:
-            with self._connection.call(f"look at the container “{self._job.shown}”") as api:
+            with self._connection.call(say("look at the container “{job}”", job=self._job.shown)) as api:
                 try:
                     is_running = api.inspect_container(self._job.container)["State"]["Running"]
                 except docker.errors.NotFound:
@@ -205,27 +225,47 @@ class Program:
         if is_timeout(error):
             return self._too_long()
         return StreamCut(
-            f"Docker on host “{self._connection.host}” broke off while a program ran in the container "
-            f"“{self._job.shown}”: {scrub(error)}. Look at the host, then try again."
+            say(
+                "Docker on host “{connection_host}” broke off while a program ran in the container "
+                "“{job}”: {error}. Look at the host, then try again.",
+                connection_host=self._connection.host,
+                job=self._job.shown,
+                error=scrub(error),
+            )
         )
 
     def _too_long(self) -> EngineError:
         if self._job.limit is None:
             stall = self._connection.limits.stall.total_seconds()
-            text = f"A program in the container “{self._job.shown}” wrote nothing for {stall:g} seconds"
+            text = say(
+                "A program in the container “{job}” wrote nothing for {stall:g} seconds",
+                job=self._job.shown,
+                stall=stall,
+            )
         else:
             limit = self._job.limit.total_seconds()
-            text = f"A program in the container “{self._job.shown}” took longer than {limit:g} seconds"
+            text = say(
+                "A program in the container “{job}” took longer than {limit:g} seconds",
+                job=self._job.shown,
+                limit=limit,
+            )
         return EngineError(
-            f"{text}, so it was given up. Look at the container, then try again.", reason=Reason.STALLED
+            say("{text}, so it was given up. Look at the container, then try again.", text=text),
+            reason=Reason.STALLED,
         )
 
     def _not_started(self, words: bytes) -> EngineError:
-        said = scrub(words.decode("utf-8", "replace")) or "it said nothing"
-        why = " Programs are started through its /bin/sh." if "/bin/sh" in said else ""
+        said = scrub(words.decode("utf-8", "replace")) or say("it said nothing")
+        why = say(" Programs are started through its /bin/sh.") if "/bin/sh" in said else ""
         return EngineError(
-            f"The container “{self._job.shown}” on host “{self._connection.host}” could not start a program: "
-            f"{said.rstrip('.')}.{why} Nothing was run."
+            say(
+                "The container “{job}” on host “{connection_host}” could not start a program: "
+                "{rstrip}.{why} Nothing was run.",
+                job=self._job.shown,
+                connection_host=self._connection.host,
+                rstrip=said.rstrip("."),
+                why=why,
+            )
         )
 
 
@@ -238,7 +278,7 @@ def running(
     Docker forgets what was made, but not started, in a former life of the container: so what `may_start` sees
     of the container is true of the life that the program runs in. Raises NotFound, Conflict or EngineError.
     """
-    attempt = connection.attempt(f"run a program in the container “{job.shown}”", changes=True)
+    attempt = connection.attempt(say("run a program in the container “{job}”", job=job.shown), changes=True)
     with connection.call(attempt.doing, changes=True) as api:
         words, environment = [*_WRAPPER, *job.words], dict(job.environment) or None
         identifier = api.exec_create(job.container, words, user=job.user, environment=environment)["Id"]

@@ -16,6 +16,7 @@ from bot.engine.files import SingleFileVerbs
 from bot.engine.images import ImageVerbs
 from bot.engine.inventory import InventoryVerbs
 from bot.engine.tools import ToolVerbs
+from bot.language import say
 
 _MINUTE = timedelta(seconds=60)
 
@@ -55,7 +56,7 @@ class DockerEngine(
 
     def info(self) -> EngineInfo:
         """Who answers, and where it was reached; raises EngineError, also for Podman."""
-        with self._connection.call("say who it is") as api:
+        with self._connection.call(say("say who it is")) as api:
             version = api.version()
             return EngineInfo(
                 name=api.info()["Name"],

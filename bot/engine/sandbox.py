@@ -17,6 +17,7 @@ from bot.engine.connection import Connection, Limits
 from bot.engine.helpers import import_image
 from bot.engine.real import DockerEngine
 from bot.errors import Conflict, EngineError
+from bot.language import say
 
 LABEL = "shipkeeper.sandbox"
 VOLUME = "pgdata-demo"
@@ -50,7 +51,7 @@ class Sandbox:
 
     def remove(self) -> None:
         """Remove whatever carries the label. May be called twice."""
-        with self._connection.call("remove the sandbox", changes=True) as api:
+        with self._connection.call(say("remove the sandbox"), changes=True) as api:
             for one in api.containers(all=True, filters={"label": LABEL}):
                 api.remove_container(one["Id"], force=True)
             labelled = api.volumes(filters={"label": LABEL})["Volumes"] or []
@@ -59,8 +60,11 @@ class Sandbox:
             self._engine.remove_volume(name)
         if any(volume.name == VOLUME for volume in self._engine.volumes()):
             raise Conflict(
-                f"There is a volume {VOLUME} that the demo did not make. Nothing was changed. "
-                "Remove or rename it, then start the demo again."
+                say(
+                    "There is a volume {VOLUME} that the demo did not make. Nothing was changed. "
+                    "Remove or rename it, then start the demo again.",
+                    VOLUME=VOLUME,
+                )
             )
 
     def container_state(self) -> str:
@@ -72,7 +76,7 @@ class Sandbox:
         self._connection.close()
 
     def _start_container(self) -> None:
-        with self._connection.call("start the sandbox's container", changes=True) as api:
+        with self._connection.call(say("start the sandbox's container"), changes=True) as api:
             try:
                 api.inspect_image(f"{_IMAGE}:{_TAG}")
             except docker.errors.ImageNotFound:
@@ -106,7 +110,7 @@ def _busybox_as_tar() -> bytes:
     program = shutil.which("busybox")
     if program is None:
         raise EngineError(
-            "The demo's container needs busybox on this machine. Nothing was changed. Install it first."
+            say("The demo's container needs busybox on this machine. Nothing was changed. Install it first.")
         )
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w") as tar:

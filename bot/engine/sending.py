@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from bot.errors import StreamCut
+from bot.language import say
 
 _HELD_PIECES = 8
 _LOOK_SECONDS = 0.2
@@ -47,7 +48,7 @@ class _Feed:
             except queue.Empty:
                 piece = b""
             if self._given_up.is_set():
-                raise StreamCut("The tar was given up before its end.")
+                raise StreamCut(say("The tar was given up before its end."))
             if piece is None:
                 return
             if piece:

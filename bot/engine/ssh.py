@@ -18,6 +18,8 @@ from typing import IO, Any
 import urllib3
 from docker.transport import UnixHTTPAdapter
 
+from bot.language import say
+
 _ENDING_SECONDS = 2
 _LAST_WORDS = 2000
 
@@ -96,7 +98,7 @@ class _Connection(urllib3.connection.HTTPConnection):
             raise
         except (OSError, http.client.HTTPException) as error:
             said = self._last_words()
-            raise ConnectionError(f"ssh says: {said}" if said else str(error)) from error
+            raise ConnectionError(say("ssh says: {said}", said=said) if said else str(error)) from error
 
     def _last_words(self) -> str:
         if self._process is None or self._said is None:

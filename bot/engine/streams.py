@@ -18,6 +18,7 @@ from bot import words
 from bot.engine.connection import Connection
 from bot.engine.translate import is_timeout, scrub
 from bot.errors import EngineError, StreamCut
+from bot.language import say
 from bot.reasons import Reason
 
 STDERR = 2
@@ -91,8 +92,12 @@ class Reader:
                 error = broken
         if self._wire.is_cut:
             raise StreamCut(
-                f"Reading {self._what} on host “{self._host}” was ended after {words.size(self._count)}. "
-                "It was not changed."
+                say(
+                    "Reading {what} on host “{host}” was ended after {count}. It was not changed.",
+                    what=self._what,
+                    host=self._host,
+                    count=words.size(self._count),
+                )
             )
         if error is not None:
             raise self._explained(error) from error
@@ -106,13 +111,25 @@ class Reader:
     def _explained(self, error: Exception) -> EngineError:
         if is_timeout(error):
             return EngineError(
-                f"Docker on host “{self._host}” sent nothing for {self._stall.total_seconds():g} seconds after "
-                f"{words.size(self._count)} of {self._what}. It was not changed; look at the host, then try again.",
+                say(
+                    "Docker on host “{host}” sent nothing for {stall:g} seconds after "
+                    "{count} of {what}. It was not changed; look at the host, then try again.",
+                    host=self._host,
+                    stall=self._stall.total_seconds(),
+                    count=words.size(self._count),
+                    what=self._what,
+                ),
                 reason=Reason.STALLED,
             )
         return StreamCut(
-            f"Docker on host “{self._host}” broke off after {words.size(self._count)} of {self._what}: {scrub(error)}. "
-            "It was not changed; look at the host, then try again."
+            say(
+                "Docker on host “{host}” broke off after {count} of {what}: {error}. "
+                "It was not changed; look at the host, then try again.",
+                host=self._host,
+                count=words.size(self._count),
+                what=self._what,
+                error=scrub(error),
+            )
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.engine.translate import scrub
 from bot.errors import EngineError
+from bot.language import say
 
 MOUNT_POINT = "/volume"
 
@@ -67,7 +68,7 @@ _FREE = 'stat -f -c "%a %S" -- "$1"'
 def _with_codes(script: str) -> str:
     codes = {"MISSING": MISSING, "TAKEN": TAKEN, "APART": APART, "FAILED": FAILED, "BOTH": BOTH}
     for name, code in codes.items():
-        script = script.replace(f"exit {name}", f"exit {code}")
+        script = script.replace(say("exit {name}", name=name), say("exit {code}", code=code))
     return script
 
 
@@ -92,6 +93,9 @@ def below_mount(path: str) -> str:
     """Where a path relative to the mount is in the tool; raises EngineError when it could lie outside or be all."""
     if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
         raise EngineError(
-            f"“{scrub(path)}” does not name anything below what is mounted. Nothing was changed."
+            say(
+                "“{path}” does not name anything below what is mounted. Nothing was changed.",
+                path=scrub(path),
+            )
         )
     return f"{MOUNT_POINT}/{path}"

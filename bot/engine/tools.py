@@ -20,6 +20,7 @@ from bot.engine.translate import scrub
 from bot.engine.walk import NO_SUCH_PATH, Complaints, Walk, script
 from bot.entry import Item, printable
 from bot.errors import Conflict, EngineError, NotFound
+from bot.language import say
 
 # A rename is quick, but what is new goes to the disk first.
 EXCHANGE_LIMIT = timedelta(minutes=15)
@@ -44,7 +45,7 @@ class ToolVerbs(HelperVerbs):
         """Create and start a container of our programs; raises NotFound without the storage, Conflict, EngineError."""
         self._refuse_missing_volume(storage)
         with (
-            self._connection.call(f"start the tool container “{name}”", changes=True) as api,
+            self._connection.call(say("start the tool container “{name}”", name=name), changes=True) as api,
             missing_path_is_not_found(storage, self._connection.host),
         ):
             made = api.create_container(
@@ -82,8 +83,13 @@ class ToolVerbs(HelperVerbs):
             first = program.read(_READ_BYTES)
             if not first and program.finish() == NO_SUCH_PATH:
                 raise NotFound(
-                    f"There is no “{scrub(printable(path))}” in what the tool “{tool}” on host "
-                    f"“{self._connection.host}” looks into. Nothing was changed; check the path."
+                    say(
+                        "There is no “{path}” in what the tool “{tool}” on host "
+                        "“{connection_host}” looks into. Nothing was changed; check the path.",
+                        path=scrub(printable(path)),
+                        tool=tool,
+                        connection_host=self._connection.host,
+                    )
                 )
             yield _items(program, first, Walk(path, attributes=attributes), complaints)
 
@@ -92,7 +98,7 @@ class ToolVerbs(HelperVerbs):
         code, out, errors = self._run(tool, scripts.FREE, scripts.MOUNT_POINT)
         words = out.split()
         if code or len(words) != 2 or not all(word.isdigit() for word in words):
-            raise self._failed(tool, "say how much room there is", errors)
+            raise self._failed(tool, say("say how much room there is"), errors)
         return int(words[0]) * int(words[1])
 
     def exchange(self, tool: str, exchange: Exchange) -> None:
@@ -104,17 +110,28 @@ class ToolVerbs(HelperVerbs):
         code, _, errors = self._run(tool, scripts.EXCHANGE, *paths, limit=EXCHANGE_LIMIT)
         if code == scripts.MISSING:
             raise NotFound(
-                f"There is no “{_shown(exchange.new)}” to put at “{_shown(exchange.place)}”. Nothing was changed."
+                say(
+                    "There is no “{new}” to put at “{place}”. Nothing was changed.",
+                    new=_shown(exchange.new),
+                    place=_shown(exchange.place),
+                )
             )
         if code == scripts.TAKEN:
             raise Conflict(
-                f"“{_shown(exchange.aside)}” exists already, so “{_shown(exchange.place)}” cannot go there. "
-                "Nothing was changed."
+                say(
+                    "“{aside}” exists already, so “{place}” cannot go there. Nothing was changed.",
+                    aside=_shown(exchange.aside),
+                    place=_shown(exchange.place),
+                )
             )
         if code == scripts.APART:
             raise EngineError(
-                f"“{_shown(exchange.new)}” and “{_shown(exchange.place)}” do not lie on one file system, so they "
-                "cannot be exchanged at once. Nothing was changed; restore into a new volume instead."
+                say(
+                    "“{new}” and “{place}” do not lie on one file system, so they "
+                    "cannot be exchanged at once. Nothing was changed; restore into a new volume instead.",
+                    new=_shown(exchange.new),
+                    place=_shown(exchange.place),
+                )
             )
         if code:
             raise self._failed(tool, f"put “{_shown(exchange.new)}” at “{_shown(exchange.place)}”", errors)
@@ -125,12 +142,19 @@ class ToolVerbs(HelperVerbs):
         code, _, errors = self._run(tool, scripts.EXCHANGE_BACK, *paths, limit=EXCHANGE_LIMIT)
         if code == scripts.BOTH:
             raise EngineError(
-                f"“{_shown(exchange.place)}” was made anew while it was being exchanged. What it held is at "
-                f"“{_shown(exchange.aside)}”, what was to stand there at “{_shown(exchange.new)}”. Neither was "
-                "changed. Look at the host, and put the right one there by hand."
+                say(
+                    "“{place}” was made anew while it was being exchanged. What it held is at "
+                    "“{aside}”, what was to stand there at “{new}”. Neither was "
+                    "changed. Look at the host, and put the right one there by hand.",
+                    place=_shown(exchange.place),
+                    aside=_shown(exchange.aside),
+                    new=_shown(exchange.new),
+                )
             )
         if code:
-            raise self._failed(tool, f"put back what was at “{_shown(exchange.place)}”", errors)
+            raise self._failed(
+                tool, say("put back what was at “{place}”", place=_shown(exchange.place)), errors
+            )
 
     def remove_tree(self, tool: str, path: str) -> None:
         """Remove it and all below, but nothing on other file systems; raises EngineError. May be called twice."""
@@ -149,8 +173,14 @@ class ToolVerbs(HelperVerbs):
 
     def _failed(self, tool: str, doing: str, errors: str) -> EngineError:
         return EngineError(
-            f"The tool “{tool}” on host “{self._connection.host}” could not {doing}: "
-            f"{scrub(errors) or 'it said nothing'}. Look at the host, then send the command again."
+            say(
+                "The tool “{tool}” on host “{connection_host}” could not {doing}: "
+                "{errors}. Look at the host, then send the command again.",
+                tool=tool,
+                connection_host=self._connection.host,
+                doing=doing,
+                errors=scrub(errors) or "it said nothing",
+            )
         )
 
 

@@ -21,6 +21,7 @@ import docker
 from bot.engine.helpers import import_image
 from bot.engine.translate import scrub
 from bot.errors import EngineError
+from bot.language import say
 
 REPOSITORY = "shipkeeper-tools"
 
@@ -95,8 +96,12 @@ def _program(name: str, package: str) -> Path:
     found = shutil.which(name)
     if found is None or Path(os.path.realpath(found)).name == "busybox":
         raise EngineError(
-            f"Looking into volumes needs the program {name} on the machine that the bot runs on. "
-            f"Nothing was changed; install the Debian package {package} there, then send the command again."
+            say(
+                "Looking into volumes needs the program {name} on the machine that the bot runs on. "
+                "Nothing was changed; install the Debian package {package} there, then send the command again.",
+                name=name,
+                package=package,
+            )
         )
     return Path(os.path.realpath(found))
 
@@ -105,8 +110,10 @@ def _libraries(program: Path) -> list[tuple[Path, bool]]:
     """The libraries that ldd(1) finds, and whether each is the dynamic loader; none for a static program."""
     if shutil.which("ldd") is None:
         raise EngineError(
-            "Looking into volumes needs the program ldd on the machine that the bot runs on. "
-            "Nothing was changed; install the Debian package libc-bin there, then send the command again."
+            say(
+                "Looking into volumes needs the program ldd on the machine that the bot runs on. "
+                "Nothing was changed; install the Debian package libc-bin there, then send the command again."
+            )
         )
     done = subprocess.run(
         ["ldd", str(program)],
@@ -118,8 +125,12 @@ def _libraries(program: Path) -> list[tuple[Path, bool]]:
     )
     if "not found" in done.stdout:
         raise EngineError(
-            f"The program {program} of the machine that the bot runs on lacks a library: {scrub(done.stdout)}. "
-            "Nothing was changed; mend it, then send the command again."
+            say(
+                "The program {program} of the machine that the bot runs on lacks a library: {stdout}. "
+                "Nothing was changed; mend it, then send the command again.",
+                program=program,
+                stdout=scrub(done.stdout),
+            )
         )
     return libraries_in(done.stdout)
 
@@ -140,6 +151,10 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise EngineError(
-            f"Looking into volumes needs {path} of the machine that the bot runs on, which cannot be read: "
-            f"{scrub(error)}. Nothing was changed; let the bot read it, then send the command again."
+            say(
+                "Looking into volumes needs {path} of the machine that the bot runs on, which cannot be read: "
+                "{error}. Nothing was changed; let the bot read it, then send the command again.",
+                path=path,
+                error=scrub(error),
+            )
         ) from error

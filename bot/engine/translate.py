@@ -14,6 +14,7 @@ import requests
 import urllib3
 
 from bot.errors import BotError, Conflict, EngineError, NotFound
+from bot.language import say
 from bot.secrecy import MAX_RAW_CHARACTERS as MAX_RAW_CHARACTERS
 from bot.secrecy import scrub as scrub
 
@@ -39,14 +40,16 @@ class Attempt:
     @property
     def engine(self) -> str:
         """The engine, as sentences name it."""
-        return f"Docker on host “{self.host}” ({scrub(self.address)})"
+        return say("Docker on host “{host}” ({address})", host=self.host, address=scrub(self.address))
 
     @property
     def state_after_silence(self) -> str:
         """What can be said of the engine's state when no answer came (engine facts 8 and 20)."""
         if self.changes:
-            return "The engine may still carry it out; look at the host before you send the command again."
-        return "Nothing was changed. Check that Docker runs there, then send the command again."
+            return say(
+                "The engine may still carry it out; look at the host before you send the command again."
+            )
+        return say("Nothing was changed. Check that Docker runs there, then send the command again.")
 
 
 @contextmanager
@@ -66,11 +69,21 @@ def translated(error: BaseException, attempt: Attempt) -> BotError:
         return _refusal(error, attempt)
     if is_timeout(error):
         return EngineError(
-            f"{attempt.engine} did not answer in time, so it could not {attempt.doing}. {attempt.state_after_silence}"
+            say(
+                "{engine} did not answer in time, so it could not {doing}. {state_after_silence}",
+                engine=attempt.engine,
+                doing=attempt.doing,
+                state_after_silence=attempt.state_after_silence,
+            )
         )
     return EngineError(
-        f"{attempt.engine} could not {attempt.doing}, for the connection failed: {scrub(error)}. "
-        f"{attempt.state_after_silence}"
+        say(
+            "{engine} could not {doing}, for the connection failed: {error}. {state_after_silence}",
+            engine=attempt.engine,
+            doing=attempt.doing,
+            error=scrub(error),
+            state_after_silence=attempt.state_after_silence,
+        )
     )
 
 
@@ -92,10 +105,15 @@ def is_timeout(error: BaseException | None) -> bool:
 def _refusal(error: docker.errors.APIError, attempt: Attempt) -> BotError:
     words = scrub(error.explanation or error)
     status = error.status_code
-    text = f"{attempt.engine} refused to {attempt.doing}: {words.rstrip('.')}."
+    text = say(
+        "{engine} refused to {doing}: {given}.",
+        engine=attempt.engine,
+        doing=attempt.doing,
+        given=words.rstrip("."),
+    )
     if status == 404:
-        return NotFound(f"{text} Nothing was changed; check the name.")
+        return NotFound(say("{text} Nothing was changed; check the name.", text=text))
     if status == 409:
-        return Conflict(f"{text} Nothing was changed.")
-    advice = "Look at the host" if attempt.changes else "Nothing was changed. Look at the host"
-    return EngineError(f"{text} {advice}, then send the command again.")
+        return Conflict(say("{text} Nothing was changed.", text=text))
+    advice = say("Look at the host") if attempt.changes else say("Nothing was changed. Look at the host")
+    return EngineError(say("{text} {advice}, then send the command again.", text=text, advice=advice))

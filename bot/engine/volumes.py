@@ -14,6 +14,7 @@ from bot.engine.connection import Verbs
 from bot.engine.names import did_you_mean
 from bot.engine.translate import scrub
 from bot.errors import Conflict, EngineError, NotFound
+from bot.language import say
 
 # Docker deletes files one by one: two volumes of 200,000 files took 55 s (engine facts, section 2).
 REMOVAL_LIMIT = timedelta(minutes=30)
@@ -32,7 +33,7 @@ class VolumeVerbs(Verbs):
 
     def volumes(self) -> tuple[Volume, ...]:
         """All volumes, sorted by name; raises EngineError."""
-        with self._connection.call("list its volumes") as api:
+        with self._connection.call(say("list its volumes")) as api:
             found = api.volumes()["Volumes"] or ()
         return tuple(sorted((_volume(raw) for raw in found), key=lambda volume: volume.name))
 
@@ -42,8 +43,12 @@ class VolumeVerbs(Verbs):
         if volume is None:
             names = [other.name for other in self.volumes()]
             raise NotFound(
-                f"There is no volume “{scrub(name)}” on host “{self._connection.host}”."
-                f"{did_you_mean(name, names)} Nothing was changed."
+                say(
+                    "There is no volume “{name}” on host “{connection_host}”.{name_2} Nothing was changed.",
+                    name=scrub(name),
+                    connection_host=self._connection.host,
+                    name_2=did_you_mean(name, names),
+                )
             )
         return volume
 
@@ -55,16 +60,23 @@ class VolumeVerbs(Verbs):
         shown = scrub(volume.name)
         if not is_name(volume.name):
             raise EngineError(
-                f"“{shown}” is no name for a volume: Docker takes two or more letters, digits, “_”, “.” and “-”. "
-                "Nothing was changed; choose another name."
+                say(
+                    "“{shown}” is no name for a volume: Docker takes two or more letters, digits, “_”, “.” and “-”. "
+                    "Nothing was changed; choose another name.",
+                    shown=shown,
+                )
             )
         taken = Conflict(
-            f"There is a volume “{shown}” on host “{self._connection.host}” already. "
-            "It was not changed; choose another name, or remove it first."
+            say(
+                "There is a volume “{shown}” on host “{connection_host}” already. "
+                "It was not changed; choose another name, or remove it first.",
+                shown=shown,
+                connection_host=self._connection.host,
+            )
         )
         if self._find_volume(volume.name) is not None:
             raise taken
-        with self._connection.call(f"create the volume “{shown}”", changes=True) as api:
+        with self._connection.call(say("create the volume “{shown}”", shown=shown), changes=True) as api:
             raw = api.create_volume(
                 volume.name,
                 driver=volume.driver,
@@ -79,7 +91,7 @@ class VolumeVerbs(Verbs):
         """Remove it if it is there, which may take minutes; raises Conflict while used, or EngineError."""
         if not is_name(name):
             return
-        with self._connection.call(f"remove the volume “{name}”", changes=True) as api:
+        with self._connection.call(say("remove the volume “{name}”", name=name), changes=True) as api:
             # docker-py's own method has no time limit to set. A kept connection would keep this long one.
             answer = api._delete(
                 api._url("/volumes/{0}", name),
@@ -92,7 +104,7 @@ class VolumeVerbs(Verbs):
     def _find_volume(self, name: str) -> Volume | None:
         if not is_name(name):
             return None
-        with self._connection.call(f"look for the volume “{name}”") as api:
+        with self._connection.call(say("look for the volume “{name}”", name=name)) as api:
             try:
                 return _volume(api.inspect_volume(name))
             except docker.errors.NotFound:

@@ -12,6 +12,7 @@ from itertools import islice
 from bot.engine.translate import scrub
 from bot.entry import ROOT, Item
 from bot.errors import EngineError, StreamCut
+from bot.language import say
 
 # Everything is written by one find, so that one stream holds it in one order. It empties its buffer before it runs
 # a program, so nothing is torn. Fields end in NUL, which no name and no number holds:
@@ -86,8 +87,11 @@ class Walk:
             used = self._understand(self._fields, found)
         except (ValueError, KeyError) as error:
             raise EngineError(
-                f"The walk through the volume wrote what nobody understands ({error}). "
-                "Nothing was changed; are find, stat and getfattr of GNU findutils, coreutils and attr?"
+                say(
+                    "The walk through the volume wrote what nobody understands ({error}). "
+                    "Nothing was changed; are find, stat and getfattr of GNU findutils, coreutils and attr?",
+                    error=error,
+                )
             ) from error
         del self._fields[:used]
         return found
@@ -96,8 +100,10 @@ class Walk:
         """The devices, which come last; raises StreamCut unless the script's end was reached."""
         if not self._has_ended or self._rest or self._fields or self._pending:
             raise StreamCut(
-                "The walk through the volume was cut: its end never came, so things are missing. "
-                "Nothing of it counts; run it again."
+                say(
+                    "The walk through the volume was cut: its end never came, so things are missing. "
+                    "Nothing of it counts; run it again."
+                )
             )
         known = self._devices
         return [replace(node, device=known[node.path]) for node in self._nodes if node.path in known]
@@ -224,10 +230,14 @@ class Complaints:
         self._rest = b""
         wanted = 1 if self.vanished or self.bare else 0
         if self.others or exit_code not in (0, wanted):
-            said = scrub("; ".join(self.others)) or "they said nothing"
+            said = scrub("; ".join(self.others)) or say("they said nothing")
             raise EngineError(
-                f"The walk through the volume is not whole: its programs ended with {exit_code}: {said}. "
-                "Nothing was changed; look at the volume's file system, then try again."
+                say(
+                    "The walk through the volume is not whole: its programs ended with {exit_code}: {said}. "
+                    "Nothing was changed; look at the volume's file system, then try again.",
+                    exit_code=exit_code,
+                    said=said,
+                )
             )
 
     def _take(self, line: bytes) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from bot.engine import Engine, EngineInfo
 from bot.errors import Conflict, EngineError
+from bot.language import say
 from bot.operations.backupplan import BackupPlan
 from bot.operations.context import DISCARD_DRAFT, RunContext
 from bot.operations.copying import Copy, copy_of
@@ -137,11 +138,17 @@ def refuse_full(archive: Archive, attempt: Attempt) -> None:
     for backup in archive.backups(attempt.engine.host, source.name):
         if backup.is_ok and backup.manifest.source.kind == kind:
             needed = int(backup.manifest.stored.bytes * _MORE_THAN_LAST)
-            archive.refuse_full(needed, f"the backup of {source.words} (the last one and a tenth more)")
+            archive.refuse_full(
+                needed, say("the backup of {source} (the last one and a tenth more)", source=source.words)
+            )
             return
     needed = attempt.copy.used_bytes()
     archive.refuse_full(
-        needed, f"the backup of {source.words} (its whole size, for no backup tells how well it compresses)"
+        needed,
+        say(
+            "the backup of {source} (its whole size, for no backup tells how well it compresses)",
+            source=source.words,
+        ),
     )
 
 
@@ -177,8 +184,11 @@ def refuse_woken(attempt: Attempt) -> None:
         refuse_awake(engine, plan.source.storage, plan.asked, plan.policy)
     elif sleepers(users_of(engine, plan.source), plan.asked, plan.policy):
         raise Conflict(
-            f"While {plan.source.words} was read, somebody woke or started its container, so what was read may not "
-            "fit together. Nothing was saved. Send the command again."
+            say(
+                "While {source} was read, somebody woke or started its container, so what was read may not "
+                "fit together. Nothing was saved. Send the command again.",
+                source=plan.source.words,
+            )
         )
 
 
@@ -190,7 +200,7 @@ def publish(attempt: Attempt, taken: Taken) -> Backed:
 
     def tick(done_bytes: int) -> None:
         run.check()
-        run.progress("reading back", done_bytes, max(done_bytes, draft.raw_bytes))
+        run.progress(say("reading back"), done_bytes, max(done_bytes, draft.raw_bytes))
 
     sealed = draft.seal(tick)
     run.check()
@@ -261,5 +271,7 @@ def _hook_facts(ran: HookRun) -> HookFacts:
 def _left_out(plan: BackupPlan) -> tuple[str, ...]:
     """What the container sees below the path and the backup does not hold, for it is mounted there."""
     return (
-        () if plan.dump is not None else tuple(f"what is mounted at {place}" for place in plan.source.inner)
+        ()
+        if plan.dump is not None
+        else tuple(say("what is mounted at {place}", place=place) for place in plan.source.inner)
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from bot.engine import Container, Engine
 from bot.entry import printable
 from bot.errors import Conflict, UsageError
+from bot.language import say
 from bot.operations.dumps import DumpPlan, recognise
 from bot.operations.hooks import POST_LABEL, PRE_LABEL
 from bot.operations.presets import DUMP_LABEL
@@ -79,18 +80,26 @@ class BackupPlan:
         if self.dump is not None:
             copied: tuple[str, ...] = ("dump", "store")
         else:
-            copied = ("copy", "copy again") if self.source.storage is None else ("list", "copy", "list again")
+            copied = (
+                ("copy", say("copy again"))
+                if self.source.storage is None
+                else ("list", "copy", say("list again"))
+            )
         asleep = bool(self.sleepers)
-        return (*(("sleep",) * asleep), *copied, *(("wake",) * asleep), "read back", "publish")
+        return (*(("sleep",) * asleep), *copied, *(("wake",) * asleep), say("read back"), "publish")
 
     @property
     def text(self) -> str:
         """What will be done, in a sentence or two."""
         if self.dump is not None:
-            how = f" by a {self.dump.preset.name} dump of {self.dump.container.name}"
+            how = say(
+                " by a {preset} dump of {container}",
+                preset=self.dump.preset.name,
+                container=self.dump.container.name,
+            )
         else:
             how = self._meanwhile
-        return " ".join((f"Back up {self.source.words}{how}.", *self._remarks))
+        return " ".join((say("Back up {source}{how}.", source=self.source.words, how=how), *self._remarks))
 
     @property
     def _meanwhile(self) -> str:
@@ -98,23 +107,30 @@ class BackupPlan:
         for mode, state in _STATES.items():
             names = [sleeper.container.name for sleeper in self.sleepers if sleeper.mode is mode]
             told += [f"{', '.join(names)} {state}"] if names else []
-        return f", with {' and '.join(told)} while it is read" if told else ""
+        return say(", with {told} while it is read", told=" and ".join(told)) if told else ""
 
     @property
     def _remarks(self) -> tuple[str, ...]:
         remarks = []
         if self.source.through:
-            remarks.append(f"Symbolic links lead there from {printable(self.source.through)}.")
+            remarks.append(
+                say("Symbolic links lead there from {through}.", through=printable(self.source.through))
+            )
         hooks = [user.name for user in self.users if user.state == "running" and _has_hooks(user)]
         if hooks:
-            remarks.append(f"Hooks run in {', '.join(hooks)} before and after.")
+            remarks.append(say("Hooks run in {hooks} before and after.", hooks=", ".join(hooks)))
         if self.source.storage is None and self.dump is None and self.source.container is not None:
             name = self.source.container.name
             remarks.append(
-                f"It is read twice, in {name} itself, which Docker cannot stop or inspect meanwhile."
+                say(
+                    "It is read twice, in {name} itself, which Docker cannot stop or inspect meanwhile.",
+                    name=name,
+                )
             )
         if self.source.inner and self.dump is None:
-            remarks.append(f"What is mounted below it is left out: {', '.join(self.source.inner)}.")
+            remarks.append(
+                say("What is mounted below it is left out: {inner}.", inner=", ".join(self.source.inner))
+            )
         remarks += [] if self.dump is not None else _hints(self.users)
         return tuple(remarks)
 
@@ -127,8 +143,11 @@ def plan(engine: Engine, wish: Wish, policy: QuiescePolicy) -> BackupPlan:
     """
     if wish.dump and wish.quiesce not in (None, Quiesce.NONE):
         raise UsageError(
-            f"A database must run to be dumped, so --dump and --quiesce {wish.quiesce} exclude each other. "
-            "Nothing was changed."
+            say(
+                "A database must run to be dumped, so --dump and --quiesce {quiesce} exclude each other. "
+                "Nothing was changed.",
+                quiesce=wish.quiesce,
+            )
         )
     source = resolve(engine, wish.source)
     users = users_of(engine, source)
@@ -155,11 +174,20 @@ def _dumped(
         return None
     found = labelled or [user for user in running if recognise(user) is not None]
     if len(found) != 1:
-        what = f"several do: {', '.join(user.name for user in found)}" if found else "none does"
+        what = (
+            say("several do: {found}", found=", ".join(user.name for user in found))
+            if found
+            else say("none does")
+        )
         raise Conflict(
-            f"Exactly one running container that uses {source.words} must hold a database that can be dumped, and "
-            f"{what}. Nothing was changed. Say which and how by the label {DUMP_LABEL}, or back up the files with "
-            "--quiesce stop."
+            say(
+                "Exactly one running container that uses {source} must hold a database that can be dumped, and "
+                "{what}. Nothing was changed. Say which and how by the label {DUMP_LABEL}, or back up the files with "
+                "--quiesce stop.",
+                source=source.words,
+                what=what,
+                DUMP_LABEL=DUMP_LABEL,
+            )
         )
     preset = recognise(found[0])
     return None if preset is None else DumpPlan(container=found[0], preset=preset, limit=policy.hook)
@@ -173,7 +201,13 @@ def _hints(users: tuple[Container, ...]) -> list[str]:
             continue
         preset = recognise(user)
         if preset is not None:
-            found.append(f"{user.name} runs {preset.name}: --dump asks it for a consistent dump instead.")
+            found.append(
+                say(
+                    "{user} runs {preset}: --dump asks it for a consistent dump instead.",
+                    user=user.name,
+                    preset=preset.name,
+                )
+            )
     return found
 
 

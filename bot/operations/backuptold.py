@@ -6,6 +6,7 @@ Must not know how it was made: it speaks from the manifest, so it says the same 
 from __future__ import annotations
 
 from bot.entry import printable
+from bot.language import later, say
 from bot.model import Button, Reply, Status, Value
 from bot.operations.backup import Backed
 from bot.reasons import Reason
@@ -27,8 +28,8 @@ def reply_of(backed: Backed) -> Reply:
         status=Status.SUCCEEDED if backup.is_ok and not remarks else Status.PARTIAL,
         facts=_facts(backup, failed, backed.notes),
         buttons=(
-            Button(label="Verify", line=f"verify {manifest.run_id}"),
-            Button(label="Restore a copy", line=f"restore {manifest.run_id}"),
+            Button(label="Verify", line=say("verify {run_id}", run_id=manifest.run_id)),
+            Button(label=say("Restore a copy"), line=say("restore {run_id}", run_id=manifest.run_id)),
         ),
     )
 
@@ -36,37 +37,50 @@ def reply_of(backed: Backed) -> Reply:
 def source_words(manifest: Manifest) -> str:
     """What it is of: `volume pgdata`, `web:/srv`, `the dump of db for volume pgdata`."""
     kind, name = manifest.source.kind, printable(manifest.volume.name)
-    of = name if ":" in name else f"volume {name}"
-    return f"the dump of {manifest.source.container} for {of}" if kind == "dump" else of
+    of = name if ":" in name else say("volume {name}", name=name)
+    return (
+        say("the dump of {container} for {of}", container=manifest.source.container, of=of)
+        if kind == "dump"
+        else of
+    )
 
 
 def _proven(manifest: Manifest) -> str:
     if manifest.source.kind == "dump":
-        how = "its program ended well, it is whole to its end"
+        how = say("its program ended well, it is whole to its end")
     elif manifest.inventory is None:
-        how = "it was read twice and was the same, whole to its end, every entry hashed"
+        how = say("it was read twice and was the same, whole to its end, every entry hashed")
     else:
-        how = "the archive is whole to its end, every entry is hashed and is what was there before and after"
+        how = say(
+            "the archive is whole to its end, every entry is hashed and is what was there before and after"
+        )
     words = source_words(manifest)
     if manifest.source.kind != "path":  # a path begins with a container's name, which is spelt as it is
         words = words[0].upper() + words[1:]
-    return f"{words} is backed up and proven: {how}, and the stored bytes were read back."
+    return say(
+        "{words} is backed up and proven: {how}, and the stored bytes were read back.", words=words, how=how
+    )
 
 
 def _partial(manifest: Manifest) -> str:
     problems = manifest.problems
     named = "; ".join(_problem(one) for one in problems.listed[:_NAMED])
-    more = f"; and {problems.count - _NAMED} more" if problems.count > _NAMED else ""
-    files = "1 file is" if problems.count == 1 else f"{problems.count} files are"
+    more = say("; and {count} more", count=problems.count - _NAMED) if problems.count > _NAMED else ""
+    files = say("1 file is") if problems.count == 1 else say("{count} files are", count=problems.count)
     still = (
         ""
         if manifest.quiesce.containers
-        else " with --quiesce pause or stop, so that nobody writes meanwhile"
+        else say(" with --quiesce pause or stop, so that nobody writes meanwhile")
     )
-    return (
-        f"The backup of {source_words(manifest)} is partial: {files} not in it as it should be ({named}{more}). "
+    return say(
+        "The backup of {manifest} is partial: {files} not in it as it should be ({named}{more}). "
         "What it holds is whole and was read back, but it counts neither for retention nor for drills, and replaces "
-        f"nothing. Send the command again{still}."
+        "nothing. Send the command again{still}.",
+        manifest=source_words(manifest),
+        files=files,
+        named=named,
+        more=more,
+        still=still,
     )
 
 
@@ -77,16 +91,26 @@ def _problem(problem: Problem) -> str:
 _SHORT: dict[str, str] = {
     Reason.VANISHED: "vanished",
     Reason.APPEARED: "appeared",
-    Reason.CHANGED: "was changed",
-    Reason.MISSING: "was left out by Docker",
-    Reason.UNEXPECTED: "should not be there",
+    Reason.CHANGED: later("was changed"),
+    Reason.MISSING: later("was left out by Docker"),
+    Reason.UNEXPECTED: later("should not be there"),
 }
 
 
 def _hook(hook: HookFacts) -> str:
-    how = "did not end by itself" if hook.exit_code is None else f"ended with exit code {hook.exit_code}"
+    how = (
+        say("did not end by itself")
+        if hook.exit_code is None
+        else say("ended with exit code {exit_code}", exit_code=hook.exit_code)
+    )
     said = " ".join(hook.output.split())[-_SAID_CHARACTERS:]
-    return f"The hook {hook.which} of {hook.container} {how}{f': {said}' if said else ''}. Look at the container."
+    return say(
+        "The hook {which} of {container} {how}{extra}. Look at the container.",
+        which=hook.which,
+        container=hook.container,
+        how=how,
+        extra=f": {said}" if said else "",
+    )
 
 
 def _facts(backup: Backup, failed: list[HookFacts], notes: tuple[str, ...]) -> dict[str, Value]:

@@ -20,6 +20,7 @@ from bot.engine.build_contract import Recipe
 from bot.engine.image_contract import Image
 from bot.entry import printable
 from bot.errors import BotError, BuildFailed, Conflict
+from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.tagging import holder, named
 from bot.reference import Reference
@@ -89,7 +90,10 @@ def build(
     with named(engine, run, image, made.reference) as step:
         if holder(engine, made.reference) != image.id:
             raise Conflict(
-                f"Somebody else took the name {made.reference} at the same moment. Build it again."
+                say(
+                    "Somebody else took the name {reference} at the same moment. Build it again.",
+                    reference=made.reference,
+                )
             )
         step.keep()
     return Built(image=image)
@@ -101,7 +105,9 @@ def kept_all_the_same(reference: Reference) -> Iterator[None]:
     try:
         yield
     except BotError as error:
-        error.add_note(f"The image was built before that and is {reference} on its host.")
+        error.add_note(
+            say("The image was built before that and is {reference} on its host.", reference=reference)
+        )
         raise
 
 
@@ -148,7 +154,10 @@ def _checkout(context: Path) -> Checkout | None:
         return None
     if shutil.which("git") is None:
         raise BuildFailed(
-            f"{context} is a git checkout, and the program git is missing here. Nothing was built."
+            say(
+                "{context} is a git checkout, and the program git is missing here. Nothing was built.",
+                context=context,
+            )
         )
     commit = _git(context, "rev-parse", "--verify", "HEAD")
     return Checkout(commit=commit, dirty=bool(_git(context, "status", "--porcelain", "--", ".")))
@@ -169,5 +178,11 @@ def _git(context: Path, *words: str) -> str:
     )
     if done.returncode != 0:
         said = printable(" ".join(done.stderr.split()))[:_LONGEST_LINE]
-        raise BuildFailed(f"git cannot tell which commit {context} is at: {said}. Nothing was built.")
+        raise BuildFailed(
+            say(
+                "git cannot tell which commit {context} is at: {said}. Nothing was built.",
+                context=context,
+                said=said,
+            )
+        )
     return done.stdout.strip()

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from bot import words
 from bot.engine import RUN_LABEL
 from bot.engine.image_contract import Image
+from bot.language import say
 from bot.model import Attachment, Reply, Status, Value
 from bot.operations.build import BUILD_LABEL, BuildPlan, Built
 from bot.reasons import Reason
@@ -18,12 +19,18 @@ from bot.reasons import Reason
 def planned(made: BuildPlan, host: str, registry: str | None) -> str:
     """What will be built from what, and where it goes."""
     checkout = made.checkout
-    changed = ", with changes" if checkout and checkout.dirty else ""
+    changed = say(", with changes") if checkout and checkout.dirty else ""
     at = f", commit {checkout.commit[:12]}{changed}" if checkout else ""
-    then = f" Then push it to the registry {registry}." if registry else ""
-    return (
-        f"Build {made.reference} on host {host} from {made.rule.context} ({len(made.context.paths)} entries, "
-        f"{words.size(made.context.size_bytes)}{at}).{then}"
+    then = say(" Then push it to the registry {registry}.", registry=registry) if registry else ""
+    return say(
+        "Build {reference} on host {host} from {context} ({paths_count} entries, {size_bytes}{at}).{then}",
+        reference=made.reference,
+        host=host,
+        context=made.rule.context,
+        paths_count=len(made.context.paths),
+        size_bytes=words.size(made.context.size_bytes),
+        at=at,
+        then=then,
     )
 
 
@@ -38,15 +45,26 @@ def told(made: BuildPlan, image: Image, pushed: str, host: str, file: Attachment
     }
     if made.checkout:
         facts |= {"commit": made.checkout.commit, "dirty": made.checkout.dirty}
-    return Reply(text=f"{made.reference} is built on host {host}.{pushed}", facts=facts, attachments=(file,))
+    return Reply(
+        text=say(
+            "{reference} is built on host {host}.{pushed}", reference=made.reference, host=host, pushed=pushed
+        ),
+        facts=facts,
+        attachments=(file,),
+    )
 
 
 def failed(made: BuildPlan, built: Built, file: Attachment) -> Reply:
     """What the builder said, and the end of its log."""
     last = "\n".join(built.last_lines)
     return Reply(
-        text=f"{built.problem} No image was named {made.reference}; what had that name still has it. The log is "
-        f"attached; its last lines:\n{last}",
+        text=say(
+            "{problem} No image was named {reference}; what had that name still has it. The log is "
+            "attached; its last lines:\n{last}",
+            problem=built.problem,
+            reference=made.reference,
+            last=last,
+        ),
         facts={"build": made.rule.name, "reason": Reason.BUILD.value},
         attachments=(file,),
         status=Status.FAILED,
@@ -58,8 +76,12 @@ def found(images: Iterable[Image], run_id: str, host: str) -> Reply | None:
     for image in images:
         if image.labels.get(RUN_LABEL) == run_id and BUILD_LABEL in image.labels and image.references:
             return Reply(
-                text=f"{image.references[0]} is built on host {host}. The bot was stopped after that: its log is lost, "
-                "and if it was to be pushed, push it now.",
+                text=say(
+                    "{references} is built on host {host}. The bot was stopped after that: its log is lost, "
+                    "and if it was to be pushed, push it now.",
+                    references=image.references[0],
+                    host=host,
+                ),
                 facts={
                     "build": image.labels[BUILD_LABEL],
                     "reference": image.references[0],

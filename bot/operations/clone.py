@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bot.engine import Container, Engine, Storage
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone
 from bot.errors import EngineError
+from bot.language import say
 from bot.model import Reply, Status
 from bot.operations.cloneplan import ClonePlan
 from bot.operations.context import REMOVE_CLONE, RunContext
@@ -41,7 +42,7 @@ def clone(engine: Engine, archive: Archive, run: RunContext, plan: ClonePlan) ->
             for into, backup in plan.volumes.items()
         )
         run.check()
-        run.progress(f"starting {plan.name}")
+        run.progress(say("starting {plan}", plan=plan.name))
         made = engine.run_clone(
             Clone(
                 name=plan.name,
@@ -64,14 +65,24 @@ def reply_of_clone(done: Cloned, plan: ClonePlan, host: str) -> Reply:
     told, problems = [], [one for one in done.restored if not one.backup.is_ok]
     if done.restored:
         volumes = ", ".join(one.volume for one in done.restored)
-        told.append(f"What its new volumes hold was read back and is the same, entry by entry: {volumes}.")
+        told.append(
+            say(
+                "What its new volumes hold was read back and is the same, entry by entry: {volumes}.",
+                volumes=volumes,
+            )
+        )
     told += [
-        f"The backup in {one.volume} is partial: it names {one.backup.manifest.problems.count} files that are not in "
-        "it as they were."
+        say(
+            "The backup in {volume} is partial: it names {count} files that are not in it as they were.",
+            volume=one.volume,
+            count=one.backup.manifest.problems.count,
+        )
         for one in problems
     ]
     told += [
-        f"Not put back into {one.volume}: {'; '.join(one.losses)}." for one in done.restored if one.losses
+        say("Not put back into {volume}: {losses}.", volume=one.volume, losses="; ".join(one.losses))
+        for one in done.restored
+        if one.losses
     ]
     made = _told(done.container, plan.snapshot.id, host)
     return Reply(
@@ -88,15 +99,26 @@ def clone_after_crash(engine: Engine, run_id: str) -> Reply | None:
         return None
     made = _told(container, container.labels.get(SNAPSHOT_LABEL, ""), engine.host)
     return Reply(
-        text=f"{made.text} The bot was stopped just after that.", facts=made.facts, status=made.status
+        text=say("{made} The bot was stopped just after that.", made=made.text),
+        facts=made.facts,
+        status=made.status,
     )
 
 
 def _told(container: Container, snapshot: str, host: str) -> Reply:
     runs = container.state == "running"
-    state = "and runs" if runs else f"and was started, but is {container.state} now; its log may say why"
+    state = (
+        say("and runs")
+        if runs
+        else say("and was started, but is {state} now; its log may say why", state=container.state)
+    )
     return Reply(
-        text=f"Container {container.name} is made from snapshot {snapshot}, configured as the original was, {state}.",
+        text=say(
+            "Container {container} is made from snapshot {snapshot}, configured as the original was, {state}.",
+            container=container.name,
+            snapshot=snapshot,
+            state=state,
+        ),
         facts={"container": container.name, "snapshot": snapshot, "state": container.state, "host": host},
         status=Status.SUCCEEDED if runs else Status.PARTIAL,
     )
@@ -107,7 +129,10 @@ def _refuse_different(container: Container, wanted: Mapping[str, Storage]) -> No
     found = {mount.destination: mount.storage for mount in container.mounts}
     if any(found.get(place) != storage for place, storage in wanted.items()):
         raise EngineError(
-            f"Docker made {container.name}, but it does not mount what it was told to. It and its new volumes are "
-            "removed again. Look at the host.",
+            say(
+                "Docker made {container}, but it does not mount what it was told to. It and its new volumes are "
+                "removed again. Look at the host.",
+                container=container.name,
+            ),
             reason=Reason.DIFFERS,
         )

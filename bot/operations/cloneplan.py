@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from bot.engine import Engine, HostPath, Storage
 from bot.entry import printable
 from bot.errors import Conflict, NotFound
+from bot.language import say
 from bot.model import Value
 from bot.operations.restore import default_name, refuse_existing
 from bot.operations.snapshotlabels import Mounted, Snapshot
@@ -55,12 +56,20 @@ class ClonePlan:
         """What will be done, in a few sentences."""
         facts = self.snapshot.facts
         told = [
-            f"Start the container {self.name} from snapshot {self.snapshot.id} of {facts.container}, configured as "
-            "that was."
+            say(
+                "Start the container {name} from snapshot {snapshot_id} of {container}, configured as "
+                "that was.",
+                name=self.name,
+                snapshot_id=self.snapshot.id,
+                container=facts.container,
+            )
         ]
         if self.volumes:
-            made = [f"{into} from the backup of {backup.volume}" for into, backup in self.volumes.items()]
-            told.append(f"New volumes are made and proven first: {', '.join(made)}.")
+            made = [
+                say("{into} from the backup of {volume}", into=into, volume=backup.volume)
+                for into, backup in self.volumes.items()
+            ]
+            told.append(say("New volumes are made and proven first: {made}.", made=", ".join(made)))
         return " ".join((*told, *self.remarks))
 
     @property
@@ -70,12 +79,15 @@ class ClonePlan:
         found = []
         if shared:
             found.append(
-                f"Shared with the original, which sees every change: what is mounted at {', '.join(shared)}."
+                say(
+                    "Shared with the original, which sees every change: what is mounted at {shared}.",
+                    shared=", ".join(shared),
+                )
             )
         if self.missing:
-            found.append(f"Not mounted: {'; '.join(self.missing)}.")
+            found.append(say("Not mounted: {missing}.", missing="; ".join(self.missing)))
         if self.left_out:
-            found.append(f"It does not have {'; nor '.join(self.left_out)}.")
+            found.append(say("It does not have {left_out}.", left_out="; nor ".join(self.left_out)))
         return tuple(found)
 
     @property
@@ -99,7 +111,9 @@ class ClonePlan:
     def explained(self, engine: Engine) -> str:
         """What would be done; raises Conflict when it would be refused as things stand."""
         self.refuse_taken(engine)
-        return f"{self.text} If anything fails, the container and its new volumes are removed again."
+        return say(
+            "{text} If anything fails, the container and its new volumes are removed again.", text=self.text
+        )
 
     def refuse_taken(self, engine: Engine) -> None:
         """Raises Conflict when the container or a volume exists already."""
@@ -110,8 +124,11 @@ class ClonePlan:
                 refuse_existing(engine, volume)
             return
         raise Conflict(
-            f"There is a container {self.name} already. It was not touched, and nothing was made. Choose another name "
-            "by --as."
+            say(
+                "There is a container {name} already. It was not touched, and nothing was made. Choose another name "
+                "by --as.",
+                name=self.name,
+            )
         )
 
 
@@ -173,21 +190,31 @@ class _Sorting:
         elif backup is not None:
             place = f"{backup.volume}/{backup.id}"
             self.missing.append(
-                f"{mounted.words}, a single file (`restore {printable(place)}` brings it back)"
+                say(
+                    "{mounted}, a single file (`restore {place}` brings it back)",
+                    mounted=mounted.words,
+                    place=printable(place),
+                )
             )
         else:
             why = (
-                "its backup is not there any more"
+                say("its backup is not there any more")
                 if mounted.backup
-                else "it was not backed up with the snapshot"
+                else say("it was not backed up with the snapshot")
             )
             self.missing.append(f"{mounted.words}, for {why}")
 
     def _share(self, mounted: Mounted, host: str) -> None:
         if host != self._snapshot.facts.host:
             raise Conflict(
-                f"Snapshot {self._snapshot.id} was made on host {self._snapshot.facts.host}, so {mounted.words} "
-                f"cannot be shared on {host}. Nothing was made. Leave out --share-volumes."
+                say(
+                    "Snapshot {snapshot_id} was made on host {facts_host}, so {mounted} "
+                    "cannot be shared on {host}. Nothing was made. Leave out --share-volumes.",
+                    snapshot_id=self._snapshot.id,
+                    facts_host=self._snapshot.facts.host,
+                    mounted=mounted.words,
+                    host=host,
+                )
             )
         is_path = mounted.kind == "bind"
         self.mounts[mounted.destination] = HostPath(mounted.source) if is_path else mounted.source

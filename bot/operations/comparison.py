@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.entry import Entry, printable
 from bot.errors import EngineError
+from bot.language import say
 from bot.operations.scratch import Scratch, merged, to_bytes, to_path
 from bot.reasons import Reason
 
@@ -45,9 +46,14 @@ def refuse_differences(
                 shown.append(f"“{printable(path)}” {what}")
     if count:
         raise EngineError(
-            f"After restoring, volume {volume} differs from the backup in {count} places: "
-            f"{'; '.join(shown)}. The restored volume was not kept; the backup is unchanged. "
-            "Look at the engine's log and disk.",
+            say(
+                "After restoring, volume {volume} differs from the backup in {count} places: "
+                "{shown}. The restored volume was not kept; the backup is unchanged. "
+                "Look at the engine's log and disk.",
+                volume=volume,
+                count=count,
+                shown="; ".join(shown),
+            ),
             reason=Reason.DIFFERS,
         )
 
@@ -69,8 +75,11 @@ def _things(scratch: Scratch, table: str, entries: Iterable[Entry]) -> Iterator[
     )
     if lost is not None:
         raise EngineError(
-            f"“{printable(to_path(lost[0]))}” is a hard link to “{printable(to_path(lost[1]))}”, which is missing. "
-            "Nothing was kept; run it again."
+            say(
+                "“{lost}” is a hard link to “{lost_2}”, which is missing. Nothing was kept; run it again.",
+                lost=printable(to_path(lost[0])),
+                lost_2=printable(to_path(lost[1])),
+            )
         )
     return scratch.rows(
         f"SELECT t.path, min(t.first, coalesce(s.least, t.first)), {_COLUMNS} FROM {table} t "
@@ -101,10 +110,10 @@ def _row(entry: Entry) -> tuple[object, ...]:
 
 def _difference(wanted: tuple[Any, ...] | None, found: tuple[Any, ...] | None) -> str:
     if wanted is None:
-        return "is there and should not be"
+        return say("is there and should not be")
     if found is None:
-        return "is missing"
+        return say("is missing")
     if wanted[1] != found[1]:
-        return "shares its content with other files than before"
+        return say("shares its content with other files than before")
     wrong = [name for name, one, other in zip(_NAMES, wanted[2:], found[2:], strict=True) if one != other]
-    return f"has another {', '.join(wrong)}"
+    return say("has another {wrong}", wrong=", ".join(wrong))

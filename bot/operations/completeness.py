@@ -12,6 +12,7 @@ from itertools import chain
 
 from bot.entry import Entry, Item
 from bot.errors import EngineError
+from bot.language import say
 from bot.operations.hardlinks import Shared
 from bot.operations.losses import Losses
 from bot.operations.tally import (
@@ -227,8 +228,10 @@ def _account(suspects: set[int], tallies: tuple[Tally, ...], lists: _Lists, tick
             listed.append(problem)
     if suspects and not count:
         raise EngineError(
-            "What was read is not what was there, and which file differs could not be found out. Nothing was kept; "
-            "run it again.",
+            say(
+                "What was read is not what was there, and which file differs could not be found out. Nothing was kept; "
+                "run it again."
+            ),
             reason=Reason.DIFFERS,
         )
     return Problems(count=count, listed=tuple(sorted(listed, key=lambda problem: problem.path)))

@@ -14,6 +14,7 @@ from pathlib import Path
 from bot.engine import Engine
 from bot.entry import printable
 from bot.errors import UsageError
+from bot.language import say
 from bot.model import Invocation, Origin, Plan, Reply
 from bot.operations import local
 from bot.operations.context import REMOVE_PART, RunContext
@@ -141,16 +142,20 @@ def wish_of(source: str, destination: str, *, keep_owner: bool, force: bool) -> 
     here, there = source_end(source), destination_end(destination)
     if keep_owner and not isinstance(here, OnMachine):
         raise UsageError(
-            "--keep-owner is for files of a shell’s machine: Slack knows no owners, and what comes out of a container "
-            "gets its reader’s. Nothing was changed."
+            say(
+                "--keep-owner is for files of a shell’s machine: Slack knows no owners, and what comes out of a container "
+                "gets its reader’s. Nothing was changed."
+            )
         )
     if isinstance(here, InContainer) and not isinstance(there, InContainer):
         return CopyOutWish(source=here, destination=there, force=force)
     if isinstance(there, InContainer) and not isinstance(here, InContainer):
         return CopyInWish(source=here, destination=there, keep_owner=keep_owner)
     raise UsageError(
-        "One end of a copy is in a container, and the other is not. Nothing was changed. To copy between containers, "
-        "copy out and in again."
+        say(
+            "One end of a copy is in a container, and the other is not. Nothing was changed. To copy between containers, "
+            "copy out and in again."
+        )
     )
 
 
@@ -161,7 +166,10 @@ def found_done(rooms: Rooms, kept: Kept, run_id: str) -> Reply | None:
         return found_copied(rooms.engine, rooms.archive, kept, run_id)
     found = local.found_written(written)
     return Reply(
-        text=f"It was copied to {printable(str(found.path))}, whole. The bot was stopped just after that.",
+        text=say(
+            "It was copied to {path}, whole. The bot was stopped just after that.",
+            path=printable(str(found.path)),
+        ),
         facts={"path": str(found.path), "size_bytes": found.size, "sha256": found.sha256},
     )
 
@@ -178,6 +186,9 @@ def _refuse_machine(rooms: Rooms, other: End) -> None:
     """Paths of the machine that the bot runs on are for whoever has a shell there."""
     if isinstance(other, OnMachine) and (rooms.asked is None or rooms.asked.origin is not Origin.CLI):
         raise UsageError(
-            f"{printable(str(other.path))} is a path of the machine that the bot runs on, which can only be named in a "
-            "shell there. Nothing was changed. From Slack, copy to `slack`, or from `upload`."
+            say(
+                "{path} is a path of the machine that the bot runs on, which can only be named in a "
+                "shell there. Nothing was changed. From Slack, copy to `slack`, or from `upload`.",
+                path=printable(str(other.path)),
+            )
         )

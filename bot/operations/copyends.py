@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import UsageError
+from bot.language import say
 
 _CONTAINER = re.compile(r"(?P<container>[A-Za-z0-9][A-Za-z0-9_.-]+):(?P<path>/[^\0\n]*)")
 _FILE_ID = re.compile(r"F[A-Z0-9]{7,20}")
@@ -76,8 +77,11 @@ def _place(word: str) -> End:
     if word.startswith("/") and "\0" not in word:
         return OnMachine(Path(word), is_directory=word.endswith("/"))
     raise UsageError(
-        f"“{word}” is no end of a copy. Nothing was changed. Ends are CONTAINER:/PATH, such as web:/etc/nginx.conf; "
-        "`slack`; `upload`, or a Slack file’s id or link; and in a shell a path of that machine."
+        say(
+            "“{word}” is no end of a copy. Nothing was changed. Ends are CONTAINER:/PATH, such as web:/etc/nginx.conf; "
+            "`slack`; `upload`, or a Slack file’s id or link; and in a shell a path of that machine.",
+            word=word,
+        )
     )
 
 

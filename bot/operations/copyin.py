@@ -14,6 +14,7 @@ from bot.engine import Container, Engine
 from bot.engine.copy_contract import Found
 from bot.entry import printable
 from bot.errors import Conflict, EngineError, NotFound
+from bot.language import later, say
 from bot.model import Button, Plan, Reply, Value
 from bot.operations.backup import Still, back_up_still
 from bot.operations.context import RunContext
@@ -54,14 +55,16 @@ class CopyIn:
 
     def plan(self, what: str) -> Plan:
         """In words."""
-        there = "nothing is there now" if self.is_new else "what is there now is backed up first"
+        there = say("nothing is there now") if self.is_new else say("what is there now is backed up first")
         link = (
-            f" Symbolic links lead there from {printable(self.source.through)}."
+            say(" Symbolic links lead there from {through}.", through=printable(self.source.through))
             if self.source.through
             else ""
         )
-        text = f"Copy {what} to {self.words}; {there}.{link}"
-        steps = (*(() if self.is_new else ("back up",)), "copy", "compare", "put in place")
+        text = say(
+            "Copy {what} to {words}; {there}.{link}", what=what, words=self.words, there=there, link=link
+        )
+        steps = (*(() if self.is_new else (say("back up"),)), "copy", "compare", say("put in place"))
         return Plan(text=text, targets=self.targets, steps=steps)
 
 
@@ -82,7 +85,12 @@ def plan_in(engine: Engine, asked: InContainer, name: str) -> CopyIn:
         place = f"{place.rstrip('/')}/{name}"
         found = engine.look_at(container.id, place)
     elif asked.is_directory:
-        raise NotFound(f"There is no directory {printable(asked.text)}. Nothing was changed. Make it first.")
+        raise NotFound(
+            say(
+                "There is no directory {asked}. Nothing was changed. Make it first.",
+                asked=printable(asked.text),
+            )
+        )
     made = _made(engine, container, place, is_new=found is None)
     if found is not None and found.kind != "file":
         raise Conflict(_NOT_OVER[found.kind].format(words=made.words))
@@ -90,25 +98,37 @@ def plan_in(engine: Engine, asked: InContainer, name: str) -> CopyIn:
 
 
 _NOT_OVER = {
-    "symlink": "{words} is a symbolic link, and nothing is written through one. Nothing was changed. Name what it "
-    "leads to, or, for a directory, put a slash at the end.",
-    "directory": "{words} is a directory already, so no file can take its place. Nothing was changed.",
-    "other": "{words} is a device, a FIFO or a socket, which no file can take the place of. Nothing was changed.",
+    "symlink": later(
+        "{words} is a symbolic link, and nothing is written through one. Nothing was changed. Name what it "
+        "leads to, or, for a directory, put a slash at the end."
+    ),
+    "directory": later("{words} is a directory already, so no file can take its place. Nothing was changed."),
+    "other": later(
+        "{words} is a device, a FIFO or a socket, which no file can take the place of. Nothing was changed."
+    ),
 }
 
 
 def _refuse_odd_path(asked: InContainer) -> None:
     """`..` in a path is refused before it is made sense of."""
     if ".." in asked.path.split("/"):
-        raise Conflict(f"“{printable(asked.path)}” holds “..”. Nothing was changed. Name the place itself.")
+        raise Conflict(
+            say(
+                "“{path}” holds “..”. Nothing was changed. Name the place itself.", path=printable(asked.path)
+            )
+        )
 
 
 def _made(engine: Engine, container: Container, place: str, *, is_new: bool) -> CopyIn:
     source = resolve(engine, f"{container.name}:{place}")
     if source.read_only:
         raise Conflict(
-            f"{container.name}:{printable(place)} lies in what it mounts read-only, so the container may not have it "
-            "changed. Nothing was changed."
+            say(
+                "{container}:{place} lies in what it mounts read-only, so the container may not have it "
+                "changed. Nothing was changed.",
+                container=container.name,
+                place=printable(place),
+            )
         )
     spot_of(container, place, source)
     place = source.place
@@ -116,8 +136,12 @@ def _made(engine: Engine, container: Container, place: str, *, is_new: bool) -> 
     parent = engine.look_at(container.id, above) if above != "/" else Found(kind="directory")
     if parent is None or parent.kind != "directory":
         raise NotFound(
-            f"There is no directory {container.name}:{printable(above)}. Nothing was changed. Make it first, or check "
-            "the path."
+            say(
+                "There is no directory {container}:{above}. Nothing was changed. Make it first, or check "
+                "the path.",
+                container=container.name,
+                above=printable(above),
+            )
         )
     return CopyIn(container=container, place=place, source=source, is_new=is_new)
 
@@ -136,8 +160,11 @@ def safety_backup(engine: Engine, archive: Archive, run: RunContext, source: Sou
     backup = back_up_still(engine, archive, run, Still(source=source, downtime=Downtime(timedelta(0))))
     if not backup.is_ok:
         raise Conflict(
-            f"{source.words} was being written to while it was backed up, so it could not be brought back. It was not "
-            "changed. Stop who writes there, then send the command again."
+            say(
+                "{source} was being written to while it was backed up, so it could not be brought back. It was not "
+                "changed. Stop who writes there, then send the command again.",
+                source=source.words,
+            )
         )
     return backup
 
@@ -159,8 +186,11 @@ def _refuse_moved(engine: Engine, made: CopyIn) -> None:
     """Somebody may have exchanged a directory on the way for a link since the path was looked at."""
     if resolve(engine, f"{made.container.name}:{made.place}") != made.source:
         raise EngineError(
-            f"What {made.words} names was changed while the file was copied. What had begun was taken back. Look who "
-            "changes it, then send the command again.",
+            say(
+                "What {made} names was changed while the file was copied. What had begun was taken back. Look who "
+                "changes it, then send the command again.",
+                made=made.words,
+            ),
             reason=Reason.CHANGED,
         )
 
@@ -169,8 +199,10 @@ def refuse_unheld(targets: tuple[str, ...], held: Plan | None) -> None:
     """Raises Conflict for what the run was not permitted."""
     if not set(targets) <= set(held.targets if held else ()):
         raise Conflict(
-            "What the path in the container leads to has changed since this run began, and is not held by it. Nothing "
-            "was copied. Send the command again."
+            say(
+                "What the path in the container leads to has changed since this run began, and is not held by it. Nothing "
+                "was copied. Send the command again."
+            )
         )
 
 
@@ -187,11 +219,15 @@ def reply_of(container: str, place: str, outcome: Outcome, run_id: str) -> Reply
     """The result in words and facts, with the button that takes it back."""
     words = f"{container}:{printable(place)}"
     if outcome.sha256:
-        now = f"{words} is copied: read back from the container and the same, byte for byte."
+        now = say("{words} is copied: read back from the container and the same, byte for byte.", words=words)
     else:
-        now = f"{words} is gone again."
-    before = f"What was there is backup {outcome.safety.manifest.run_id}; " if outcome.safety else ""
-    before = before or "Nothing was there before; "
+        now = say("{words} is gone again.", words=words)
+    before = (
+        say("What was there is backup {run_id}; ", run_id=outcome.safety.manifest.run_id)
+        if outcome.safety
+        else ""
+    )
+    before = before or say("Nothing was there before; ")
     facts: dict[str, Value] = {
         "container": container,
         "placed": place,
@@ -199,5 +235,9 @@ def reply_of(container: str, place: str, outcome: Outcome, run_id: str) -> Reply
         "sha256": outcome.sha256,
         **({"safety": outcome.safety.id} if outcome.safety else {}),
     }
-    undo = Button(label="Undo", line=f"undo {run_id}", danger=True)
-    return Reply(text=f"{now} {before}`undo {run_id}` brings that back.", facts=facts, buttons=(undo,))
+    undo = Button(label="Undo", line=say("undo {run_id}", run_id=run_id), danger=True)
+    return Reply(
+        text=say("{now} {before}`undo {run_id}` brings that back.", now=now, before=before, run_id=run_id),
+        facts=facts,
+        buttons=(undo,),
+    )

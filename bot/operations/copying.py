@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from bot.engine import Engine, Storage
 from bot.entry import ROOT, Entry, Item
 from bot.errors import Conflict, EngineError, NotFound
+from bot.language import say
 from bot.operations.completeness import Again, Proof, TwiceProof
 from bot.operations.context import REMOVE_HELPER, RunContext
 from bot.operations.downtime import Downtime
@@ -76,14 +77,22 @@ class Copy(ABC):
         """A symbolic link, a socket or a device is nothing that could be backed up alone."""
         if self._root_kind not in ("file", "directory"):
             raise Conflict(
-                f"{self._source.words} is neither a directory nor a file ({self._root_kind or 'unknown'}). "
-                "Nothing was saved. Name what it stands for."
+                say(
+                    "{source} is neither a directory nor a file ({root_kind}). "
+                    "Nothing was saved. Name what it stands for.",
+                    source=self._source.words,
+                    root_kind=self._root_kind or "unknown",
+                )
             )
 
     def _gone(self, error: NotFound) -> EngineError:
         return EngineError(
-            f"{self._source.words} was there when the backup began and is gone now ({error}) Nothing was saved. "
-            "Look who removes it, then send the command again.",
+            say(
+                "{source} was there when the backup began and is gone now ({error}) Nothing was saved. "
+                "Look who removes it, then send the command again.",
+                source=self._source.words,
+                error=error,
+            ),
             reason=Reason.VANISHED,
         )
 
@@ -139,7 +148,7 @@ class Walked(Copy):
         self._refuse_odd_root()
         try:
             reading.tar(self._helper, self._entry, self._write)
-            reading.walk(self._tool, "listing again", self._proof.after)
+            reading.walk(self._tool, say("listing again"), self._proof.after)
         except NotFound as error:
             raise self._gone(error) from error
         self.lost = self._proof.losses.texts
@@ -229,5 +238,9 @@ def _not_there(source: Source, error: NotFound) -> NotFound:
     if source.container is None:
         return error
     return NotFound(
-        f"There is no {source.place} in container {source.container.name}. Nothing was saved; check the path."
+        say(
+            "There is no {place} in container {container}. Nothing was saved; check the path.",
+            place=source.place,
+            container=source.container.name,
+        )
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from bot.engine import Engine
 from bot.entry import printable
 from bot.errors import Conflict, EngineError, NotFound
+from bot.language import say
 from bot.model import Plan, Reply, Value
 from bot.operations.context import REMOVE_HELPER, RunContext
 from bot.operations.copyends import InContainer
@@ -50,9 +51,20 @@ class CopyOut:
 
     def plan(self, to: str) -> Plan:
         """In words."""
-        what = "the directory " if self.kind == "directory" else ""
-        link = f" Symbolic links lead there from {printable(self.asked.text)}." if self.source.through else ""
-        text = f"Copy {what}{printable(self.asked.text)} to {to}{', as a tar' if what else ''}.{link}"
+        what = say("the directory ") if self.kind == "directory" else ""
+        link = (
+            say(" Symbolic links lead there from {asked}.", asked=printable(self.asked.text))
+            if self.source.through
+            else ""
+        )
+        text = say(
+            "Copy {what}{asked} to {to}{extra}.{link}",
+            what=what,
+            asked=printable(self.asked.text),
+            to=to,
+            extra=", as a tar" if what else "",
+            link=link,
+        )
         return Plan(text=text, targets=self.targets, steps=("copy", "compare"))
 
 
@@ -65,18 +77,28 @@ def plan_out(engine: Engine, asked: InContainer, limit: int) -> CopyOut:
     source, place = _followed(engine, asked.text, container.id)
     found = engine.look_at(container.id, place)
     if found is None:
-        raise NotFound(f"There is no {printable(asked.text)}. Nothing was copied; check the path.")
+        raise NotFound(
+            say("There is no {asked}. Nothing was copied; check the path.", asked=printable(asked.text))
+        )
     words = Limit(limit=limit, what=printable(asked.text))
     if found.kind == "other" or (asked.is_directory and found.kind != "directory"):
         raise Conflict(
-            f"{words.what} is no {'directory' if asked.is_directory else 'file'}. Nothing was copied."
+            say(
+                "{what} is no {extra}. Nothing was copied.",
+                what=words.what,
+                extra="directory" if asked.is_directory else "file",
+            )
         )
     if found.kind == "file":
         words.refuse(found.size)
     if source.inner:
         raise Conflict(
-            f"Other things are mounted below {words.what}: {', '.join(source.inner)}. They would be missing in the "
-            "copy, so nothing was copied. Name paths beside them."
+            say(
+                "Other things are mounted below {what}: {inner}. They would be missing in the "
+                "copy, so nothing was copied. Name paths beside them.",
+                what=words.what,
+                inner=", ".join(source.inner),
+            )
         )
     return CopyOut(asked=asked, source=source, container_id=container.id, kind=found.kind, limit=words)
 
@@ -91,7 +113,13 @@ def _followed(engine: Engine, text: str, container_id: str) -> tuple[Source, str
         if target is None:
             return source, place
         path = target
-    raise Conflict(f"More than {_LINKS} symbolic links lead from {printable(text)}. Nothing was copied.")
+    raise Conflict(
+        say(
+            "More than {LINKS} symbolic links lead from {text}. Nothing was copied.",
+            LINKS=_LINKS,
+            text=printable(text),
+        )
+    )
 
 
 def to_slack(engine: Engine, run: RunContext, made: CopyOut, outgoing: Outgoing) -> Reply:
@@ -100,7 +128,9 @@ def to_slack(engine: Engine, run: RunContext, made: CopyOut, outgoing: Outgoing)
         for chunk in outward.chunks:
             draft.write(chunk)
         file = draft.keep(made.name)
-    text = f"{_sentence(made, outward)} It follows as the file {printable(file.name)}."
+    text = say(
+        "{made} It follows as the file {file}.", made=_sentence(made, outward), file=printable(file.name)
+    )
     return Reply(text=text, facts=_facts(made, file.size, file.sha256), attachments=(file,))
 
 
@@ -108,7 +138,11 @@ def to_path(engine: Engine, run: RunContext, made: CopyOut, path: Path, *, force
     """Write it there, whole or not at all. Raises EngineError, Conflict."""
     with new_file(run, path, force=force) as write, _read(engine, run, made) as outward:
         written = write(outward.chunks)
-    text = f"{_sentence(made, outward)} It is at {printable(str(path))}, read back and compared."
+    text = say(
+        "{made} It is at {path}, read back and compared.",
+        made=_sentence(made, outward),
+        path=printable(str(path)),
+    )
     facts = {**_facts(made, written.size, written.sha256), "path": str(path)}
     return Reply(text=text, facts=facts)
 
@@ -139,7 +173,11 @@ def _read(engine: Engine, run: RunContext, made: CopyOut) -> Iterator[_Reading]:
             outward.close()
         if outward.kind != made.kind:
             raise EngineError(
-                f"{made.limit.what} became a {outward.kind} meanwhile. Nothing was copied. Ask again."
+                say(
+                    "{what} became a {kind} meanwhile. Nothing was copied. Ask again.",
+                    what=made.limit.what,
+                    kind=outward.kind,
+                )
             )
         yield from outward.taken()
 
@@ -162,10 +200,17 @@ def _held(engine: Engine, run: RunContext, made: CopyOut) -> Iterator[str]:
 def _sentence(made: CopyOut, outward: _Reading) -> str:
     links = outward.leading_out()
     beside = (
-        f" {links} symbolic links in it lead out of it, and are in the tar as they stand." if links else ""
+        say(" {links} symbolic links in it lead out of it, and are in the tar as they stand.", links=links)
+        if links
+        else ""
     )
-    tar = ", as a tar" if made.kind == "directory" else ""
-    return f"{printable(made.asked.text)} was copied{tar}, whole to its end.{beside}"
+    tar = say(", as a tar") if made.kind == "directory" else ""
+    return say(
+        "{asked} was copied{tar}, whole to its end.{beside}",
+        asked=printable(made.asked.text),
+        tar=tar,
+        beside=beside,
+    )
 
 
 def _facts(made: CopyOut, size: int, sha256: str) -> dict[str, Value]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from bot.engine import RUN_LABEL, Engine, Volume
 from bot.errors import Conflict, NotFound, UsageError
 from bot.kinds import Assignment
+from bot.language import say
 from bot.model import Plan, Reply, Status
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
 from bot.stores.runs import Run
@@ -35,11 +36,17 @@ def pairs(given: Iterable[Assignment], what: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in given:
         if one.name in found:
-            raise UsageError(f"The {what} {one.name} is given twice. Nothing was changed.")
+            raise UsageError(
+                say("The {what} {one} is given twice. Nothing was changed.", what=what, one=one.name)
+            )
         if one.name.startswith(_OURS):
             raise UsageError(
-                f"The {what} {one.name} is not for people to give: shipkeeper says by such what it made. Nothing was "
-                "changed; choose another name."
+                say(
+                    "The {what} {one} is not for people to give: shipkeeper says by such what it made. Nothing was "
+                    "changed; choose another name.",
+                    what=what,
+                    one=one.name,
+                )
             )
         found[one.name] = one.value
     return found
@@ -53,7 +60,11 @@ def create(engine: Engine, run: RunContext, wanted: Wanted) -> Reply:
         engine.create_volume(made)
         found = engine.volume(wanted.name)
         if found != made:
-            raise Conflict(f"Volume {wanted.name} is not as it was asked for, so it was removed again.")
+            raise Conflict(
+                say(
+                    "Volume {wanted} is not as it was asked for, so it was removed again.", wanted=wanted.name
+                )
+            )
         step.keep()
     return reply_of(engine.host, found)
 
@@ -61,8 +72,12 @@ def create(engine: Engine, run: RunContext, wanted: Wanted) -> Reply:
 def reply_of(host: str, volume: Volume) -> Reply:
     """The result in words and facts."""
     return Reply(
-        text=f"Volume {volume.name} is made on host {host}, and empty. `undo {volume.labels[RUN_LABEL]}` removes it "
-        "while it is.",
+        text=say(
+            "Volume {volume} is made on host {host}, and empty. `undo {labels}` removes it while it is.",
+            volume=volume.name,
+            host=host,
+            labels=volume.labels[RUN_LABEL],
+        ),
         facts={"volume": volume.name, "host": host, "driver": volume.driver},
     )
 
@@ -80,7 +95,11 @@ def volume_of(run: Run) -> str | None:
 
 def plan_back(made_by: str, name: str) -> Plan:
     """What taking it back will do."""
-    text = f"Undo run {made_by}: remove volume {name} if it is empty and nobody uses it."
+    text = say(
+        "Undo run {made_by}: remove volume {name} if it is empty and nobody uses it.",
+        made_by=made_by,
+        name=name,
+    )
     return Plan(text=text, targets=(f"volume:{name}",))
 
 
@@ -89,19 +108,30 @@ def take_back(engine: Engine, run: RunContext, name: str, made_by: str) -> Reply
     volume = created_by(engine, made_by)
     if volume is None or volume.name != name:
         raise NotFound(
-            f"Volume {name}, which run {made_by} made, is gone, or somebody else made one of that name since. Nothing "
-            "was changed."
+            say(
+                "Volume {name}, which run {made_by} made, is gone, or somebody else made one of that name since. Nothing "
+                "was changed.",
+                name=name,
+                made_by=made_by,
+            )
         )
     users = ", ".join(user.name for user in engine.users_of(name))
     if users:
-        raise Conflict(f"Volume {name} is used by {users} by now. It was not removed.")
+        raise Conflict(
+            say("Volume {name} is used by {users} by now. It was not removed.", name=name, users=users)
+        )
     if not _is_empty(engine, run, name):
         raise Conflict(
-            f"Volume {name} is not empty any more. It was not removed; `remove-volume {name}` shows what is in it."
+            say(
+                "Volume {name} is not empty any more. It was not removed; `remove-volume {name}` shows what is in it.",
+                name=name,
+            )
         )
     engine.remove_volume(name)
     if created_by(engine, made_by) is not None:
-        raise Conflict(f"Docker said that it removed volume {name}, and still lists it. Look at the host.")
+        raise Conflict(
+            say("Docker said that it removed volume {name}, and still lists it. Look at the host.", name=name)
+        )
     return _told(engine.host, name, made_by)
 
 
@@ -112,7 +142,11 @@ def told_gone(engine: Engine, name: str, made_by: str) -> Reply | None:
 
 def _told(host: str, name: str, made_by: str) -> Reply:
     return Reply(
-        text=f"Volume {name}, which run {made_by} made, is removed: it was empty, and nobody used it.",
+        text=say(
+            "Volume {name}, which run {made_by} made, is removed: it was empty, and nobody used it.",
+            name=name,
+            made_by=made_by,
+        ),
         facts={"volume": name, "host": host},
     )
 

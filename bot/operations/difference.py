@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from bot.engine import Engine, Storage
 from bot.entry import Entry, Item
 from bot.errors import Conflict
+from bot.language import later, say
 from bot.operations.changes import Difference, Sides, Thing, of_entry, of_item, sides
 from bot.operations.context import REMOVE_HELPER, RunContext
 from bot.operations.place import source_of
@@ -18,19 +19,19 @@ from bot.operations.sources import resolve
 from bot.stores.archive import Archive, Backup
 
 _CHECK_EVERY = 1000
-BY_TIME = (
+BY_TIME = later(
     "The content of a file counts as changed when its size or its time, to the nanosecond, is another: what was "
     "written without changing either is not seen."
 )
-BY_WHOLE_SECONDS = (
+BY_WHOLE_SECONDS = later(
     "This backup is of a version that kept no inventory, so the content of a file counts as changed when its size or "
     "its time in whole seconds is another: what was written without changing either is not seen."
 )
-BY_HELD = (
+BY_HELD = later(
     "This backup is partial, so what its tar really holds was compared: the content of a file counts as changed when "
     "its size or its time in whole seconds is another, and what was written without changing either is not seen."
 )
-BY_CONTENT = "The content of files was compared by SHA-256."
+BY_CONTENT = later("The content of files was compared by SHA-256.")
 
 
 def between(
@@ -84,8 +85,11 @@ def held_now(engine: Engine, backup: Backup) -> tuple[str, ...]:
 def _refuse_dump(backup: Backup) -> None:
     if backup.manifest.dump is not None:
         raise Conflict(
-            f"Backup {backup.manifest.run_id} holds a dump that a database's own program wrote, and no files to "
-            "compare. Nothing was changed."
+            say(
+                "Backup {run_id} holds a dump that a database's own program wrote, and no files to "
+                "compare. Nothing was changed.",
+                run_id=backup.manifest.run_id,
+            )
         )
 
 
@@ -94,7 +98,7 @@ def _walk(reading: Reading, storage: Storage, on_item: Callable[[Item], None]) -
     tool = f"shipkeeper-look-{run.run_id}"
     with run.undoable(REMOVE_HELPER, name=tool):
         engine.create_tool(tool, storage, run_id=run.run_id, read_only=True)
-        reading.walk(tool, "walking through what is there", on_item, attributes=True)
+        reading.walk(tool, say("walking through what is there"), on_item, attributes=True)
 
 
 def _add_like_tar(both: Sides, item: Item) -> None:

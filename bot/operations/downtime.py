@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from bot.errors import BotError, EngineError
+from bot.language import say
 from bot.reasons import Reason
 
 _log = logging.getLogger(__name__)
@@ -109,9 +110,13 @@ class Downtime:
     def _error(self) -> EngineError:
         allowed = f"{self._allowed.total_seconds():g}"
         return EngineError(
-            f"{', '.join(self._names)} may sleep for {allowed} s at most (limits.max_downtime), and the work was not "
-            "done by then: everybody is awake again, and nothing of the copy is kept. Allow more, or choose a "
-            "gentler way to keep them still.",
+            say(
+                "{names} may sleep for {allowed} s at most (limits.max_downtime), and the work was not "
+                "done by then: everybody is awake again, and nothing of the copy is kept. Allow more, or choose a "
+                "gentler way to keep them still.",
+                names=", ".join(self._names),
+                allowed=allowed,
+            ),
             reason=Reason.DOWNTIME,
         )
 

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 
 from bot.engine import RUN_LABEL, Check, Engine, Volume
 from bot.errors import BotError, Conflict, EngineError, NotFound
+from bot.language import say
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
 from bot.operations.filling import Filler, Spot, filling
 from bot.operations.holds import drilled, failed_drill
@@ -63,13 +64,20 @@ def newest(archive: Archive, volume: str, hosts: Iterable[str | None]) -> Backup
         places = sorted({backup.host for backup in whole})
         if len(places) > 1:
             raise Conflict(
-                f"There are backups of {volume} from the hosts {', '.join(places)}. Nothing was drilled. Say which by "
-                "--host, or name a backup by --backup."
+                say(
+                    "There are backups of {volume} from the hosts {places}. Nothing was drilled. Say which by "
+                    "--host, or name a backup by --backup.",
+                    volume=volume,
+                    places=", ".join(places),
+                )
             )
         if whole:
             return whole[0]
     raise NotFound(
-        f"There is no whole backup of {volume}. Nothing was drilled. `backups` lists what there is."
+        say(
+            "There is no whole backup of {volume}. Nothing was drilled. `backups` lists what there is.",
+            volume=volume,
+        )
     )
 
 
@@ -77,8 +85,12 @@ def refuse_partial(backup: Backup) -> None:
     """Raises Conflict for a partial backup: it is known not to hold everything."""
     if not backup.is_ok:
         raise Conflict(
-            f"Backup {backup.manifest.run_id} of {backup.volume} is partial: a drill cannot prove that what it lacks "
-            "would come back. Nothing was drilled. Drill a whole one."
+            say(
+                "Backup {run_id} of {volume} is partial: a drill cannot prove that what it lacks "
+                "would come back. Nothing was drilled. Drill a whole one.",
+                run_id=backup.manifest.run_id,
+                volume=backup.volume,
+            )
         )
 
 
@@ -141,7 +153,7 @@ def _fill(engine: Engine, run: RunContext, filler: Filler, volume: str) -> None:
     tool = tool_of(run.run_id)
     with run.undoable(REMOVE_HELPER, name=tool):
         engine.create_tool(tool, volume, run_id=run.run_id, read_only=True)
-        filler.refuse_full(tool, f"in volume {volume}")
+        filler.refuse_full(tool, say("in volume {volume}", volume=volume))
         filler.fill(spot)
         filler.compare(spot, tool if filler.has_inventory else None)
 
@@ -153,7 +165,7 @@ def _check(engine: Engine, run: RunContext, plan: DrillPlan, name: str, check: C
         with suppress(BotError):  # the journal tries again, and says so if it cannot
             engine.remove_helper(container)
 
-    run.progress(f"running the check {name}")
+    run.progress(say("running the check {name}", name=name))
     with run.undoable(REMOVE_HELPER, name=container):
         try:
             with run.watched(end):
@@ -164,9 +176,16 @@ def _check(engine: Engine, run: RunContext, plan: DrillPlan, name: str, check: C
         run.check()
     if done.exit_code != 0:
         raise EngineError(
-            f"Backup {plan.backup.manifest.run_id} of {plan.backup.volume} was restored and is the same, but the check "
-            f"{name} did not pass: exit code {done.exit_code}. What was restored for it was removed again, and nothing "
-            f"else was changed. The end of what it said: {done.output[-_TAIL_CHARACTERS:].strip() or '(nothing)'}",
+            say(
+                "Backup {run_id} of {volume} was restored and is the same, but the check "
+                "{name} did not pass: exit code {exit_code}. What was restored for it was removed again, and nothing "
+                "else was changed. The end of what it said: {output}",
+                run_id=plan.backup.manifest.run_id,
+                volume=plan.backup.volume,
+                name=name,
+                exit_code=done.exit_code,
+                output=done.output[-_TAIL_CHARACTERS:].strip() or "(nothing)",
+            ),
             reason=Reason.CHECK,
         )
 
@@ -177,4 +196,4 @@ def _mark_failed(archive: Archive, backup: Backup, at: datetime, error: BotError
     try:
         archive.mark(backup, lambda marks: failed_drill(marks, at, why))
     except BotError as problem:
-        error.add_note(f"And that could not be written beside the backup: {problem}")
+        error.add_note(say("And that could not be written beside the backup: {problem}", problem=problem))

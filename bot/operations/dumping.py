@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from bot.engine import Engine
 from bot.entry import Entry
 from bot.errors import ArchiveError
+from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.copying import Copy
 from bot.operations.downtime import Downtime
@@ -57,8 +58,10 @@ class Dumped(Copy):
         reader.close()
         if facts.sha256 not in hashes:
             raise ArchiveError(
-                "The archive's disk did not give back the dump that it was given. Nothing was saved. Look after the "
-                "disk, then send the command again.",
+                say(
+                    "The archive's disk did not give back the dump that it was given. Nothing was saved. Look after the "
+                    "disk, then send the command again."
+                ),
                 reason=Reason.DAMAGED,
             )
         spool.remove()

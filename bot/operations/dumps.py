@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from bot.engine import Container, Engine, Execution
 from bot.errors import EngineError, StreamCut
+from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.hooks import USER_LABEL
 from bot.operations.presets import HEAD_BYTES, TAIL_BYTES, Preset, recognise
@@ -61,7 +62,7 @@ def dump(engine: Engine, run: RunContext, plan: DumpPlan, write: Write) -> DumpF
         except EngineError as error:
             if error.reason is not Reason.STALLED:
                 raise
-            how = f"took longer than {plan.limit.total_seconds():g} s and was ended"
+            how = say("took longer than {limit:g} s and was ended", limit=plan.limit.total_seconds())
             raise _failed(plan, how, execution.errors) from error
         _refuse_unless_whole(plan, exit_code, seen, execution.errors)
     return DumpFacts(
@@ -101,23 +102,37 @@ def _copy(run: RunContext, plan: DumpPlan, execution: Execution, seen: _Seen, wr
         run.check()
         seen.add(chunk)
         write(chunk)
-        run.progress(f"dumping {plan.container.name}", seen.bytes)
+        run.progress(say("dumping {container}", container=plan.container.name), seen.bytes)
     return execution.finish()
 
 
 def _refuse_unless_whole(plan: DumpPlan, exit_code: int, seen: _Seen, errors: str) -> None:
     if exit_code != 0:
-        raise _failed(plan, f"ended with exit code {exit_code}", errors)
+        raise _failed(plan, say("ended with exit code {exit_code}", exit_code=exit_code), errors)
     if seen.bytes == 0:
-        raise _failed(plan, "wrote nothing", errors)
+        raise _failed(plan, say("wrote nothing"), errors)
     if not plan.preset.is_whole(seen.head, seen.tail, seen.bytes):
-        raise _failed(plan, f"wrote {size(seen.bytes)} that are no whole {plan.preset.name} dump", errors)
+        raise _failed(
+            plan,
+            say(
+                "wrote {bytes} that are no whole {preset} dump",
+                bytes=size(seen.bytes),
+                preset=plan.preset.name,
+            ),
+            errors,
+        )
 
 
 def _failed(plan: DumpPlan, how: str, errors: str) -> EngineError:
     said = " ".join(errors.split())[-_SAID_CHARACTERS:]
     return EngineError(
-        f"The dump of the container “{plan.container.name}” failed: {plan.preset.command} {how}. "
-        f"{f'It said: {said} ' if said else ''}Nothing was saved. Run it in the container to see why.",
+        say(
+            "The dump of the container “{container}” failed: {command} {how}. "
+            "{extra}Nothing was saved. Run it in the container to see why.",
+            container=plan.container.name,
+            command=plan.preset.command,
+            how=how,
+            extra=f"It said: {said} " if said else "",
+        ),
         reason=Reason.DUMP,
     )

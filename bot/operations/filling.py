@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bot.engine import Engine, HostPath, Storage
 from bot.entry import Entry, Item
 from bot.errors import EngineError
+from bot.language import say
 from bot.operations.context import REMOVE_HELPER, RunContext
 from bot.operations.reading import CHUNK_BYTES, ending, true_cause
 from bot.operations.stage import reader, writer
@@ -104,9 +105,15 @@ class Filler:
         needed, free = int(self.raw_bytes * _SPARE), self._engine.free_bytes(tool)
         if free < needed:
             raise EngineError(
-                f"There is not enough room {where}: what is to be restored needs {size(needed)}, {size(free)} are "
-                f"free, {size(needed - free)} are missing. Nothing was changed. Make room, then send the command "
-                "again.",
+                say(
+                    "There is not enough room {where}: what is to be restored needs {needed}, {free} are "
+                    "free, {needed_2} are missing. Nothing was changed. Make room, then send the command "
+                    "again.",
+                    where=where,
+                    needed=size(needed),
+                    free=size(free),
+                    needed_2=size(needed - free),
+                ),
                 reason=Reason.DISK_FULL,
             )
 
@@ -146,7 +153,7 @@ class Filler:
             self._walk(tool, f"{_MOUNTED}/{path}", check)
 
     def _walk(self, tool: str, path: str, check: Callable[[], None]) -> None:
-        self._run.progress("looking through it")
+        self._run.progress(say("looking through it"))
         with (
             true_cause(self._run.check),
             true_cause(check),

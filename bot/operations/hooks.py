@@ -14,6 +14,7 @@ from typing import Literal
 
 from bot.engine import Container, Engine
 from bot.errors import Conflict, EngineError, LostHold, NotFound, StreamCut
+from bot.language import say
 from bot.operations.context import RUN_HOOK, RunContext, Step
 from bot.operations.quiesce import QuiescePolicy
 from bot.reasons import Reason
@@ -75,7 +76,7 @@ def hooked(
                 life = "" if user.id in anew else user.started_at
                 after.enter_context(_run_afterwards(engine, run, (user, life, post), ran))
             if pre is not None:
-                run.progress(f"hook of {user.name}")
+                run.progress(say("hook of {user}", user=user.name))
                 ran.append(_execute(engine, user, pre, run))
                 _refuse_failure(ran[-1])
         yield ran
@@ -100,7 +101,13 @@ def run_undo(engine: Engine, arguments: Mapping[str, str]) -> None:
     if arguments["started_at"] not in ("", container.started_at):
         return
     if container.state == "paused":
-        raise Conflict(f"The container “{container.name}” is paused, so its {POST_LABEL} could not be run.")
+        raise Conflict(
+            say(
+                "The container “{container}” is paused, so its {POST_LABEL} could not be run.",
+                container=container.name,
+                POST_LABEL=POST_LABEL,
+            )
+        )
     if container.state == "running":
         done = _execute(engine, container, hook)
         if done.exit_code != 0:
@@ -146,7 +153,7 @@ def _run_post(engine: Engine, user: Container, hook: Hook, ran: list[HookRun], s
             ran.append(_execute(engine, now, hook))
             step.keep()
             return True
-        why = f"the container is {now.state}"
+        why = say("the container is {state}", state=now.state)
     except (NotFound, Conflict, EngineError) as error:
         why = str(error)
     _log.warning("%s of %s could not be run: %s", POST_LABEL, user.name, why)
@@ -170,7 +177,7 @@ def _execute(engine: Engine, container: Container, hook: Hook, run: RunContext |
         except EngineError as error:
             if error.reason is not Reason.STALLED:
                 raise
-            ending = f"It took longer than {hook.limit.total_seconds():g} s and was ended."
+            ending = say("It took longer than {limit:g} s and was ended.", limit=hook.limit.total_seconds())
         output = "\n".join(filter(None, (told.text.rstrip(), execution.errors.rstrip(), ending)))
     return HookRun(
         container=container.name,
@@ -199,11 +206,21 @@ def _refuse_failure(done: HookRun) -> None:
     if done.exit_code == 0:
         return
     label = PRE_LABEL if done.which == "pre" else POST_LABEL
-    how = "did not end by itself" if done.exit_code is None else f"ended with exit code {done.exit_code}"
+    how = (
+        say("did not end by itself")
+        if done.exit_code is None
+        else say("ended with exit code {exit_code}", exit_code=done.exit_code)
+    )
     said = " ".join(done.output[-_SAID_CHARACTERS:].split())
     raise EngineError(
-        f"The hook {label} of the container “{done.container}” {how}{f': {said}' if said else '.'} "
-        "Nothing was saved. Run its line in the container to see why, then send the command again.",
+        say(
+            "The hook {label} of the container “{container}” {how}{extra} "
+            "Nothing was saved. Run its line in the container to see why, then send the command again.",
+            label=label,
+            container=done.container,
+            how=how,
+            extra=f": {said}" if said else ".",
+        ),
         reason=Reason.HOOK,
     )
 
@@ -226,7 +243,12 @@ def _limit(user: Container, policy: QuiescePolicy) -> timedelta:
     text = label.strip()
     if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 86_400):
         raise Conflict(
-            f"The container “{user.name}” has the label {TIMEOUT_LABEL}={label}, which is no number of seconds from "
-            "1 to 86400. Nothing was run. Correct the label, then send the command again."
+            say(
+                "The container “{user}” has the label {TIMEOUT_LABEL}={label}, which is no number of seconds from "
+                "1 to 86400. Nothing was run. Correct the label, then send the command again.",
+                user=user.name,
+                TIMEOUT_LABEL=TIMEOUT_LABEL,
+                label=label,
+            )
         )
     return timedelta(seconds=int(text))

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from bot.engine import Engine
 from bot.errors import BotError, EngineError
+from bot.language import say
 from bot.reasons import Reason
 
 T = TypeVar("T")
@@ -48,7 +49,11 @@ def ask_all(engines: Mapping[str, Engine], ask: Callable[[Engine], T], limit: ti
     for name, question in questions.items():
         if not question.over.wait(max(0.0, deadline - time.monotonic())):
             refused[name] = EngineError(
-                f"Host {name} did not answer within {limit.total_seconds():g} seconds. Nothing was changed.",
+                say(
+                    "Host {name} did not answer within {limit:g} seconds. Nothing was changed.",
+                    name=name,
+                    limit=limit.total_seconds(),
+                ),
                 reason=Reason.STALLED,
             )
         elif question.answers:
@@ -67,7 +72,10 @@ class _Question(Generic[T]):
     def __init__(self, engine: Engine, ask: Callable[[Engine], T]) -> None:
         self.answers: list[T] = []
         self.error: BotError = EngineError(
-            f"Asking host {engine.host} broke on our side; the log says how. Nothing was changed."
+            say(
+                "Asking host {engine_host} broke on our side; the log says how. Nothing was changed.",
+                engine_host=engine.host,
+            )
         )
         self.over = threading.Event()
         self._engine, self._ask = engine, ask

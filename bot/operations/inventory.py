@@ -13,6 +13,7 @@ from bot.engine import RUN_LABEL, Engine, Volume
 from bot.engine.image_contract import Image
 from bot.engine.inventory_contract import Condition, ListedContainer
 from bot.errors import UsageError
+from bot.language import say
 from bot.operations.holds import is_verified
 from bot.reference import parse
 from bot.stores.archive import Archive, Backup
@@ -137,7 +138,11 @@ def named(kind: str, names: Iterable[str], may_touch: Callable[[str], bool]) -> 
     every = tuple(names)
     shown = [name for name in every if may_touch(f"{kind}:{name}")]
     hidden = len(every) - len(shown)
-    more = [f"{hidden} more" if shown else f"{hidden} not shown"] if hidden else []
+    more = (
+        [say("{hidden} more", hidden=hidden) if shown else say("{hidden} not shown", hidden=hidden)]
+        if hidden
+        else []
+    )
     return ", ".join([*shown, *more])
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bot.entry import printable
 from bot.errors import Conflict, EngineError, NotFound
+from bot.language import say
 from bot.operations.context import REMOVE_PART, RunContext
 from bot.operations.single import Facts
 
@@ -37,7 +38,10 @@ def facts_of(path: Path) -> Facts:
         found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise Conflict(
-            f"{printable(str(path))} is no regular file. Nothing was changed. Copy single files, or a tar."
+            say(
+                "{path} is no regular file. Nothing was changed. Copy single files, or a tar.",
+                path=printable(str(path)),
+            )
         )
     return Facts(
         size=found.st_size,
@@ -63,7 +67,10 @@ def destination_of(path: Path, name: str, *, is_directory: bool, force: bool) ->
         elif is_directory or not path.parent.is_dir():
             missing = path if is_directory else path.parent
             raise NotFound(
-                f"There is no directory {printable(str(missing))}. Nothing was changed. Make it first."
+                say(
+                    "There is no directory {missing}. Nothing was changed. Make it first.",
+                    missing=printable(str(missing)),
+                )
             )
         if path.is_dir() or (os.path.lexists(path) and not force):
             raise _taken(path)
@@ -126,7 +133,10 @@ def _write(part: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
         there.update(chunk)
     if there.digest() != came.digest():
         raise EngineError(
-            f"{part.parent} does not give back what was written to it. Nothing was kept. Look at the disk."
+            say(
+                "{parent} does not give back what was written to it. Nothing was kept. Look at the disk.",
+                parent=part.parent,
+            )
         )
     return size, came.hexdigest()
 
@@ -149,8 +159,11 @@ def _settle(part: Path, path: Path, *, force: bool) -> None:
 
 def _taken(path: Path) -> Conflict:
     return Conflict(
-        f"There is something at {printable(str(path))} already. It was not changed. Choose another name, or, if it is "
-        "a file that may be replaced, add --force."
+        say(
+            "There is something at {path} already. It was not changed. Choose another name, or, if it is "
+            "a file that may be replaced, add --force.",
+            path=printable(str(path)),
+        )
     )
 
 
@@ -160,11 +173,17 @@ def _disk_errors(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise NotFound(
-            f"There is no {printable(str(error.filename or path))} where the bot runs. Nothing was changed. Check the "
-            "path."
+            say(
+                "There is no {filename} where the bot runs. Nothing was changed. Check the path.",
+                filename=printable(str(error.filename or path)),
+            )
         ) from error
     except OSError as error:
         raise Conflict(
-            f"{printable(str(path))} cannot be used: {error.strerror or error}. Nothing that was there was changed. "
-            "Make sure that the bot may do that, then send the command again."
+            say(
+                "{path} cannot be used: {strerror}. Nothing that was there was changed. "
+                "Make sure that the bot may do that, then send the command again.",
+                path=printable(str(path)),
+                strerror=error.strerror or error,
+            )
         ) from error

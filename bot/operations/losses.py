@@ -6,13 +6,16 @@ Whatever the list beside a backup carries, and a restore puts back, is not lost.
 from __future__ import annotations
 
 from bot.entry import Item, printable
+from bot.language import later, say
 from bot.words import size
 
 NAMED = 20
 _SPARSE_BYTES = 1 << 16
 
 UNKNOWN = (
-    "whatever the path has of extended attributes, POSIX ACLs, sub-second modification times, sockets and sparseness",
+    later(
+        "whatever the path has of extended attributes, POSIX ACLs, sub-second modification times, sockets and sparseness"
+    ),
 )
 """Of what can only be read through Docker's archive API (engine fact 10)."""
 
@@ -39,10 +42,22 @@ class Losses:
     @property
     def texts(self) -> tuple[str, ...]:
         """One text a loss; nothing when all is kept."""
-        lost = [f"socket {printable(path)}" for path in sorted(self._sockets)]
+        lost = [say("socket {path}", path=printable(path)) for path in sorted(self._sockets)]
         if self._socket_count > len(self._sockets):
-            lost.append(f"{self._socket_count - len(self._sockets)} more sockets")
+            lost.append(
+                say("{socket_count} more sockets", socket_count=self._socket_count - len(self._sockets))
+            )
         if self._sparse_count:
-            are = "1 sparse file is" if self._sparse_count == 1 else f"{self._sparse_count} sparse files are"
-            lost.append(f"sparseness: {are} stored full, {size(self._hole_bytes)} more when restored")
+            are = (
+                say("1 sparse file is")
+                if self._sparse_count == 1
+                else say("{sparse_count} sparse files are", sparse_count=self._sparse_count)
+            )
+            lost.append(
+                say(
+                    "sparseness: {are} stored full, {hole_bytes} more when restored",
+                    are=are,
+                    hole_bytes=size(self._hole_bytes),
+                )
+            )
         return tuple(lost)

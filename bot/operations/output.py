@@ -8,6 +8,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+from bot.language import say
+
 _MASK = "•••".encode()
 
 
@@ -59,7 +61,12 @@ class Kept:
         head, tail = visible(bytes(self._head)), visible(bytes(self._tail))
         if not self.left_out_bytes:
             return visible(bytes(self._head + self._tail)).rstrip("\n")
-        return f"{head}\n… {self.left_out_bytes} bytes left out …\n{tail}".strip("\n")
+        return say(
+            "{head}\n… {left_out_bytes} bytes left out …\n{tail}",
+            head=head,
+            left_out_bytes=self.left_out_bytes,
+            tail=tail,
+        ).strip("\n")
 
     def _take(self, data: bytes) -> None:
         self.total_bytes += len(data)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from bot import words
 from bot.entry import ROOT, Entry, printable
 from bot.errors import Conflict, EngineError
+from bot.language import say
 from bot.reasons import Reason
 from bot.tarheader import KINDS, Header, entry_of
 from bot.tarstream import TarParser
@@ -35,20 +36,33 @@ class Limit:
         """Raises Conflict for more bytes than may come."""
         if size > self.limit:
             raise Conflict(
-                f"{self.what} has {_bytes(size)}, and at most {_bytes(self.limit)} are copied. Nothing was copied. "
-                "Name less of it, or take a backup."
+                say(
+                    "{what} has {size}, and at most {limit} are copied. Nothing was copied. "
+                    "Name less of it, or take a backup.",
+                    what=self.what,
+                    size=_bytes(size),
+                    limit=_bytes(self.limit),
+                )
             )
 
     def refuse_more(self) -> Conflict:
         """For what turned out to be more while it came."""
         return Conflict(
-            f"{self.what} has more than the {_bytes(self.limit)} that are copied at most. Nothing was copied. Name "
-            "less of it, or take a backup."
+            say(
+                "{what} has more than the {limit} that are copied at most. Nothing was copied. Name "
+                "less of it, or take a backup.",
+                what=self.what,
+                limit=_bytes(self.limit),
+            )
         )
 
 
 def _bytes(count: int) -> str:
-    return f"{count} bytes" if count < 1000 else f"{count} bytes ({words.size(count)})"
+    return (
+        say("{count} bytes", count=count)
+        if count < 1000
+        else say("{count} bytes ({count_2})", count=count, count_2=words.size(count))
+    )
 
 
 @dataclass
@@ -99,8 +113,12 @@ class Outward(TarParser):
         """Refuse it, or remember what it is."""
         if KINDS[header.type] in ("fifo", "char", "block"):
             raise Conflict(
-                f"“{printable(header.name)}” is a {_NOUNS[KINDS[header.type]]}, which is no file to be copied. Nothing "
-                "was copied. Name what lies beside it, or take a backup, which keeps such things."
+                say(
+                    "“{header}” is a {NOUNS}, which is no file to be copied. Nothing "
+                    "was copied. Name what lies beside it, or take a backup, which keeps such things.",
+                    header=printable(header.name),
+                    NOUNS=_NOUNS[KINDS[header.type]],
+                )
             )
         entry = entry_of(header, None, self.root)
         self._begin(entry)
@@ -116,39 +134,48 @@ class Outward(TarParser):
     def _begin(self, entry: Entry) -> None:
         if not self.entries:
             if entry.path != ROOT or entry.kind not in ("file", "directory"):
-                raise self._odd(entry, "comes first, and is not what was asked for")
+                raise self._odd(entry, say("comes first, and is not what was asked for"))
             self.kind = entry.kind
             if self.kind == "file":
                 self._out.clear()
         elif self.kind == "file":
-            raise self._odd(entry, "comes with a single file")
+            raise self._odd(entry, say("comes with a single file"))
 
     def _remember(self, entry: Entry) -> None:
         """Docker sends a directory before what is in it, so each thing's own directory must have come as one."""
         seen, path = self._seen, _digest(entry.path)
         if len(entry.path) > _LONGEST_PATH:
-            raise self._odd(entry, f"has a path of {len(entry.path)} characters")
+            raise self._odd(entry, say("has a path of {path_count} characters", path_count=len(entry.path)))
         if path in seen.directories or path in seen.others:
-            raise self._odd(entry, "comes twice")
+            raise self._odd(entry, say("comes twice"))
         if self.entries >= MAX_ENTRIES:
             raise Conflict(
-                f"{self._limit.what} holds more than {MAX_ENTRIES} things. Nothing was copied. Name less of it, or "
-                "take a backup."
+                say(
+                    "{what} holds more than {MAX_ENTRIES} things. Nothing was copied. Name less of it, or "
+                    "take a backup.",
+                    what=self._limit.what,
+                    MAX_ENTRIES=MAX_ENTRIES,
+                )
             )
         if entry.path != ROOT and _digest(posixpath.dirname(entry.path) or ROOT) not in seen.directories:
-            raise self._odd(entry, "lies in something that did not come before it as a directory")
+            raise self._odd(entry, say("lies in something that did not come before it as a directory"))
         (seen.directories if entry.kind == "directory" else seen.others).add(path)
         if entry.kind == "hardlink" and (
             entry.link == entry.path or _digest(entry.link or "") not in seen.others
         ):
-            raise self._odd(entry, "is a hard link to what did not come before it")
+            raise self._odd(entry, say("is a hard link to what did not come before it"))
         if entry.kind == "symlink" and _leads_out(entry):
             self.leading_out += 1
 
     def _odd(self, entry: Entry, why: str) -> EngineError:
         return EngineError(
-            f"What Docker sent of {self._limit.what} is no tar to hand on: “{printable(entry.path[:200])}” {why}. "
-            "Nothing was copied. If a Docker engine really sent this, report it.",
+            say(
+                "What Docker sent of {what} is no tar to hand on: “{path}” {why}. "
+                "Nothing was copied. If a Docker engine really sent this, report it.",
+                what=self._limit.what,
+                path=printable(entry.path[:200]),
+                why=why,
+            ),
             reason=Reason.NOT_A_TAR,
         )
 

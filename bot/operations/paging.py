@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
 from bot.errors import NotFound
+from bot.language import say
 from bot.model import Button
 
 T = TypeVar("T")
@@ -34,15 +35,22 @@ class Page(Generic[T]):
         if self.pages <= 1:
             return f"{count}."
         last = self.before + len(self.rows)
-        return f"{count}; {self.before + 1} to {last} are shown, page {self.number} of {self.pages}."
+        return say(
+            "{count}; {before} to {last} are shown, page {number} of {pages}.",
+            count=count,
+            before=self.before + 1,
+            last=last,
+            number=self.number,
+            pages=self.pages,
+        )
 
     def buttons(self, words: Sequence[str]) -> tuple[Button, ...]:
         """One for the page before and one for the next, where there are such; `words` are the line's own."""
         offered = []
         if self.number > 1:
-            offered.append(Button(label="Previous page", line=line_for(words, self.number - 1)))
+            offered.append(Button(label=say("Previous page"), line=line_for(words, self.number - 1)))
         if self.number < self.pages:
-            offered.append(Button(label="Next page", line=line_for(words, self.number + 1)))
+            offered.append(Button(label=say("Next page"), line=line_for(words, self.number + 1)))
         return tuple(offered)
 
 
@@ -51,8 +59,16 @@ def page_of(found: Sequence[T], *, limit: str, number: str) -> Page[T]:
     size, wanted = int(limit), int(number)
     pages = max(1, -(-len(found) // size))
     if wanted > pages:
-        there = "There is only one page" if pages == 1 else f"There are only {pages} pages"
-        raise NotFound(f"{there} of these, so none with the number {wanted}. Nothing was changed.")
+        there = (
+            say("There is only one page") if pages == 1 else say("There are only {pages} pages", pages=pages)
+        )
+        raise NotFound(
+            say(
+                "{there} of these, so none with the number {wanted}. Nothing was changed.",
+                there=there,
+                wanted=wanted,
+            )
+        )
     before = (wanted - 1) * size
     rows = tuple(found[before : before + size])
     return Page(rows=rows, number=wanted, pages=pages, total=len(found), before=before)
@@ -73,7 +89,11 @@ def left_out(count: int) -> str:
     """What is said of rows that the asker may not see."""
     if not count:
         return ""
-    return f" {count} more {'is' if count == 1 else 'are'} not shown, for your roles do not reach them."
+    return say(
+        " {count} more {extra} not shown, for your roles do not reach them.",
+        count=count,
+        extra="is" if count == 1 else "are",
+    )
 
 
 def _without_page(words: Sequence[str]) -> Iterator[str]:

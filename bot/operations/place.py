@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from bot.engine import Engine, HostPath, Storage
 from bot.entry import printable
 from bot.errors import Conflict, UsageError
+from bot.language import later, say
 from bot.operations.sources import MOUNTED, Source, resolve
 from bot.stores.archive import Backup
 
-_INTO_NEW = "Nothing was changed. Restore it into a new volume instead: leave out --replace."
+_INTO_NEW = later("Nothing was changed. Restore it into a new volume instead: leave out --replace.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,10 @@ def inside(path: str) -> str:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in path:
         raise UsageError(
-            f"“{printable(path)}” cannot be a path in a backup: it may hold no “..”. Nothing was changed."
+            say(
+                "“{path}” cannot be a path in a backup: it may hold no “..”. Nothing was changed.",
+                path=printable(path),
+            )
         )
     return "/".join(parts)
 
@@ -73,8 +77,12 @@ def place_of(engine: Engine, text: str, path: str = "") -> Place:
     source = resolve(engine, text)
     if source.storage is None:
         raise Conflict(
-            f"{source.words} lies in the container's own layer, where nothing can be exchanged in one step. "
-            f"{_INTO_NEW}"
+            say(
+                "{source} lies in the container's own layer, where nothing can be exchanged in one step. "
+                "{INTO_NEW}",
+                source=source.words,
+                INTO_NEW=_INTO_NEW,
+            )
         )
     base = _volume_base(source) if source.volume else _bind_base(source)
     below = posixpath.normpath(source.path.removeprefix(MOUNTED) + "/" + path).strip("/")
@@ -93,10 +101,19 @@ def _volume_base(source: Source) -> str:
     if volume is None or volume.driver != "local" or volume.options or not volume.mountpoint:
         driver = volume.driver if volume else "?"
         options = ", ".join(sorted(volume.options)) if volume else ""
-        what = f"a local volume with options ({options})" if options else f"a volume of the driver {driver}"
+        what = (
+            say("a local volume with options ({options})", options=options)
+            if options
+            else say("a volume of the driver {driver}", driver=driver)
+        )
         raise Conflict(
-            f"{source.words} is {what}: its storage is not a plain directory of the host, so its content cannot be "
-            f"exchanged in one step. {_INTO_NEW}"
+            say(
+                "{source} is {what}: its storage is not a plain directory of the host, so its content cannot be "
+                "exchanged in one step. {INTO_NEW}",
+                source=source.words,
+                what=what,
+                INTO_NEW=_INTO_NEW,
+            )
         )
     return _with_parent(source, volume.mountpoint)
 
@@ -110,7 +127,12 @@ def _with_parent(source: Source, path: str) -> str:
     base = posixpath.normpath(path)
     if not base.startswith("/") or posixpath.dirname(base) == "/":
         raise Conflict(
-            f"{source.words} lies at {printable(base)} on the host, and only what has a directory of its own above "
-            f"it can be exchanged. {_INTO_NEW}"
+            say(
+                "{source} lies at {base} on the host, and only what has a directory of its own above "
+                "it can be exchanged. {INTO_NEW}",
+                source=source.words,
+                base=printable(base),
+                INTO_NEW=_INTO_NEW,
+            )
         )
     return base

@@ -15,6 +15,7 @@ from bot.engine import Container, Engine, HostPath, Storage
 from bot.engine.copy_contract import Link
 from bot.entry import printable
 from bot.errors import BotError, Conflict, EngineError, NotFound
+from bot.language import say
 from bot.operations.context import PUT_BACK_FILE, REMOVE_FILES, REMOVE_HELPER, RunContext
 from bot.operations.single import Stored, facts_at, sha256_at
 from bot.operations.sources import MOUNTED, Source
@@ -50,8 +51,12 @@ def spot_of(container: Container, place: str, source: Source) -> Spot:
     directory, _, name = source.path.rpartition("/")
     if source.storage is not None and source.path == MOUNTED:
         raise Conflict(
-            f"{container.name}:{printable(place)} is mounted there by itself, so nothing can take its place. Nothing "
-            "was changed. Copy to what is mounted, on the host."
+            say(
+                "{container}:{place} is mounted there by itself, so nothing can take its place. Nothing "
+                "was changed. Copy to what is mounted, on the host.",
+                container=container.name,
+                place=printable(place),
+            )
         )
     return Spot(
         container=container.name,
@@ -150,8 +155,11 @@ def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Ite
         was = facts_at(engine, holder, _path(spot, spot.name))
         if was.has_powers:
             raise Conflict(
-                f"{spot.words} is setuid or setgid or has capabilities, which could not be kept if this had to be "
-                "taken back. It was not changed. Replace it by a new image."
+                say(
+                    "{spot} is setuid or setgid or has capabilities, which could not be kept if this had to be "
+                    "taken back. It was not changed. Replace it by a new image.",
+                    spot=spot.words,
+                )
             )
         engine.link_in(holder, spot.directory, Link(name=old, existing=spot.name, uid=was.uid, gid=was.gid))
     arguments = _written_down(spot, run.run_id) | {
@@ -166,8 +174,11 @@ def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Ite
 def _refuse_other(spot: Spot, found: str | None, content: Stored) -> None:
     if found != content.sha256():
         raise EngineError(
-            f"What Docker gives back of {spot.words} is not what was written there. What had begun was taken back. "
-            "Look who else writes there, and at the host’s disk.",
+            say(
+                "What Docker gives back of {spot} is not what was written there. What had begun was taken back. "
+                "Look who else writes there, and at the host’s disk.",
+                spot=spot.words,
+            ),
             reason=Reason.DIFFERS,
         )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bot.engine import Container
 from bot.errors import Conflict
+from bot.language import say
 
 DUMP_LABEL = "shipkeeper.dump"
 HEAD_BYTES = 128
@@ -52,8 +53,15 @@ def recognise(container: Container) -> Preset | None:
     if name in PRESETS and not argument:
         return PRESETS[name]
     raise Conflict(
-        f"The container “{container.name}” has the label {DUMP_LABEL}={label}, which is none of "
-        f"{', '.join(PRESETS)}, sqlite:/path/in/the/container.db or {NOTHING}. Nothing was dumped. Correct the label."
+        say(
+            "The container “{container}” has the label {DUMP_LABEL}={label}, which is none of "
+            "{PRESETS}, sqlite:/path/in/the/container.db or {NOTHING}. Nothing was dumped. Correct the label.",
+            container=container.name,
+            DUMP_LABEL=DUMP_LABEL,
+            label=label,
+            PRESETS=", ".join(PRESETS),
+            NOTHING=NOTHING,
+        )
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.errors import BotError, Cancelled, Interrupted
+from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.holds import is_verified
 from bot.operations.retention import Candidate, Decision, Retention, decide
@@ -78,16 +79,20 @@ def prune(archive: Archive, run: RunContext, rulings: Iterable[Ruling]) -> int:
     going = [backup for ruling in rulings for backup in ruling.removed]
     freed = 0
     for count, backup in enumerate(going):
-        gone = f"{count} of {len(going)} backups were removed, and stay so; the others were not touched."
+        gone = say(
+            "{count} of {going_count} backups were removed, and stay so; the others were not touched.",
+            count=count,
+            going_count=len(going),
+        )
         try:
             run.check()
-            run.progress(f"removing {count + 1} of {len(going)}")
+            run.progress(say("removing {count} of {going_count}", count=count + 1, going_count=len(going)))
             size = room_of([backup])
             archive.remove(backup)
         except (Cancelled, Interrupted) as error:
-            raise type(error)(f"Pruning was ended. {gone}") from error
+            raise type(error)(say("Pruning was ended. {gone}", gone=gone)) from error
         except BotError as error:
-            error.add_note(f"Before that, {gone}")
+            error.add_note(say("Before that, {gone}", gone=gone))
             raise
         freed += size
     return freed
@@ -100,17 +105,21 @@ def _ruling(
     failure = rules.last_failure(source) if decision.drop else ""
     refused = decision.refused
     if failure:
-        refused = (
-            f"The last backup run of {source} did not succeed ({failure}), so nothing of it is pruned. When a backup "
-            "of it succeeds, pruning goes on."
+        refused = say(
+            "The last backup run of {source} did not succeed ({failure}), so nothing of it is pruned. When a backup "
+            "of it succeeds, pruning goes on.",
+            source=source,
+            failure=failure,
         )
     kept = dict(decision.keep)
     if refused:
-        kept = {backup.id: kept.get(backup.id, "nothing is pruned") for backup in backups}
+        kept = {backup.id: kept.get(backup.id, say("nothing is pruned")) for backup in backups}
     return Ruling(
         source=source,
         verdicts=tuple(
-            Verdict(backup=backup, is_kept=backup.id in kept, why=kept.get(backup.id, "no rule keeps it"))
+            Verdict(
+                backup=backup, is_kept=backup.id in kept, why=kept.get(backup.id, say("no rule keeps it"))
+            )
             for backup in backups
         ),
         refused=refused,

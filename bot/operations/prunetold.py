@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bot.language import later, say
 from bot.model import Button, Plan, Reply, Status, Table
 from bot.operations.prune import Ruling
 from bot.stores.archive import Archive
@@ -17,8 +18,10 @@ _MOST_BUTTONS = 5
 _REMOVE = "remove "
 
 NO_RETENTION = Reply(
-    text="No retention is set, so every backup is kept: nothing was removed. `[retention]` in the settings says what "
-    "to keep."
+    text=later(
+        "No retention is set, so every backup is kept: nothing was removed. `[retention]` in the settings says what "
+        "to keep."
+    )
 )
 
 
@@ -35,9 +38,14 @@ class Asked:
 def plan_of(asked: Asked, rulings: Iterable[Ruling], targets: tuple[str, ...]) -> Plan:
     """What will be done; each step names a backup that goes, so that after a crash it is known which are gone."""
     going = [backup for ruling in rulings for backup in ruling.removed]
-    verb = "Show what would be removed" if asked.dry_run else "Remove what retention does not keep"
+    verb = say("Show what would be removed") if asked.dry_run else say("Remove what retention does not keep")
     return Plan(
-        text=f"{verb}: {len(going)} backups of host {asked.host}.",
+        text=say(
+            "{verb}: {going_count} backups of host {asked_host}.",
+            verb=verb,
+            going_count=len(going),
+            asked_host=asked.host,
+        ),
         targets=targets,
         steps=() if asked.dry_run else tuple(f"{_REMOVE}{backup.id}" for backup in going),
     )
@@ -64,7 +72,11 @@ def reply_after_crash(archive: Archive, plan: Plan | None) -> Reply | None:
     if not gone:
         return None
     return Reply(
-        text=f"{gone} of {named} backups that were to go were removed; then the bot was stopped. `prune` goes on.",
+        text=say(
+            "{gone} of {named} backups that were to go were removed; then the bot was stopped. `prune` goes on.",
+            gone=gone,
+            named=named,
+        ),
         status=Status.SUCCEEDED if gone == named else Status.INTERRUPTED,
     )
 
@@ -76,7 +88,7 @@ def in_words(rulings: Iterable[Ruling], *, dry_run: bool) -> str:
     kept = sum(len(ruling.verdicts) for ruling in made) - going
     gone = f"{'1 backup' if going == 1 else f'{going} backups'} {'would be ' if dry_run else ''}removed"
     refusals = [ruling.refused for ruling in made if ruling.refused]
-    return " ".join((f"{gone}, {kept} kept.", *refusals))
+    return " ".join((say("{gone}, {kept} kept.", gone=gone, kept=kept), *refusals))
 
 
 def in_rows(rulings: Iterable[Ruling]) -> Table | None:
@@ -109,10 +121,10 @@ def _buttons(asked: Asked, rulings: tuple[Ruling, ...]) -> tuple[Button, ...]:
     if asked.dry_run and any(ruling.removed for ruling in rulings):
         words = ["prune", *([asked.source] if asked.source else ()), "--host", asked.host]
         words += ["--despite-shrink"] if asked.despite_shrink else []
-        offered.append(Button(label="Remove them", line=shlex.join(words), danger=True))
+        offered.append(Button(label=say("Remove them"), line=shlex.join(words), danger=True))
     for ruling in rulings:
         if ruling.has_shrunk:
             words = ["prune", ruling.source, "--host", asked.host, "--despite-shrink"]
-            label = f"Prune {ruling.source} all the same"
+            label = say("Prune {source} all the same", source=ruling.source)
             offered.append(Button(label=label, line=shlex.join(words), danger=True))
     return tuple(offered[:_MOST_BUTTONS])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bot.engine import Engine
 from bot.engine.image_contract import Image
 from bot.errors import NotFound, RegistryError
+from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.registries import Known
 from bot.reasons import Reason
@@ -26,20 +27,31 @@ class Pulled:
 
 def pull(engine: Engine, run: RunContext, known: Known, reference: Reference) -> Pulled:
     """Fetch and compare. Raises NotFound, RegistryError, EngineError, or what `check` raises."""
-    run.progress("asking the registry")
+    run.progress(say("asking the registry"))
     digest = known.registry.digest(reference, run.check)
     if digest is None:
         raise NotFound(
-            f"The registry {known.name} has no {reference}. Nothing was changed; `tags {reference.name}` lists what "
-            "it has."
+            say(
+                "The registry {known} has no {reference}. Nothing was changed; `tags {reference_2}` lists what "
+                "it has.",
+                known=known.name,
+                reference=reference,
+                reference_2=reference.name,
+            )
         )
     login = known.registry.login()
     image = engine.pull(reference, login, lambda done, total: run.progress("pulling", done, total), run.check)
     same = image.id == digest or any(one.endswith(f"@{digest}") for one in image.repo_digests)
     if not same and not known.registry.has_image(reference, image.id, run.check):
         raise RegistryError(
-            f"{reference} was pulled, but it is not {digest}, which the registry {known.name} served when it was "
-            f"asked. The host has it as {image.id}. See who pushes there, then pull it again.",
+            say(
+                "{reference} was pulled, but it is not {digest}, which the registry {known} served when it was "
+                "asked. The host has it as {image_id}. See who pushes there, then pull it again.",
+                reference=reference,
+                digest=digest,
+                known=known.name,
+                image_id=image.id,
+            ),
             reason=Reason.DIGEST,
         )
     return Pulled(image=image, digest=digest)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from bot.engine import Engine
 from bot.engine.image_contract import Image
 from bot.errors import Conflict, RegistryError
+from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.registries import Known
 from bot.operations.tagging import named
@@ -49,13 +50,13 @@ def push(engine: Engine, run: RunContext, plan: PushPlan) -> Pushed:
     The name that the image gets for it on the host stays only if the push is proven.
     """
     registry, reference = plan.known.registry, plan.reference
-    run.progress("asking the registry")
+    run.progress(say("asking the registry"))
     present = registry.digest(reference, run.check)
     if present is not None and plan.known.rules.keeps(reference.tag):
         return _already(run, plan, present)
     with named(engine, run, plan.image, reference) as step:
         digest = _pushed(engine, run, plan)
-        run.progress("reading back")
+        run.progress(say("reading back"))
         _refuse_other(plan, digest, registry.digest(reference, run.check))
         step.keep()
     return Pushed(reference=reference, digest=digest)
@@ -68,9 +69,14 @@ def _already(run: RunContext, plan: PushPlan, present: str) -> Pushed:
     if same or plan.known.registry.has_image(reference, plan.image.id, run.check):
         return Pushed(reference=reference, digest=present, was_there=True)
     raise Conflict(
-        f"{reference} exists, and the settings make it immutable ({', '.join(plan.known.rules.immutable)}). It is not "
-        f"the image that would be pushed: the registry serves {present}. Nothing was sent, and nothing was changed. "
-        "Push it under another tag."
+        say(
+            "{reference} exists, and the settings make it immutable ({immutable}). It is not "
+            "the image that would be pushed: the registry serves {present}. Nothing was sent, and nothing was changed. "
+            "Push it under another tag.",
+            reference=reference,
+            immutable=", ".join(plan.known.rules.immutable),
+            present=present,
+        )
     )
 
 
@@ -85,7 +91,7 @@ def _pushed(engine: Engine, run: RunContext, plan: PushPlan) -> str:
         except RegistryError as error:
             if wait is None or not error.is_transient:
                 raise
-        run.progress("waiting to push again")
+        run.progress(say("waiting to push again"))
         _pause(wait, run.check)
         registry.prove(run.check)
     raise AssertionError("unreachable")
@@ -117,10 +123,16 @@ class _Watch:
 def _refuse_other(plan: PushPlan, pushed: str, served: str | None) -> None:
     if served == pushed:
         return
-    found = f"serves {served} there" if served else "serves nothing there"
+    found = say("serves {served} there", served=served) if served else say("serves nothing there")
     raise RegistryError(
-        f"Docker says that it pushed {plan.reference} as {pushed}, but the registry {plan.known.name} {found}. It does "
-        "not count as pushed. See who else pushes there, then push it again.",
+        say(
+            "Docker says that it pushed {reference} as {pushed}, but the registry {known} {found}. It does "
+            "not count as pushed. See who else pushes there, then push it again.",
+            reference=plan.reference,
+            pushed=pushed,
+            known=plan.known.name,
+            found=found,
+        ),
         reason=Reason.DIGEST,
     )
 

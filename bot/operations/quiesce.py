@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from bot.engine import Container, Engine, Storage
 from bot.errors import BotError, Conflict, LostHold
+from bot.language import say
 from bot.operations.context import START, UNPAUSE, RunContext
 from bot.operations.downtime import Downtime, Watchdog
 from bot.operations.order import dependents_first, has_dependents
@@ -64,8 +65,11 @@ def sleepers(users: Iterable[Container], asked: Quiesce | None, policy: QuiesceP
     lost = [user.name for user, mode in chosen if mode is Quiesce.STOP and user.removes_itself]
     if lost:
         raise Conflict(
-            f"{', '.join(lost)} would have to be stopped, and was made with --rm, so Docker would remove it. "
-            "Nobody was stopped and nothing was changed. Stop it yourself, then send the command again."
+            say(
+                "{lost} would have to be stopped, and was made with --rm, so Docker would remove it. "
+                "Nobody was stopped and nothing was changed. Stop it yourself, then send the command again.",
+                lost=", ".join(lost),
+            )
         )
     return tuple(Sleeper(container=user, mode=mode) for user, mode in chosen if mode is not Quiesce.NONE)
 
@@ -108,8 +112,12 @@ def refuse_other_users(
         return
     running = [user.name for user in engine.users_of(storage) if user.state == "running"]
     raise Conflict(
-        f"The running containers that use {_called(storage)} are no longer those of the plan "
-        f"(now: {', '.join(running) or 'none'}). Nothing was paused, stopped or saved. Send the command again."
+        say(
+            "The running containers that use {storage} are no longer those of the plan "
+            "(now: {running}). Nothing was paused, stopped or saved. Send the command again.",
+            storage=_called(storage),
+            running=", ".join(running) or "none",
+        )
     )
 
 
@@ -126,8 +134,12 @@ def refuse_awake(
     awake = [sleeper.container.name for sleeper in _sleepers_now(engine, storage, asked, policy)]
     if awake:
         raise Conflict(
-            f"While {_called(storage)} was read, somebody woke or started {', '.join(awake)}, so what was "
-            "read may not fit together. Nothing was saved. Send the command again."
+            say(
+                "While {storage} was read, somebody woke or started {awake}, so what was "
+                "read may not fit together. Nothing was saved. Send the command again.",
+                storage=_called(storage),
+                awake=", ".join(awake),
+            )
         )
 
 
@@ -194,10 +206,12 @@ class _Room:
         try:
             problem = self._problem_after(sleeper)
         except BotError as error:
-            problem = f"could not be looked at after it was woken: {error}"
+            problem = say("could not be looked at after it was woken: {error}", error=error)
         if problem:
             _log.warning("the container %s %s", container.name, problem)
-            self._downtime.note(f"The container “{container.name}” {problem}")
+            self._downtime.note(
+                say("The container “{container}” {problem}", container=container.name, problem=problem)
+            )
 
     def _problem_after(self, sleeper: Sleeper) -> str:
         """A pause changes nobody's health, so one look is enough; who was stopped gets time to come up."""
@@ -208,12 +222,16 @@ class _Room:
         while True:
             now = self._engine.container(sleeper.container.id)
             if now.state not in _COMING_UP:
-                return f"was woken, but is {now.state} now; its log may say why."
+                return say("was woken, but is {state} now; its log may say why.", state=now.state)
             if now.state == "running" and now.health in well:
                 return ""
             if time.monotonic() >= deadline:
                 found = now.health if now.state == "running" else now.state
-                return f"is {found} since it was woken, which is {seconds:g} s ago; its log may say why."
+                return say(
+                    "is {found} since it was woken, which is {seconds:g} s ago; its log may say why.",
+                    found=found,
+                    seconds=seconds,
+                )
             pause.wait(_LOOK_AGAIN_SECONDS)
 
 
@@ -255,8 +273,14 @@ def _labelled(user: Container) -> Quiesce | None:
         return Quiesce(label.strip())
     except ValueError as error:
         raise Conflict(
-            f"The container “{user.name}” has the label {QUIESCE_LABEL}={label}, which is none of "
-            f"{', '.join(Quiesce)}. Nothing was touched. Correct the label, or say on the command line what to do."
+            say(
+                "The container “{user}” has the label {QUIESCE_LABEL}={label}, which is none of "
+                "{Quiesce}. Nothing was touched. Correct the label, or say on the command line what to do.",
+                user=user.name,
+                QUIESCE_LABEL=QUIESCE_LABEL,
+                label=label,
+                Quiesce=", ".join(Quiesce),
+            )
         ) from error
 
 
@@ -271,4 +295,4 @@ def _lives(sleepers: Sequence[Sleeper]) -> set[tuple[str, str, Quiesce]]:
 
 
 def _called(storage: Storage) -> str:
-    return f"volume {storage}" if isinstance(storage, str) else storage.path
+    return say("volume {storage}", storage=storage) if isinstance(storage, str) else storage.path

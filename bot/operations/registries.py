@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from bot.errors import NotFound, UsageError
+from bot.language import say
 from bot.reference import LATEST, Reference, names_registry, parse
 from bot.registry import Registry
 
@@ -52,13 +53,23 @@ class Known:
         rules, tag = self.rules, reference.tag
         if not any(fnmatchcase(reference.repository, pattern) for pattern in rules.repositories):
             raise UsageError(
-                f"The settings allow no push to the repository {reference.repository} of {self.name}. Nothing was "
-                f"changed. Allowed are {', '.join(rules.repositories)}."
+                say(
+                    "The settings allow no push to the repository {repository} of {name}. Nothing was "
+                    "changed. Allowed are {repositories}.",
+                    repository=reference.repository,
+                    name=self.name,
+                    repositories=", ".join(rules.repositories),
+                )
             )
         if rules.tag_pattern and not re.fullmatch(rules.tag_pattern, tag):
             raise UsageError(
-                f"The settings allow no push of the tag {tag} to {self.name}. Nothing was changed. A tag there must "
-                f"match {rules.tag_pattern}."
+                say(
+                    "The settings allow no push of the tag {tag} to {name}. Nothing was changed. A tag there must "
+                    "match {tag_pattern}.",
+                    tag=tag,
+                    name=self.name,
+                    tag_pattern=rules.tag_pattern,
+                )
             )
 
 
@@ -75,8 +86,18 @@ class Registries:
                 return known
         names = [known.name for known in self.known]
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names) or 'none'}."
-        raise NotFound(f"There is no registry {name} in the settings; {hint} Nothing was changed.")
+        hint = (
+            say("did you mean {near}?", near=near[0])
+            if near
+            else say("known are {names}.", names=", ".join(names) or "none")
+        )
+        raise NotFound(
+            say(
+                "There is no registry {name} in the settings; {hint} Nothing was changed.",
+                name=name,
+                hint=hint,
+            )
+        )
 
     def of(self, reference: Reference) -> Known:
         """The registry that a complete name belongs to; raises NotFound when the settings do not know it."""
@@ -85,8 +106,12 @@ class Registries:
                 return known
         hosts = ", ".join(known.registry.host for known in self.known) or "none"
         raise NotFound(
-            f"The registry {reference.registry} is not in the settings, so nothing is sent there and nothing is "
-            f"fetched. Nothing was changed. Known are {hosts}."
+            say(
+                "The registry {registry} is not in the settings, so nothing is sent there and nothing is "
+                "fetched. Nothing was changed. Known are {hosts}.",
+                registry=reference.registry,
+                hosts=hosts,
+            )
         )
 
     def complete(self, word: str) -> Reference:
@@ -99,8 +124,11 @@ class Registries:
         parse(word)  # what is wrong is told of what was typed
         if not self.known:
             raise NotFound(
-                f"“{word}” names no registry, and the settings have none that could be meant. Nothing was changed. "
-                "Whoever keeps the settings can add [registries.NAME]."
+                say(
+                    "“{word}” names no registry, and the settings have none that could be meant. Nothing was changed. "
+                    "Whoever keeps the settings can add [registries.NAME].",
+                    word=word,
+                )
             )
         company = self.known[0]
         namespace = f"{company.rules.namespace}/" if company.rules.namespace else ""
@@ -112,6 +140,9 @@ class Registries:
         made, own = self.complete(wanted or image), parse(image)
         if made.digest:
             raise UsageError(
-                f"{made} names an image by its digest, but a push decides that itself. Nothing was changed. Give a tag."
+                say(
+                    "{made} names an image by its digest, but a push decides that itself. Nothing was changed. Give a tag.",
+                    made=made,
+                )
             )
         return made if made.tag else replace(made, tag=own.tag or LATEST)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bot.engine import Container, Engine, Volume
 from bot.errors import Conflict, EngineError
+from bot.language import say
 from bot.operations.changes import Difference
 from bot.operations.context import REMOVE_HELPER, RunContext
 from bot.operations.holds import is_verified
@@ -50,8 +51,12 @@ class Doomed:
         if self.users:
             named = ", ".join(f"{user.name} ({user.state})" for user in self.users)
             raise Conflict(
-                f"Volume {self.volume.name} is used by {named}. It was not removed. Remove these containers first, "
-                "or leave it."
+                say(
+                    "Volume {volume} is used by {named}. It was not removed. Remove these containers first, "
+                    "or leave it.",
+                    volume=self.volume.name,
+                    named=named,
+                )
             )
 
     def refuse_outdated(self, code: str) -> None:
@@ -59,15 +64,23 @@ class Doomed:
         changed = []
         if code[:_PART] != self.code[:_PART]:
             changed.append(
-                "the volume is not the one that was shown: it was made anew, or the code is of another"
+                say("the volume is not the one that was shown: it was made anew, or the code is of another")
             )
         if code[_PART:] != self.code[_PART:]:
-            now = f"is backup {self.backup.manifest.run_id} now" if self.backup else "is gone, or failed"
-            changed.append(f"its newest verified backup {now}")
+            now = (
+                say("is backup {run_id} now", run_id=self.backup.manifest.run_id)
+                if self.backup
+                else say("is gone, or failed")
+            )
+            changed.append(say("its newest verified backup {now}", now=now))
         if changed:
             raise Conflict(
-                f"That code confirms another plan: {'; '.join(changed)}. Volume {self.volume.name} was not removed. "
-                f"Look at the plan of today: `remove-volume {self.volume.name}`."
+                say(
+                    "That code confirms another plan: {changed}. Volume {volume} was not removed. "
+                    "Look at the plan of today: `remove-volume {volume}`.",
+                    changed="; ".join(changed),
+                    volume=self.volume.name,
+                )
             )
 
 
@@ -96,7 +109,7 @@ def count(engine: Engine, run: RunContext, name: str) -> Contents:
                 entries += 1
                 size += item.size if item.kind == "file" else 0
                 if entries % _TICK == 0:
-                    run.progress("looking what is in it", size)
+                    run.progress(say("looking what is in it"), size)
     return Contents(entries=entries, raw_bytes=size)
 
 
@@ -108,15 +121,26 @@ def refuse_unprotected(doomed: Doomed, changes: Difference | None) -> None:
     name = doomed.volume.name
     if doomed.backup is None:
         raise Conflict(
-            f"Volume {name} has no verified backup, so nothing would bring it back. It was not removed. "
-            f"`backup {name}` makes one; `remove-volume {name} --without-backup` goes without."
+            say(
+                "Volume {name} has no verified backup, so nothing would bring it back. It was not removed. "
+                "`backup {name}` makes one; `remove-volume {name} --without-backup` goes without.",
+                name=name,
+            )
         )
     if changes is not None and changes.total:
         first = ", ".join(change.path for change in changes.first)
         raise Conflict(
-            f"Volume {name} was changed since its newest verified backup {doomed.backup.manifest.run_id}: "
-            f"{changes.added} added, {changes.removed} removed, {changes.changed} changed ({first}). It was not "
-            f"removed. `backup {name}` makes a new one; `remove-volume {name} --without-backup` gives these changes up."
+            say(
+                "Volume {name} was changed since its newest verified backup {run_id}: "
+                "{added} added, {removed} removed, {changed} changed ({first}). It was not "
+                "removed. `backup {name}` makes a new one; `remove-volume {name} --without-backup` gives these changes up.",
+                name=name,
+                run_id=doomed.backup.manifest.run_id,
+                added=changes.added,
+                removed=changes.removed,
+                changed=changes.changed,
+                first=first,
+            )
         )
 
 
@@ -125,7 +149,11 @@ def remove(engine: Engine, name: str) -> None:
     engine.remove_volume(name)
     if is_there(engine, name):
         raise EngineError(
-            f"Docker on host {engine.host} said that it removed volume {name}, and still lists it. Look at the host."
+            say(
+                "Docker on host {engine_host} said that it removed volume {name}, and still lists it. Look at the host.",
+                engine_host=engine.host,
+                name=name,
+            )
         )
 
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from bot.engine import Engine, Exchange, HostPath
 from bot.entry import ROOT
 from bot.errors import BotError, Conflict, EngineError, NotFound, StoreError
+from bot.language import say
 from bot.operations.context import CLEAR_STAGE, DISCARD_DRAFT, EXCHANGE_BACK, REMOVE_HELPER, RunContext
 from bot.operations.downtime import Downtime
 from bot.operations.filling import Filler, filling
@@ -82,7 +83,7 @@ class _Replacement:
         ):
             self.engine.create_tool(tool, HostPath(place.directory), run_id=run_id, read_only=False)
             self._refuse_odd_place(tool, filler)
-            filler.refuse_full(tool, f"beside {place.words}")
+            filler.refuse_full(tool, say("beside {place}", place=place.words))
             spot = filler.stage(place.directory, stage, new_in(stage))
             filler.fill(spot)
             filler.compare(spot, tool)
@@ -107,8 +108,12 @@ class _Replacement:
         if {(user.id, user.started_at) for user in now} != planned:
             running = ", ".join(user.name for user in now) or "none"
             raise Conflict(
-                f"The running containers that use {self.plan.place.words} are no longer those of the plan "
-                f"(now: {running}). Nothing was stopped or replaced. Send the command again."
+                say(
+                    "The running containers that use {place} are no longer those of the plan "
+                    "(now: {running}). Nothing was stopped or replaced. Send the command again.",
+                    place=self.plan.place.words,
+                    running=running,
+                )
             )
         return sleepers(now, Quiesce.STOP, self.means.policy)
 
@@ -120,16 +125,24 @@ class _Replacement:
         self.downtime.check()
         if not made.is_ok:
             raise EngineError(
-                f"The safety backup of {self.plan.place.words} came out partial (backup {made.manifest.run_id}), so "
-                "nothing was replaced: what is there now could not have been brought back. "
-                "See what that backup names, then send the command again."
+                say(
+                    "The safety backup of {place} came out partial (backup {run_id}), so "
+                    "nothing was replaced: what is there now could not have been brought back. "
+                    "See what that backup names, then send the command again.",
+                    place=self.plan.place.words,
+                    run_id=made.manifest.run_id,
+                )
             )
         at = made.manifest.ended_at
-        back = f"; `undo {self.run.run_id}` brings it back" if self.was_there else ""
+        back = say("; `undo {run_id}` brings it back", run_id=self.run.run_id) if self.was_there else ""
         hold = Hold(
-            by=f"restore {self.run.run_id}",
+            by=say("restore {run_id}", run_id=self.run.run_id),
             at=at,
-            note=f"what {(self.plan.place if self.was_there else self.plan.place.source).words} held before{back}",
+            note=say(
+                "what {place} held before{back}",
+                place=(self.plan.place if self.was_there else self.plan.place.source).words,
+                back=back,
+            ),
             until=at + timedelta(days=UNDO_DAYS),
         )
         place = {"host": self.engine.host, "volume": made.volume, "backup": made.id}
@@ -143,8 +156,12 @@ class _Replacement:
         awake = [user.name for user in users if not is_at_rest(user)]
         if awake:
             raise Conflict(
-                f"Somebody started {', '.join(awake)} while {self.plan.place.words} was to be exchanged. The old "
-                "content stays at its place. Send the command again."
+                say(
+                    "Somebody started {awake} while {place} was to be exchanged. The old "
+                    "content stays at its place. Send the command again.",
+                    awake=", ".join(awake),
+                    place=self.plan.place.words,
+                )
             )
         return {user.id: user.started_at for user in users}
 
@@ -164,8 +181,11 @@ class _Replacement:
                 self.engine.exchange(tool, exchange)
                 if self._lives_at_rest() != lives:
                     raise Conflict(
-                        f"A container that uses {place.words} was started while it was being exchanged. The old "
-                        "content is put back. Send the command again."
+                        say(
+                            "A container that uses {place} was started while it was being exchanged. The old "
+                            "content is put back. Send the command again.",
+                            place=place.words,
+                        )
                     )
                 filler.compare_exchanged(tool, place.name, self._refuse_late)
                 self.run.check()
@@ -181,8 +201,13 @@ class _Replacement:
         if self.plan.stopped and self.downtime.seconds > allowed:
             names = ", ".join(user.name for user in self.plan.stopped)
             raise EngineError(
-                f"{names} may sleep for {allowed:g} s at most (limits.max_downtime), and {self.plan.place.words} was "
-                "not exchanged and compared by then. The old content is at its place, and everybody is started again.",
+                say(
+                    "{names} may sleep for {allowed:g} s at most (limits.max_downtime), and {place} was "
+                    "not exchanged and compared by then. The old content is at its place, and everybody is started again.",
+                    names=names,
+                    allowed=allowed,
+                    place=self.plan.place.words,
+                ),
                 reason=Reason.DOWNTIME,
             )
 
@@ -191,14 +216,23 @@ class _Replacement:
         place = self.plan.place
         if place.source.is_volume and not place.path and not filler.is_directory:
             raise Conflict(
-                f"Backup {self.plan.backup.manifest.run_id} is of a single file, which cannot take the place of all of "
-                f"{place.words}. Nothing was changed. Restore it into a new volume instead: leave out --replace."
+                say(
+                    "Backup {run_id} is of a single file, which cannot take the place of all of "
+                    "{place}. Nothing was changed. Restore it into a new volume instead: leave out --replace.",
+                    run_id=self.plan.backup.manifest.run_id,
+                    place=place.words,
+                )
             )
         if "/" not in place.name and self._kind(tool, place.name) == "symlink":
             raise Conflict(
-                f"{place.words} is a link on the host ({place.directory}/{place.name}), and only the link would be "
-                "exchanged, not what it leads to. Nothing was changed. Restore into a new volume instead: leave out "
-                "--replace."
+                say(
+                    "{place} is a link on the host ({directory}/{place_2}), and only the link would be "
+                    "exchanged, not what it leads to. Nothing was changed. Restore into a new volume instead: leave out "
+                    "--replace.",
+                    place=place.words,
+                    directory=place.directory,
+                    place_2=place.name,
+                )
             )
         self._refuse_missing_parents(tool)
 
@@ -209,9 +243,14 @@ class _Replacement:
             above = "/".join(names[:depth])
             if self._kind(tool, above) != "directory":
                 raise Conflict(
-                    f"“{'/'.join(names[1:depth]) or ROOT}” is not a directory in {self.plan.place.source.words}, so "
-                    f"{self.plan.place.words} has no place there. Nothing was changed. Make the directory first, or "
-                    "restore all of the backup."
+                    say(
+                        "“{names}” is not a directory in {source}, so "
+                        "{place} has no place there. Nothing was changed. Make the directory first, or "
+                        "restore all of the backup.",
+                        names="/".join(names[1:depth]) or ROOT,
+                        source=self.plan.place.source.words,
+                        place=self.plan.place.words,
+                    )
                 )
 
     def _kind(self, tool: str, path: str) -> str:
@@ -224,7 +263,7 @@ class _Replacement:
     def result(self, filler: Filler) -> Replaced:
         """What came of it, once it was carried out."""
         if self.safety is None:
-            raise EngineError("Nothing was replaced.")
+            raise EngineError(say("Nothing was replaced."))
         return Replaced(
             place=self.plan.place,
             backup=self.plan.backup,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bot.entry import printable
 from bot.errors import ArchiveError, NotFound
+from bot.language import say
 from bot.model import Button, Reply, Status, Value
 from bot.operations.place import Place, inside
 from bot.operations.replaceplan import UNDO_DAYS
@@ -41,17 +42,25 @@ class Replaced:
 
 def reply_of(done: Replaced, run_id: str, host: str) -> Reply:
     """The result in words and facts, with the button that takes it back."""
-    text = (
-        f"{_capital(done.place.words)} now holds what backup {done.backup.manifest.run_id} holds: it was made beside "
+    text = say(
+        "{place} now holds what backup {run_id} holds: it was made beside "
         "the old content, read back and compared entry by entry, and then exchanged with it. "
-        f"{_way_back(run_id, done.safety, _new_path(done.place.path, done.was_there))}"
+        "{run_id_2}",
+        place=_capital(done.place.words),
+        run_id=done.backup.manifest.run_id,
+        run_id_2=_way_back(run_id, done.safety, _new_path(done.place.path, done.was_there)),
     )
     if done.differing:
-        text += f" These stay as the volume has them, for nobody can change them in place: {', '.join(done.differing)}."
+        text += say(
+            " These stay as the volume has them, for nobody can change them in place: {differing}.",
+            differing=", ".join(done.differing),
+        )
     if done.losses:
-        text += f" Not put back: {'; '.join(done.losses)}."
+        text += say(" Not put back: {losses}.", losses="; ".join(done.losses))
     if done.unhealthy:
-        text += f" The content is restored and proven, but: {' '.join(done.unhealthy)}"
+        text += say(
+            " The content is restored and proven, but: {unhealthy}", unhealthy=" ".join(done.unhealthy)
+        )
     text = " ".join([text, *done.notes])
     facts: dict[str, Value] = {
         **_facts(done.place.source.name, done.place.path, done.safety, done.was_there),
@@ -76,8 +85,12 @@ def reply_after_crash(archive: Archive, run_id: str, host: str, path: str) -> Re
     path = inside(path)
     was_there = not path or _holds(archive, safety, path)
     return Reply(
-        text=f"{safety.volume} holds the backup’s content: it was made beside the old one, proven and exchanged with "
-        f"it. The bot was stopped just after that. {_way_back(run_id, safety, _new_path(path, was_there))}",
+        text=say(
+            "{volume} holds the backup’s content: it was made beside the old one, proven and exchanged with "
+            "it. The bot was stopped just after that. {run_id}",
+            volume=safety.volume,
+            run_id=_way_back(run_id, safety, _new_path(path, was_there)),
+        ),
         facts={**_facts(safety.volume, path, safety, was_there), "host": host},
         buttons=_undo(run_id, was_there),
     )
@@ -113,19 +126,26 @@ def _way_back(run_id: str, safety: Backup, new_path: str) -> str:
     """What people can do about it; `new_path` is one at which nothing was before."""
     if new_path:
         shown = printable(new_path)
-        return (
-            f"Nothing was at “{shown}” in {safety.volume} before, so there is nothing to undo: to take it away, remove "
-            f"“{shown}” by hand. All that was in {safety.volume} then is backup {safety.manifest.run_id}, held for "
-            f"{UNDO_DAYS} days."
+        return say(
+            "Nothing was at “{shown}” in {volume} before, so there is nothing to undo: to take it away, remove "
+            "“{shown}” by hand. All that was in {volume} then is backup {run_id}, held for "
+            "{UNDO_DAYS} days.",
+            shown=shown,
+            volume=safety.volume,
+            run_id=safety.manifest.run_id,
+            UNDO_DAYS=UNDO_DAYS,
         )
-    return (
-        f"What it held before is backup {safety.manifest.run_id}, held for {UNDO_DAYS} days; `undo {run_id}` brings "
-        "it back."
+    return say(
+        "What it held before is backup {run_id}, held for {UNDO_DAYS} days; `undo {run_id_2}` brings "
+        "it back.",
+        run_id=safety.manifest.run_id,
+        UNDO_DAYS=UNDO_DAYS,
+        run_id_2=run_id,
     )
 
 
 def _undo(run_id: str, was_there: bool) -> tuple[Button, ...]:
-    return (Button(label="Undo", line=f"undo {run_id}", danger=True),) if was_there else ()
+    return (Button(label="Undo", line=say("undo {run_id}", run_id=run_id), danger=True),) if was_there else ()
 
 
 def _capital(words: str) -> str:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from bot.engine import RUN_LABEL, Container, Engine
 from bot.errors import Conflict
+from bot.language import say
 from bot.model import Value
 from bot.operations.place import Place, place_of
 from bot.stores.archive import Backup
@@ -53,22 +54,36 @@ class ReplacePlan:
     @property
     def steps(self) -> tuple[str, ...]:
         """The steps, as people read them."""
-        stops, starts = (("stop the users",), ("start them",)) if self.stopped else ((), ())
-        return ("verify", "fill", "compare", *stops, "safety backup", EXCHANGE, "compare", *starts, "clear")
+        stops, starts = ((say("stop the users"),), (say("start them"),)) if self.stopped else ((), ())
+        return (
+            "verify",
+            "fill",
+            "compare",
+            *stops,
+            say("safety backup"),
+            EXCHANGE,
+            "compare",
+            *starts,
+            "clear",
+        )
 
     @property
     def text(self) -> str:
         """What will be done, in a sentence or two."""
         names = ", ".join(user.name for user in self.stopped)
         stops = (
-            f" {names} will be stopped meanwhile and started again."
+            say(" {names} will be stopped meanwhile and started again.", names=names)
             if names
-            else " No container has to stop."
+            else say(" No container has to stop.")
         )
-        return (
-            f"Replace {self.place.words} by backup {self.backup.manifest.run_id}.{stops} "
+        return say(
+            "Replace {place} by backup {run_id}.{stops} "
             "What is there now is backed up first and can be brought back by `undo` for "
-            f"{UNDO_DAYS} days."
+            "{UNDO_DAYS} days.",
+            place=self.place.words,
+            run_id=self.backup.manifest.run_id,
+            stops=stops,
+            UNDO_DAYS=UNDO_DAYS,
         )
 
     @property
@@ -87,13 +102,21 @@ class ReplacePlan:
         """What would be done, step by step; raises Conflict when it would be refused as things stand."""
         del engine  # the plan has looked
         self.refuse_users(self.targets)
-        stay = f" These stay as they are: {', '.join(self.differing)}." if self.differing else ""
-        return (
-            f"{self.text} In full: the whole backup is read and proven; room is looked for (its content takes up to "
-            f"{size(self.backup.manifest.raw.bytes)}, beside what is there); the new content is made in "
-            f"{self.place.directory} on the host, read back and compared; then the users stop, the present content is "
+        stay = (
+            say(" These stay as they are: {differing}.", differing=", ".join(self.differing))
+            if self.differing
+            else ""
+        )
+        return say(
+            "{text} In full: the whole backup is read and proven; room is looked for (its content takes up to "
+            "{bytes}, beside what is there); the new content is made in "
+            "{directory} on the host, read back and compared; then the users stop, the present content is "
             "backed up and the two are exchanged, looked through once more, and everybody is started. Whatever goes "
-            f"wrong before that, the old content stays.{stay}"
+            "wrong before that, the old content stays.{stay}",
+            text=self.text,
+            bytes=size(self.backup.manifest.raw.bytes),
+            directory=self.place.directory,
+            stay=stay,
         )
 
     def refuse_users(self, held: Collection[str]) -> None:
@@ -102,19 +125,29 @@ class ReplacePlan:
         listed = ", ".join(names)
         if names and not self.may_stop:
             raise Conflict(
-                f"{self.place.words} is used by {listed}, and with --quiesce none nobody is stopped, so nothing can be "
-                "replaced. Nothing was changed. Leave that flag out, or stop them yourself first."
+                say(
+                    "{place} is used by {listed}, and with --quiesce none nobody is stopped, so nothing can be "
+                    "replaced. Nothing was changed. Leave that flag out, or stop them yourself first.",
+                    place=self.place.words,
+                    listed=listed,
+                )
             )
         waking = ", ".join(user.name for user in self.stopped if user.state != "running")
         if waking:
             raise Conflict(
-                f"{waking} is paused or restarting, so it could neither be stopped in good order nor be left as it is. "
-                "Nothing was changed. Wake or stop it, then send the command again."
+                say(
+                    "{waking} is paused or restarting, so it could neither be stopped in good order nor be left as it is. "
+                    "Nothing was changed. Wake or stop it, then send the command again.",
+                    waking=waking,
+                )
             )
         if not set(self.targets) <= set(held):
             raise Conflict(
-                f"What uses {self.place.words}, or where it lies, changed since this run began, and is not held by it. "
-                "Nothing was stopped or replaced. Send the command again."
+                say(
+                    "What uses {place}, or where it lies, changed since this run began, and is not held by it. "
+                    "Nothing was stopped or replaced. Send the command again.",
+                    place=self.place.words,
+                )
             )
 
 
@@ -133,13 +166,17 @@ def plan_replace(
     manifest = backup.manifest
     if not backup.is_ok or manifest.dump is not None:
         what = (
-            "is a database’s dump"
+            say("is a database’s dump")
             if manifest.dump is not None
-            else "is partial: some files in it are not sound"
+            else say("is partial: some files in it are not sound")
         )
         raise Conflict(
-            f"Backup {manifest.run_id} {what}, so it may not replace anything. Nothing was changed. Restore it into "
-            "a new volume (leave out --replace) and take from that what you need."
+            say(
+                "Backup {run_id} {what}, so it may not replace anything. Nothing was changed. Restore it into "
+                "a new volume (leave out --replace) and take from that what you need.",
+                run_id=manifest.run_id,
+                what=what,
+            )
         )
     place = place_of(engine, text, path)
     return ReplacePlan(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bot.engine import Engine
 from bot.errors import Conflict, NotFound, UsageError
+from bot.language import say
 from bot.model import Plan, Reply
 from bot.operations.clone import clone, clone_after_crash, reply_of_clone
 from bot.operations.cloneplan import ClonePlan, CloneWish
@@ -53,8 +54,10 @@ def wish_of(asked: RestoreAsked, archive: Archive, engine: Callable[[], Engine])
     """
     if asked.speaks_of_backup and asked.speaks_of_snapshot:
         raise UsageError(
-            "--as and --share-volumes are for snapshots; --into, --replace, --path and --quiesce are for backups. "
-            "Nothing was changed. Leave out one or the other."
+            say(
+                "--as and --share-volumes are for snapshots; --into, --replace, --path and --quiesce are for backups. "
+                "Nothing was changed. Leave out one or the other."
+            )
         )
     if asked.speaks_of_snapshot or (not asked.speaks_of_backup and _is_snapshot(asked, archive, engine)):
         return CloneWish(
@@ -95,8 +98,11 @@ def refuse_unheld(made: ClonePlan, held: Plan | None) -> None:
     """Raises Conflict unless all that it touches is held."""
     if not set(made.targets) <= set(held.targets if held else ()):
         raise Conflict(
-            f"What {made.name} would mount changed since this run began, and is not held by it. Nothing was made. Send "
-            "the command again."
+            say(
+                "What {made} would mount changed since this run began, and is not held by it. Nothing was made. Send "
+                "the command again.",
+                made=made.name,
+            )
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bot.engine import RUN_LABEL, Engine, Volume
 from bot.entry import ROOT, Entry, printable
 from bot.errors import Conflict, NotFound, StreamCut
+from bot.language import say
 from bot.model import Reply, Value
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
 from bot.operations.filling import Filler, Spot, filling
@@ -40,9 +41,12 @@ class RestorePlan:
     def text(self) -> str:
         """What will be done, in a sentence."""
         part = f"“{printable(self.path)}” of " if self.path else ""
-        return (
-            f"Restore {part}backup {self.backup.manifest.run_id} of {source_of(self.backup)} into the new volume "
-            f"{self.into}."
+        return say(
+            "Restore {part}backup {run_id} of {backup} into the new volume {into}.",
+            part=part,
+            run_id=self.backup.manifest.run_id,
+            backup=source_of(self.backup),
+            into=self.into,
         )
 
     @property
@@ -63,9 +67,10 @@ class RestorePlan:
     def explained(self, engine: Engine) -> str:
         """What would be done, step by step; raises Conflict when it would be refused as things stand."""
         refuse_existing(engine, self.into)
-        return (
-            f"{self.text} In full: the whole backup is read and proven, the volume is made, filled, read back and "
-            "compared; unless it is the same, it is removed again. No container is touched."
+        return say(
+            "{text} In full: the whole backup is read and proven, the volume is made, filled, read back and "
+            "compared; unless it is the same, it is removed again. No container is touched.",
+            text=self.text,
         )
 
 
@@ -89,17 +94,26 @@ class Restored:
 def reply_of_new(done: Restored, host: str) -> Reply:
     """The result in words and facts."""
     manifest = done.backup.manifest
-    what = f"What is at “{printable(done.path)}” in backup" if done.path else "Backup"
-    text = (
-        f"{what} {manifest.run_id} of {source_of(done.backup)} is restored into the new volume {done.volume}; what "
-        "it holds was read back and is the same, entry by entry."
+    what = say("What is at “{path}” in backup", path=printable(done.path)) if done.path else "Backup"
+    text = say(
+        "{what} {run_id} of {backup} is restored into the new volume {volume}; what "
+        "it holds was read back and is the same, entry by entry.",
+        what=what,
+        run_id=manifest.run_id,
+        backup=source_of(done.backup),
+        volume=done.volume,
     )
     if done.left_out:
-        text += f" These volume options were not set again: {', '.join(done.left_out)}."
+        text += say(
+            " These volume options were not set again: {left_out}.", left_out=", ".join(done.left_out)
+        )
     if not done.backup.is_ok:
-        text += f" The backup is partial: it names {manifest.problems.count} files that are not in it as they were."
+        text += say(
+            " The backup is partial: it names {count} files that are not in it as they were.",
+            count=manifest.problems.count,
+        )
     if done.losses:
-        text += f" Not put back: {'; '.join(done.losses)}."
+        text += say(" Not put back: {losses}.", losses="; ".join(done.losses))
     return Reply(
         text=text,
         facts={
@@ -119,8 +133,11 @@ def reply_of_new_after_crash(engine: Engine, run_id: str) -> Reply | None:
     if volume is None:
         return None
     return Reply(
-        text=f"The backup is restored into the new volume {volume}; what it holds was read back and is the same, "
-        "entry by entry. The bot was stopped just after that.",
+        text=say(
+            "The backup is restored into the new volume {volume}; what it holds was read back and is the same, "
+            "entry by entry. The bot was stopped just after that.",
+            volume=volume,
+        ),
         facts={"volume": volume, "host": engine.host},
     )
 
@@ -186,7 +203,7 @@ def _fill(engine: Engine, run: RunContext, filler: Filler, into: str) -> None:
     tool = tool_of(run.run_id)
     with run.undoable(REMOVE_HELPER, name=tool):
         engine.create_tool(tool, into, run_id=run.run_id, read_only=True)
-        filler.refuse_full(tool, f"in volume {into}")
+        filler.refuse_full(tool, say("in volume {into}", into=into))
         filler.fill(spot)
         filler.compare(spot, tool)
 
@@ -197,7 +214,12 @@ def refuse_existing(engine: Engine, name: str) -> None:
         engine.volume(name)
     except NotFound:
         return
-    raise Conflict(f"Volume {name} exists already. It was not touched. Name another volume to restore into.")
+    raise Conflict(
+        say(
+            "Volume {name} exists already. It was not touched. Name another volume to restore into.",
+            name=name,
+        )
+    )
 
 
 def _volume_of(backup: Backup, into: str, run_id: str) -> tuple[Volume, tuple[str, ...]]:
@@ -247,7 +269,11 @@ def _storage_in_use(engine: Engine, run: RunContext, volume: Volume) -> Conflict
     if all(entry.path == ROOT for entry in found):
         return None
     return Conflict(
-        f"Volume {volume.name} is new but not empty: its driver {volume.driver} gave it storage that is "
-        "in use. Nothing was written into it, and it was left as it is. "
-        "Restore with a local volume instead."
+        say(
+            "Volume {volume} is new but not empty: its driver {driver} gave it storage that is "
+            "in use. Nothing was written into it, and it was left as it is. "
+            "Restore with a local volume instead.",
+            volume=volume.name,
+            driver=volume.driver,
+        )
     )

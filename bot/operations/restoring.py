@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bot.engine import Engine
 from bot.errors import Conflict
+from bot.language import say
 from bot.model import Plan
 from bot.operations.place import inside, source_of, target_of
 from bot.operations.replaceplan import EXCHANGE, ReplacePlan, is_missing, plan_replace
@@ -49,15 +50,21 @@ def refuse_changed(made: RestorePlan | ReplacePlan, held: Plan | None) -> None:
     steps, targets = (held.steps, held.targets) if held else ((), ())
     replaces = isinstance(made, ReplacePlan)
     if replaces != (EXCHANGE in steps):
-        now = "is there now" if replaces else "is not there any more"
+        now = say("is there now") if replaces else say("is not there any more")
         raise Conflict(
-            f"What was to hold the content {now}, so this would be something else than what was allowed when this "
-            "run began. Nothing was changed. Send the command again."
+            say(
+                "What was to hold the content {now}, so this would be something else than what was allowed when this "
+                "run began. Nothing was changed. Send the command again.",
+                now=now,
+            )
         )
     if isinstance(made, ReplacePlan):
         made.refuse_users(targets)
     elif not set(made.targets) <= set(targets):
         raise Conflict(
-            f"The volume {made.into} is not held by this run: what its command means changed since it began. Nothing "
-            "was changed. Send the command again."
+            say(
+                "The volume {into} is not held by this run: what its command means changed since it began. Nothing "
+                "was changed. Send the command again.",
+                into=made.into,
+            )
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from bot.language import say
 from bot.words import size
 
 
@@ -94,7 +95,7 @@ def decide(candidates: Iterable[Candidate], retention: Retention) -> Decision:
     refused = _shrunk(ordered, frozenset(going)) if going else ""
     return Decision(
         keep=tuple(
-            (one.id, ", ".join(reasons[one.id]) or "nothing is pruned")
+            (one.id, ", ".join(reasons[one.id]) or say("nothing is pruned"))
             for one in ordered
             if refused or reasons[one.id]
         ),
@@ -108,11 +109,11 @@ def _reasons(ordered: Sequence[Candidate], retention: Retention) -> dict[str, li
     proven = [one for one in ordered if one.is_proven]
     reasons: dict[str, list[str]] = {one.id: [] for one in ordered}
     if not retention.is_set:
-        return {one.id: ["no rule is set"] for one in ordered}
+        return {one.id: [say("no rule is set")] for one in ordered}
     for name, kept in _by_rules(proven, retention):
         reasons[kept.id].append(name)
     for kept in proven[: retention.floor]:
-        reasons[kept.id].append(f"one of the newest {retention.floor} verified")
+        reasons[kept.id].append(say("one of the newest {floor} verified", floor=retention.floor))
     for kept, words in _doubtful(ordered, proven, retention):
         reasons[kept.id].append(words)
     for one in ordered:
@@ -148,13 +149,21 @@ def _doubtful(
     for place, one in enumerate(ordered):
         if one.is_proven:
             continue
-        what = "partial" if one.is_partial else "not verified"
+        what = "partial" if one.is_partial else say("not verified")
         if len(proven) < retention.floor:
-            yield one, f"{what}, and there are fewer than {retention.floor} verified"
+            yield (
+                one,
+                say("{what}, and there are fewer than {floor} verified", what=what, floor=retention.floor),
+            )
         elif place < newest:
-            yield one, f"{what}, and newer than all that are verified"
+            yield one, say("{what}, and newer than all that are verified", what=what)
         elif one.id in as_if_proven:
-            yield one, f"{what}, would be {', '.join(as_if_proven[one.id])}"
+            yield (
+                one,
+                say(
+                    "{what}, would be {as_if_proven}", what=what, as_if_proven=", ".join(as_if_proven[one.id])
+                ),
+            )
 
 
 def _shrunk(ordered: Sequence[Candidate], going: frozenset[str]) -> str:
@@ -167,10 +176,15 @@ def _shrunk(ordered: Sequence[Candidate], going: frozenset[str]) -> str:
         compared = [*before[:1], *(one for one in before if one.id in going)]
         largest = max(compared, key=lambda one: one.raw_bytes, default=newest)
         if newest.raw_bytes * 2 < largest.raw_bytes:
-            return (
-                f"The newest {kind} backup, {newest.id}, has {size(newest.raw_bytes)}, less than half of the "
-                f"{size(largest.raw_bytes)} of {largest.id}: something may be missing from the volume. Nothing was "
-                "pruned. Look at what changed; when it is right so, say so with --despite-shrink."
+            return say(
+                "The newest {kind} backup, {newest_id}, has {raw_bytes}, less than half of the "
+                "{raw_bytes_2} of {largest_id}: something may be missing from the volume. Nothing was "
+                "pruned. Look at what changed; when it is right so, say so with --despite-shrink.",
+                kind=kind,
+                newest_id=newest.id,
+                raw_bytes=size(newest.raw_bytes),
+                raw_bytes_2=size(largest.raw_bytes),
+                largest_id=largest.id,
             )
     return ""
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from bot.engine import Engine
 from bot.errors import Conflict
+from bot.language import say
 from bot.model import Plan, Reply
 from bot.operations.context import RunContext
 from bot.operations.creation import plan_back, take_back, told_gone, volume_of
@@ -71,14 +72,24 @@ def _safety(archive: Archive, run: Run, now: datetime) -> Backup:
     backup = safety_of(archive, run.id) if facts.get("safety") else None
     if backup is None:
         raise Conflict(
-            f"Run {run.id} (`{run.invocation.line}`, {run.status.value}) has replaced nothing that could be brought "
-            "back. Nothing was changed. What can be undone is a `restore --replace` or a `cp` into a container that "
-            "was done, an `undo` of one, and a `create-volume` while its volume is empty."
+            say(
+                "Run {run_id} (`{line}`, {status}) has replaced nothing that could be brought "
+                "back. Nothing was changed. What can be undone is a `restore --replace` or a `cp` into a container that "
+                "was done, an `undo` of one, and a `create-volume` while its volume is empty.",
+                run_id=run.id,
+                line=run.invocation.line,
+                status=run.status.value,
+            )
         )
     if now > backup.manifest.ended_at + UNDO_FOR:
         raise Conflict(
-            f"Run {run.id} is more than {UNDO_DAYS} days old, so it is not undone by this short word. Nothing was "
-            f"changed. If that is what you want, type `restore {backup.id} --replace`."
+            say(
+                "Run {run_id} is more than {UNDO_DAYS} days old, so it is not undone by this short word. Nothing was "
+                "changed. If that is what you want, type `restore {backup_id} --replace`.",
+                run_id=run.id,
+                UNDO_DAYS=UNDO_DAYS,
+                backup_id=backup.id,
+            )
         )
     return backup
 
@@ -95,7 +106,11 @@ class _Unreplacing:
 
     def plan(self, engine: Engine) -> Plan:
         made = self.wish.plan(engine)
-        return Plan(text=f"Undo run {self.run_id}. {made.text}", targets=made.targets, steps=made.steps)
+        return Plan(
+            text=say("Undo run {run_id}. {made}", run_id=self.run_id, made=made.text),
+            targets=made.targets,
+            steps=made.steps,
+        )
 
     def carry_out(self, where: Where, run: RunContext, terms: Terms) -> Reply:
         return carry_out(where.engine, where.archive, run, self.wish.plan(where.engine), terms)

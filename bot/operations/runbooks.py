@@ -25,6 +25,7 @@ from bot.errors import (
     UsageError,
 )
 from bot.kinds import Assignment
+from bot.language import say
 from bot.model import Reply, Right, Status
 from bot.operations.context import RunContext
 from bot.operations.output import Kept
@@ -82,7 +83,12 @@ class Call:
         """What will be done, in a sentence; no secret is among the words."""
         shown = filled(self.runbook.command[0], lambda name: shlex.quote(self.values[name]))
         line = shown if self.runbook.is_shell else shlex.join(self.words)
-        return f"Run {self.runbook.name} in container {self.container.name}: `{line}`"
+        return say(
+            "Run {runbook} in container {container}: `{line}`",
+            runbook=self.runbook.name,
+            container=self.container.name,
+            line=line,
+        )
 
 
 def find(runbooks: Mapping[str, Runbook], name: str) -> Runbook:
@@ -90,9 +96,13 @@ def find(runbooks: Mapping[str, Runbook], name: str) -> Runbook:
     found = runbooks.get(name)
     if found is None:
         near = difflib.get_close_matches(name, list(runbooks), n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = say(" Did you mean {near}?", near=near[0]) if near else ""
         raise NotFound(
-            f"There is no runbook {name} in the settings.{hint} Nothing was run. `runbooks` lists those you may use."
+            say(
+                "There is no runbook {name} in the settings.{hint} Nothing was run. `runbooks` lists those you may use.",
+                name=name,
+                hint=hint,
+            )
         )
     return found
 
@@ -102,8 +112,13 @@ def call(runbook: Runbook, container: Container, given: Iterable[Assignment]) ->
     values = _values(runbook, given)
     if not any(fnmatchcase(container.name, pattern) for pattern in runbook.containers):
         raise Conflict(
-            f"The settings do not allow runbook {runbook.name} in container {container.name}, only in "
-            f"{', '.join(runbook.containers) or 'none'}. Nothing was run."
+            say(
+                "The settings do not allow runbook {runbook} in container {container}, only in "
+                "{containers}. Nothing was run.",
+                runbook=runbook.name,
+                container=container.name,
+                containers=", ".join(runbook.containers) or "none",
+            )
         )
     return Call(runbook=runbook, container=container, values=values)
 
@@ -118,7 +133,7 @@ def carry_out(engine: Engine, run: RunContext, made: Call) -> Reply:
     environment = {name.upper(): value for name, value in secrets.items()}
     around = Surroundings(environment=environment, on_errors=errors.feed)
     code: int | None = None
-    run.progress(f"running {runbook.name}")
+    run.progress(say("running {runbook}", runbook=runbook.name))
     with engine.execute(
         made.container, made.words, limit=runbook.limit, user=runbook.user, around=around
     ) as execution:
@@ -139,8 +154,12 @@ def carry_out(engine: Engine, run: RunContext, made: Call) -> Reply:
 def interrupted(runbook: str, container: str) -> Reply:
     """What is known of one that the bot did not see the end of."""
     return Reply(
-        text=f"The bot was stopped while runbook {runbook} ran in container {container}. It may have run on to its "
-        "end, and nobody saw its exit code. Look at what it did before you run it again.",
+        text=say(
+            "The bot was stopped while runbook {runbook} ran in container {container}. It may have run on to its "
+            "end, and nobody saw its exit code. Look at what it did before you run it again.",
+            runbook=runbook,
+            container=container,
+        ),
         status=Status.INTERRUPTED,
     )
 
@@ -164,25 +183,53 @@ def _values(runbook: Runbook, given: Iterable[Assignment]) -> dict[str, str]:
         parameter = known.get(one.name)
         if parameter is None:
             near = difflib.get_close_matches(one.name, list(known), n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {runbook.usage or 'none'}."
-            raise UsageError(f"Runbook {runbook.name} has no parameter {one.name}; {hint} Nothing was run.")
+            hint = (
+                say("did you mean {near}?", near=near[0])
+                if near
+                else say("it takes {usage}.", usage=runbook.usage or "none")
+            )
+            raise UsageError(
+                say(
+                    "Runbook {runbook} has no parameter {one}; {hint} Nothing was run.",
+                    runbook=runbook.name,
+                    one=one.name,
+                    hint=hint,
+                )
+            )
         if parameter.secret:
             raise UsageError(
-                f"{one.name} of runbook {runbook.name} is a secret, which is never given in a command line. Nothing "
-                "was run. What you typed was not written down here, but may be where you typed it: if it was the "
-                "secret itself, change it."
+                say(
+                    "{one} of runbook {runbook} is a secret, which is never given in a command line. Nothing "
+                    "was run. What you typed was not written down here, but may be where you typed it: if it was the "
+                    "secret itself, change it.",
+                    one=one.name,
+                    runbook=runbook.name,
+                )
             )
         if one.name in values:
-            raise UsageError(f"{one.name} is given twice. Nothing was run.")
+            raise UsageError(say("{one} is given twice. Nothing was run.", one=one.name))
         problem = parameter.problem(one.value)
         if problem:
-            raise UsageError(f"{one.name}: “{one.value}” {problem}. Nothing was run.")
+            raise UsageError(
+                say(
+                    "{one}: “{one_2}” {problem}. Nothing was run.",
+                    one=one.name,
+                    one_2=one.value,
+                    problem=problem,
+                )
+            )
         values[one.name] = one.value
     for parameter in runbook.parameters:
         if parameter.secret or parameter.name in values:
             continue
         if not parameter.default:
-            raise UsageError(f"{parameter.usage} is missing. Nothing was run. It takes: {runbook.usage}.")
+            raise UsageError(
+                say(
+                    "{usage} is missing. Nothing was run. It takes: {usage_2}.",
+                    usage=parameter.usage,
+                    usage_2=runbook.usage,
+                )
+            )
         values[parameter.name] = parameter.default
     return values
 
@@ -191,8 +238,13 @@ def _secrets(runbook: Runbook) -> dict[str, str]:
     for parameter in runbook.parameters:
         if parameter.secret and len(runbook.secrets.get(parameter.name, "")) < _SHORTEST_SECRET:
             raise Conflict(
-                f"The secret {parameter.name} of runbook {runbook.name} was not set when the bot started, or has fewer "
-                f"than {_SHORTEST_SECRET} characters. Nothing was run. Whoever keeps the settings can set its variable."
+                say(
+                    "The secret {parameter} of runbook {runbook} was not set when the bot started, or has fewer "
+                    "than {SHORTEST_SECRET} characters. Nothing was run. Whoever keeps the settings can set its variable.",
+                    parameter=parameter.name,
+                    runbook=runbook.name,
+                    SHORTEST_SECRET=_SHORTEST_SECRET,
+                )
             )
     return dict(runbook.secrets)
 
@@ -203,8 +255,12 @@ def _refuse_cancelled(run: RunContext, made: Call) -> None:
     except (Cancelled, Interrupted) as error:
         kind: type[BotError] = type(error)
         raise kind(
-            f"Runbook {made.runbook.name} was ended in container {made.container.name} before its end. What it had "
-            "done until then stays done."
+            say(
+                "Runbook {runbook} was ended in container {container} before its end. What it had "
+                "done until then stays done.",
+                runbook=made.runbook.name,
+                container=made.container.name,
+            )
         ) from error
 
 
@@ -212,10 +268,13 @@ def _reply(made: Call, code: int | None, out: Kept, errors: Kept) -> Reply:
     name, container = made.runbook.name, made.container.name
     written, complained = out.text(), errors.text()
     if code is None:
-        how = f"took longer than {made.runbook.limit.total_seconds():g} s and was killed; what it had done stays done"
+        how = say(
+            "took longer than {limit:g} s and was killed; what it had done stays done",
+            limit=made.runbook.limit.total_seconds(),
+        )
     else:
-        how = f"ended with exit code {code}"
-    heading = "--- standard error ---\n" if complained else ""
+        how = say("ended with exit code {code}", code=code)
+    heading = say("--- standard error ---\n") if complained else ""
     facts = {
         "runbook": name,
         "container": container,
@@ -225,7 +284,7 @@ def _reply(made: Call, code: int | None, out: Kept, errors: Kept) -> Reply:
         "left_out_bytes": out.left_out_bytes + errors.left_out_bytes,
     }
     return Reply(
-        text=f"Runbook {name} in container {container} {how}.",
+        text=say("Runbook {name} in container {container} {how}.", name=name, container=container, how=how),
         facts=facts if code == 0 else {**facts, "reason": Reason.RUNBOOK.value},
         output="\n".join(part for part in (written, f"{heading}{complained}") if part),
         status=Status.SUCCEEDED if code == 0 else Status.FAILED,

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from bot.errors import StoreError
+from bot.language import say
 from bot.reasons import Reason
 
 _CACHE_KIBIBYTES = 32 << 10
@@ -106,8 +107,12 @@ class Scratch:
         where = self._directory or Path(tempfile.gettempdir())
         is_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         return StoreError(
-            f"The lists that are compared could not be kept in {where} for the time being ({error}). "
-            "Nothing counts as compared. Make room there, then run it again.",
+            say(
+                "The lists that are compared could not be kept in {where} for the time being ({error}). "
+                "Nothing counts as compared. Make room there, then run it again.",
+                where=where,
+                error=error,
+            ),
             reason=Reason.DISK_FULL if is_full else Reason.STORE,
         )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from bot.engine.names import did_you_mean
 from bot.entry import ROOT, Entry, Item, printable
 from bot.errors import NotFound, UsageError
+from bot.language import say
 from bot.taredit import UNCHANGED, Edit
 from bot.tarheader import VOLUME, member_name
 
@@ -111,8 +112,11 @@ def normal(path: str) -> str:
     text = path.strip("/")
     if "\0" in text or any(step in ("", ".", "..") for step in text.split("/")):
         raise UsageError(
-            f"“{printable(path)}” is no path inside a backup: it has to name something below the backup’s root, "
-            "without “.”, “..” or empty steps. Nothing was changed. Leave --path out for all of it."
+            say(
+                "“{path}” is no path inside a backup: it has to name something below the backup’s root, "
+                "without “.”, “..” or empty steps. Nothing was changed. Leave --path out for all of it.",
+                path=printable(path),
+            )
         )
     return text
 
@@ -130,8 +134,15 @@ def _not_found(entries: Entries, wanted: str) -> NotFound:
             names[name] = None
     meant = did_you_mean(parts[depth], map(printable, names))
     where = (
-        f"in “{printable(above)}” there is no “{printable(parts[depth])}”."
+        say("in “{above}” there is no “{parts}”.", above=printable(above), parts=printable(parts[depth]))
         if above
-        else "it has nothing so named."
+        else say("it has nothing so named.")
     )
-    return NotFound(f"The backup holds no “{printable(wanted)}”: {where} Nothing was changed.{meant}")
+    return NotFound(
+        say(
+            "The backup holds no “{wanted}”: {where} Nothing was changed.{meant}",
+            wanted=printable(wanted),
+            where=where,
+            meant=meant,
+        )
+    )

@@ -14,6 +14,7 @@ from bot import taredit
 from bot.engine import Engine
 from bot.entry import Entry
 from bot.errors import EngineError, NotFound
+from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.reading import CHUNK_BYTES, true_cause
 from bot.reasons import Reason
@@ -67,8 +68,13 @@ def made_of(facts: Facts, open_chunks: Callable[[], Iterable[bytes]], what: str)
             yield chunk
         if count != facts.size:
             raise EngineError(
-                f"{what} changed while it was read: it had {facts.size} bytes and now has "
-                f"{'more' if count > facts.size else count}. Nothing of it was kept. Send the command again.",
+                say(
+                    "{what} changed while it was read: it had {size} bytes and now has "
+                    "{count}. Nothing of it was kept. Send the command again.",
+                    what=what,
+                    size=facts.size,
+                    count="more" if count > facts.size else count,
+                ),
                 reason=Reason.CHANGED,
             )
         yield bytes(-count % BLOCK_BYTES) + _END
@@ -98,7 +104,11 @@ def facts_at(engine: Engine, holder: str, path: str) -> Facts:
         stream.abort()
     if first.facts is None:
         raise EngineError(
-            f"Docker said nothing of {path} in {holder}. Nothing was changed. Look at the host."
+            say(
+                "Docker said nothing of {path} in {holder}. Nothing was changed. Look at the host.",
+                path=path,
+                holder=holder,
+            )
         )
     return first.facts
 

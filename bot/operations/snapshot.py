@@ -11,6 +11,7 @@ from datetime import datetime
 from bot.engine import RUN_LABEL, Engine
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Commit, SnapshotImage
 from bot.errors import BotError, Conflict, EngineError
+from bot.language import say
 from bot.operations.backup import Backed
 from bot.operations.context import REMOVE_SNAPSHOT, RunContext
 from bot.operations.downtime import Downtime
@@ -85,8 +86,12 @@ def refuse_named(engine: Engine, reference: Reference) -> None:
     """Raises Conflict when there is an image of that name: Docker would take it from that without a word."""
     if holder(engine, reference):
         raise Conflict(
-            f"There is an image {reference} on host {engine.host} already, and a snapshot never takes a name from "
-            "another image. Nothing was changed. Name another tag."
+            say(
+                "There is an image {reference} on host {engine_host} already, and a snapshot never takes a name from "
+                "another image. Nothing was changed. Name another tag.",
+                reference=reference,
+                engine_host=engine.host,
+            )
         )
 
 
@@ -104,7 +109,7 @@ class _Committing:
     def commit(self, downtime: Downtime) -> None:
         """Make the image while everybody sleeps; raises Conflict when the container was woken meanwhile."""
         plan = self._plan
-        self._run.progress(f"making an image of {plan.container.name}")
+        self._run.progress(say("making an image of {container}", container=plan.container.name))
 
         def check() -> None:
             self._run.check()
@@ -130,8 +135,11 @@ class _Committing:
         found = [image for image in self._engine.snapshots() if image.id == self.image]
         if not found or not self._is_right(found[0]):
             raise EngineError(
-                f"Docker said that the image of {self._plan.container.name} is made, but it is not there as it should "
-                "be. What there is of it is removed. Look at the host, then send the command again.",
+                say(
+                    "Docker said that the image of {container} is made, but it is not there as it should "
+                    "be. What there is of it is removed. Look at the host, then send the command again.",
+                    container=self._plan.container.name,
+                ),
                 reason=Reason.DIFFERS,
             )
 
@@ -160,8 +168,11 @@ class _Committing:
         container = self._plan.container
         if container.id in asleep and self._engine.container(container.id).state == "running":
             raise Conflict(
-                f"While the image of {container.name} was made, somebody woke or started it, so what is in it may not "
-                "fit together. No image is kept. Send the command again."
+                say(
+                    "While the image of {container} was made, somebody woke or started it, so what is in it may not "
+                    "fit together. No image is kept. Send the command again.",
+                    container=container.name,
+                )
             )
 
 
@@ -172,8 +183,11 @@ def _named(engine: Engine, run: RunContext, identifier: str, reference: Referenc
     found = [one for one in engine.snapshots() if one.id == identifier and reference.text in one.references]
     if not found:
         raise EngineError(
-            f"Docker said that the image is called {reference} now, but it is not. It is removed. Look at the "
-            "host, then send the command again.",
+            say(
+                "Docker said that the image is called {reference} now, but it is not. It is removed. Look at the "
+                "host, then send the command again.",
+                reference=reference,
+            ),
             reason=Reason.DIFFERS,
         )
     return found[0]
@@ -184,5 +198,9 @@ def _name_backups(archive: Archive, run_id: str, error: BotError) -> None:
     stayed = sorted(backups_of(archive, run_id))
     if stayed:
         error.add_note(
-            f"The backups of {', '.join(stayed)} were proven by then and stay, under the id {run_id}."
+            say(
+                "The backups of {stayed} were proven by then and stay, under the id {run_id}.",
+                stayed=", ".join(stayed),
+                run_id=run_id,
+            )
         )

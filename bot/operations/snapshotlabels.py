@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, SnapshotImage
 from bot.errors import EngineError
+from bot.language import say
 from bot.reference import parse
 
 _MOUNTS = f"{SNAPSHOT_LABEL}.mounts"
@@ -36,8 +37,11 @@ class Mounted:
     @property
     def words(self) -> str:
         """How sentences name it."""
-        what = {"volume": f"volume {self.source}", "bind": f"{self.source} of the host"}
-        return f"{what.get(self.kind, self.kind)} at {self.destination}"
+        what = {
+            "volume": say("volume {source}", source=self.source),
+            "bind": say("{source} of the host", source=self.source),
+        }
+        return say("{get} at {destination}", get=what.get(self.kind, self.kind), destination=self.destination)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +105,12 @@ def read(image: SnapshotImage) -> Snapshot:
         )
     except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
         raise EngineError(
-            f"The labels of image {image.id} say that it is a snapshot, but cannot be read ({error!r}). Nothing was "
-            "changed. Somebody built it from a snapshot, or changed its labels."
+            say(
+                "The labels of image {image_id} say that it is a snapshot, but cannot be read ({error!r}). Nothing was "
+                "changed. Somebody built it from a snapshot, or changed its labels.",
+                image_id=image.id,
+                error=error,
+            )
         ) from error
     return Snapshot(id=labels[SNAPSHOT_LABEL], image=image, facts=facts)
 

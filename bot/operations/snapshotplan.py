@@ -14,6 +14,7 @@ from bot import reference as names
 from bot.engine import HELPER_LABEL, Container, Engine, Mount
 from bot.engine.snapshot_contract import Configuration
 from bot.errors import BotError, Conflict, EngineError, UsageError
+from bot.language import later, say
 from bot.model import Plan
 from bot.operations.backupplan import BackupPlan
 from bot.operations.quiesce import Quiesce, QuiescePolicy, Sleeper, sleepers
@@ -25,7 +26,7 @@ NO_RUN = "00000000"
 """Stands in a name for the run’s id while that is not known yet."""
 
 _NO_REPOSITORY = re.compile(r"[^a-z0-9]+")
-_NOTHING_TO_SAVE = "its whole machine’s root, or a socket"
+_NOTHING_TO_SAVE = later("its whole machine’s root, or a socket")
 _NAMED = 20
 
 
@@ -80,8 +81,8 @@ class SnapshotPlan:
     def steps(self) -> tuple[str, ...]:
         """What a run of it does, in order."""
         asleep = bool(self.sleepers)
-        copied = ("copy volumes",) * bool(self.backups)
-        published = ("read back", "publish") * bool(self.backups)
+        copied = (say("copy volumes"),) * bool(self.backups)
+        published = (say("read back"), "publish") * bool(self.backups)
         return (*(("sleep",) * asleep), "commit", *copied, *(("wake",) * asleep), "look", *published, "name")
 
     @property
@@ -89,11 +90,20 @@ class SnapshotPlan:
         """What will be done, in a few sentences."""
         kept = {Quiesce.PAUSE: "paused", Quiesce.STOP: "stopped"}
         names = [f"{one.container.name} {kept[one.mode]}" for one in self.sleepers]
-        meanwhile = f", with {' and '.join(names)} meanwhile" if names else ""
-        told = [f"Make an image of container {self.container.name}{meanwhile}."]
+        meanwhile = say(", with {names} meanwhile", names=" and ".join(names)) if names else ""
+        told = [
+            say(
+                "Make an image of container {container}{meanwhile}.",
+                container=self.container.name,
+                meanwhile=meanwhile,
+            )
+        ]
         if self.backups:
             told.append(
-                f"Back up {', '.join(plan.source.words for plan in self.backups)} at the same moment."
+                say(
+                    "Back up {backups} at the same moment.",
+                    backups=", ".join(plan.source.words for plan in self.backups),
+                )
             )
         return " ".join((*told, *outside_told(self.outside), *self.refusals, *self.warnings))
 
@@ -103,10 +113,14 @@ class SnapshotPlan:
         found = self.configuration.variables
         if not found:
             return ()
-        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        more = say(" and {found_count} more", found_count=len(found) - _NAMED) if len(found) > _NAMED else ""
         return (
-            f"The container’s environment is in the image, with the values of {', '.join(found[:_NAMED])}{more}: "
-            "whoever can pull it can read them.",
+            say(
+                "The container’s environment is in the image, with the values of {found}{more}: "
+                "whoever can pull it can read them.",
+                found=", ".join(found[:_NAMED]),
+                more=more,
+            ),
         )
 
     def _drowsy(self, would_run: Iterable[Container]) -> tuple[Sleeper, ...]:
@@ -119,7 +133,11 @@ class SnapshotPlan:
 def outside_told(outside: Iterable[Mounted]) -> tuple[str, ...]:
     """A sentence on what is not inside; none when all is."""
     named = ", ".join(one.words for one in outside)
-    return (f"Not inside, for an image holds nothing that is mounted: {named}.",) if named else ()
+    return (
+        (say("Not inside, for an image holds nothing that is mounted: {named}.", named=named),)
+        if named
+        else ()
+    )
 
 
 def reference_of(naming: Naming, made: SnapshotPlan, where: tuple[str, str, datetime]) -> Reference:
@@ -138,7 +156,10 @@ def reference_of(naming: Naming, made: SnapshotPlan, where: tuple[str, str, date
     found = names.parse(asked)
     if found.digest:
         raise UsageError(
-            f"“{asked}” names a digest, which only a registry gives. Nothing was changed. Name repository and tag."
+            say(
+                "“{asked}” names a digest, which only a registry gives. Nothing was changed. Name repository and tag.",
+                asked=asked,
+            )
         )
     tagged = found if found.tag else replace(found, tag=naming.tag.format(**words))
     return names.parse(tagged.text)
@@ -148,8 +169,11 @@ def refuse_unheld(made: SnapshotPlan, held: Plan | None) -> None:
     """Raises Conflict unless all that it touches is held by the run."""
     if not set(made.targets) <= set(held.targets if held else ()):
         raise Conflict(
-            f"What {made.container.name} mounts, or who uses that, changed since this run began, and is not held by "
-            "it. Nothing was paused, stopped or saved. Send the command again."
+            say(
+                "What {container} mounts, or who uses that, changed since this run began, and is not held by "
+                "it. Nothing was paused, stopped or saved. Send the command again.",
+                container=made.container.name,
+            )
         )
 
 
@@ -158,7 +182,10 @@ def plan(engine: Engine, wish: SnapshotWish, policy: QuiescePolicy) -> SnapshotP
     container = engine.container(wish.container)
     if HELPER_LABEL in container.labels:
         raise Conflict(
-            f"{container.name} is one of shipkeeper’s own helpers. Nothing was changed. Name a container of yours."
+            say(
+                "{container} is one of shipkeeper’s own helpers. Nothing was changed. Name a container of yours.",
+                container=container.name,
+            )
         )
     gentle = replace(policy, default=Quiesce.PAUSE)
     refusals: list[str] = []
@@ -192,13 +219,19 @@ def _sources(engine: Engine, container: Container, refusals: list[str]) -> dict[
         except EngineError:
             raise
         except BotError as error:
-            refusals.append(f"What is mounted at {mount.destination} is not backed up: {error}")
+            refusals.append(
+                say(
+                    "What is mounted at {destination} is not backed up: {error}",
+                    destination=mount.destination,
+                    error=error,
+                )
+            )
     return found
 
 
 def _refuse_odd(mount: Mount) -> None:
     if mount.kind == "bind" and (mount.source == "/" or mount.source.endswith(".sock")):
-        raise Conflict(f"it is {_NOTHING_TO_SAVE}.")
+        raise Conflict(say("it is {NOTHING_TO_SAVE}.", NOTHING_TO_SAVE=_NOTHING_TO_SAVE))
 
 
 def _backups(

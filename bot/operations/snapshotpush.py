@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from bot.engine import Engine
 from bot.errors import BotError, Cancelled, Interrupted
+from bot.language import say
 from bot.model import Button, Plan, Reply, Status
 from bot.operations.context import RunContext
 from bot.operations.push import Pushed, PushPlan, push
@@ -35,7 +36,7 @@ def sent_on(engine: Engine, run: RunContext, registries: Registries, name: Refer
         plan = PushPlan(image=engine.image(name.text), reference=to, known=known)
         return _with_push(made, known, push(engine, run, plan))
     except (Cancelled, Interrupted) as error:
-        error.add_note(f"The snapshot {name} was proven by then, and stays.")
+        error.add_note(say("The snapshot {name} was proven by then, and stays.", name=name))
         raise
     except BotError as error:
         return _without_push(made, str(error), str(error.reason or ""))
@@ -49,8 +50,12 @@ def target(registries: Registries, name: Reference) -> str:
 
 def with_push(planned: Plan) -> Plan:
     """The plan of a snapshot that is pushed, too."""
-    steps = (*planned.steps, "push", "read back")
-    return replace(planned, text=f"{planned.text} Then push it, and read its digest back.", steps=steps)
+    steps = (*planned.steps, "push", say("read back"))
+    return replace(
+        planned,
+        text=say("{planned} Then push it, and read its digest back.", planned=planned.text),
+        steps=steps,
+    )
 
 
 def sent_on_before_crash(
@@ -68,7 +73,7 @@ def sent_on_before_crash(
         digest = known.registry.has_image(to, image.id)
         if digest is not None:
             return _with_push(made, known, Pushed(reference=to, digest=digest))
-    return _without_push(made, "The bot was stopped before the registry served it.", "")
+    return _without_push(made, say("The bot was stopped before the registry served it."), "")
 
 
 def offered(made: Reply, registries: Registries, host: str) -> Reply:
@@ -77,14 +82,24 @@ def offered(made: Reply, registries: Registries, host: str) -> Reply:
     if not registries.known or not reference:
         return made
     return replace(
-        made, buttons=(*made.buttons, Button(label="Push", line=f"push {reference} --host {host}"))
+        made,
+        buttons=(
+            *made.buttons,
+            Button(label="Push", line=say("push {reference} --host {host}", reference=reference, host=host)),
+        ),
     )
 
 
 def _with_push(made: Reply, known: Known, pushed: Pushed) -> Reply:
     return replace(
         made,
-        text=f"{made.text} It is pushed as {pushed.reference}: the registry {known.name} serves {pushed.digest}.",
+        text=say(
+            "{made} It is pushed as {reference}: the registry {known} serves {digest}.",
+            made=made.text,
+            reference=pushed.reference,
+            known=known.name,
+            digest=pushed.digest,
+        ),
         facts={
             **made.facts,
             "pushed": pushed.reference.text,
@@ -96,5 +111,5 @@ def _with_push(made: Reply, known: Known, pushed: Pushed) -> Reply:
 
 def _without_push(made: Reply, why: str, reason: str) -> Reply:
     facts = {**made.facts, "reason": reason} if reason else made.facts
-    text = f"{made.text} The snapshot is made and stays, but it is not pushed: {why}"
+    text = say("{made} The snapshot is made and stays, but it is not pushed: {why}", made=made.text, why=why)
     return replace(made, text=text, facts=facts, status=Status.PARTIAL)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from bot.engine import Engine
 from bot.errors import EngineError, NotFound
+from bot.language import say
 from bot.operations.snapshotlabels import Snapshot, read
 from bot.stores.archive import Archive, Backup
 
@@ -35,8 +36,12 @@ def find(engine: Engine, snapshot_id: str) -> Snapshot:
         if snapshot.id == snapshot_id:
             return snapshot
     raise NotFound(
-        f"There is no snapshot {snapshot_id} on host {engine.host}. Nothing was changed. `snapshots` lists them; "
-        "one that was pushed is there again once it is pulled."
+        say(
+            "There is no snapshot {snapshot_id} on host {engine_host}. Nothing was changed. `snapshots` lists them; "
+            "one that was pushed is there again once it is pulled.",
+            snapshot_id=snapshot_id,
+            engine_host=engine.host,
+        )
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from bot.engine import Engine
 from bot.errors import NotFound
+from bot.language import say
 from bot.model import Button, Reply, Status, Value
 from bot.operations.backup import Backed
 from bot.operations.backuptold import reply_of as backup_told
@@ -52,7 +53,7 @@ def reply_after_crash(engine: Engine, archive: Archive, run_id: str, *, kept: bo
         snapshot = None
     if snapshot is None:
         return _only_backups(backups)
-    return _told(snapshot, backups, ["The bot was stopped just after that."])
+    return _told(snapshot, backups, [say("The bot was stopped just after that.")])
 
 
 def _told(snapshot: Snapshot, backups: Iterable[Backup], remarks: Iterable[str]) -> Reply:
@@ -62,15 +63,20 @@ def _told(snapshot: Snapshot, backups: Iterable[Backup], remarks: Iterable[str])
     missing = sorted(planned - {backup.volume for backup in backups})
     outside = [one for one in facts.mounts if not one.backup and one.kind in ("volume", "bind")]
     text = [
-        f"Container {facts.container} is now also the image {snapshot.reference}, snapshot {snapshot.id}: it was "
-        "looked at again by its id, and is the container’s layer on the image it was made from."
+        say(
+            "Container {container} is now also the image {reference}, snapshot {snapshot_id}: it was "
+            "looked at again by its id, and is the container’s layer on the image it was made from.",
+            container=facts.container,
+            reference=snapshot.reference,
+            snapshot_id=snapshot.id,
+        )
     ]
     whole = sorted(backup.volume for backup in backups if backup.is_ok)
     if whole:
-        text.append(f"Backed up at the same moment and proven: {', '.join(whole)}.")
+        text.append(say("Backed up at the same moment and proven: {whole}.", whole=", ".join(whole)))
     text += [backup_told(Backed(backup=backup)).text for backup in partial]
     if missing:
-        text.append(f"No backup was taken of {', '.join(missing)}.")
+        text.append(say("No backup was taken of {missing}.", missing=", ".join(missing)))
     return Reply(
         text=" ".join((*text, *outside_told(outside), *remarks)),
         status=Status.PARTIAL if partial or missing else Status.SUCCEEDED,
@@ -95,17 +101,26 @@ def _facts(snapshot: Snapshot, backups: tuple[Backup, ...], outside: list[Mounte
 
 
 def _buttons(snapshot: Snapshot, outside: list[Mounted]) -> tuple[Button, ...]:
-    clone = Button(label="Start a clone", line=f"restore {snapshot.id}")
+    clone = Button(label=say("Start a clone"), line=say("restore {snapshot_id}", snapshot_id=snapshot.id))
     if not outside:
         return (clone,)
-    line = f"snapshot {snapshot.facts.container} --with-volumes --host {snapshot.facts.host}"
-    return (Button(label="Again, with its volumes", line=line), clone)
+    line = say(
+        "snapshot {container} --with-volumes --host {facts_host}",
+        container=snapshot.facts.container,
+        facts_host=snapshot.facts.host,
+    )
+    return (Button(label=say("Again, with its volumes"), line=line), clone)
 
 
 def _remarks(taken: Taken) -> list[str]:
     said = [
-        f"The hook {hook.which} of {hook.container} did not end well (exit code {hook.exit_code}): "
-        f"{' '.join(hook.output.split())[-_SAID_CHARACTERS:] or '(nothing said)'}."
+        say(
+            "The hook {which} of {container} did not end well (exit code {exit_code}): {split}.",
+            which=hook.which,
+            container=hook.container,
+            exit_code=hook.exit_code,
+            split=" ".join(hook.output.split())[-_SAID_CHARACTERS:] or "(nothing said)",
+        )
         for hook in taken.hooks
     ]
     return [*said, *taken.notes]
@@ -116,8 +131,11 @@ def _only_backups(backups: tuple[Backup, ...]) -> Reply | None:
         return None
     named = ", ".join(sorted(backup.volume for backup in backups))
     return Reply(
-        text=f"The bot was stopped in the middle of this run. There is no image: it was taken back. The backups of "
-        f"{named} were proven by then, and stay. Type the command again.",
+        text=say(
+            "The bot was stopped in the middle of this run. There is no image: it was taken back. The backups of "
+            "{named} were proven by then, and stay. Type the command again.",
+            named=named,
+        ),
         status=Status.INTERRUPTED,
         facts={"backups": ", ".join(f"{backup.volume}/{backup.id}" for backup in backups)},
     )

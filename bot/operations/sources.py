@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from bot.engine import Container, Engine, HostPath, Mount, Storage, Volume
 from bot.entry import printable
 from bot.errors import Conflict, NotFound, UsageError
+from bot.language import say
 
 MOUNTED = "/volume"
 """Where helpers and tools see what they mount."""
@@ -58,7 +59,7 @@ class Source:
     @property
     def words(self) -> str:
         """How sentences call it."""
-        return f"volume {self.name}" if self.is_volume else printable(self.name)
+        return say("volume {name}", name=self.name) if self.is_volume else printable(self.name)
 
 
 def resolve(engine: Engine, text: str) -> Source:
@@ -92,13 +93,18 @@ def normal(path: str) -> str:
     parts = _names(path)
     if not path.startswith("/") or ".." in parts or "\0" in path:
         raise UsageError(
-            f"“{printable(path)}” cannot be a path in a container: it must begin with / and hold no “..”. "
-            "Nothing was changed."
+            say(
+                "“{path}” cannot be a path in a container: it must begin with / and hold no “..”. "
+                "Nothing was changed.",
+                path=printable(path),
+            )
         )
     if not parts:
         raise UsageError(
-            "A whole container cannot be taken by its files. Nothing was changed. Name a directory or a file "
-            "in it, such as web:/etc/nginx."
+            say(
+                "A whole container cannot be taken by its files. Nothing was changed. Name a directory or a file "
+                "in it, such as web:/etc/nginx."
+            )
         )
     return "/" + "/".join(parts)
 
@@ -123,17 +129,25 @@ def _hint(engine: Engine, name: str, error: NotFound) -> NotFound:
     except NotFound:
         return error
     return NotFound(
-        f"There is no volume {name}, but a container of that name. {_mounted(container)} Nothing was changed. "
-        f"Name a volume, or a path in the container, such as {name}:/PATH."
+        say(
+            "There is no volume {name}, but a container of that name. {container} Nothing was changed. "
+            "Name a volume, or a path in the container, such as {name}:/PATH.",
+            name=name,
+            container=_mounted(container),
+        )
     )
 
 
 def _mounted(container: Container) -> str:
     places = [
-        f"{mount.source if mount.kind == 'volume' else mount.kind} at {mount.destination}"
+        say(
+            "{source} at {destination}",
+            source=mount.source if mount.kind == "volume" else mount.kind,
+            destination=mount.destination,
+        )
         for mount in container.mounts
     ]
-    return f"It mounts {', '.join(places)}." if places else "It mounts nothing."
+    return say("It mounts {places}.", places=", ".join(places)) if places else say("It mounts nothing.")
 
 
 class _Way:
@@ -153,8 +167,12 @@ class _Way:
         found = self._walk(place, last=False)
         if "\n" in found:
             raise Conflict(
-                f"Links in {self._container.name} lead from {printable(place)} to a path with a line break in it, "
-                "which cannot be the name of a backup. Nothing was changed."
+                say(
+                    "Links in {container} lead from {place} to a path with a line break in it, "
+                    "which cannot be the name of a backup. Nothing was changed.",
+                    container=self._container.name,
+                    place=printable(place),
+                )
             )
         return found
 
@@ -168,8 +186,13 @@ class _Way:
             links += 1
             if links > _MAX_LINKS:
                 raise Conflict(
-                    f"More than {_MAX_LINKS} symbolic links in {self._container.name} lie on the way to "
-                    f"{printable(place)}. Nothing was changed. Name the place that they lead to."
+                    say(
+                        "More than {MAX_LINKS} symbolic links in {container} lie on the way to "
+                        "{place}. Nothing was changed. Name the place that they lead to.",
+                        MAX_LINKS=_MAX_LINKS,
+                        container=self._container.name,
+                        place=printable(place),
+                    )
                 )
             at, todo = "", _names(target) + todo
         return at or "/"
@@ -196,8 +219,14 @@ def _path(engine: Engine, container: Container, mounts: tuple[Mount, ...], place
     storage = mount.storage
     if storage is None:
         raise Conflict(
-            f"What {container.name} has at {mount.destination} is a {mount.kind}, which only its own processes can "
-            f"see, so it can be neither backed up nor copied. Nothing was changed. {_mounted(container)}"
+            say(
+                "What {container} has at {destination} is a {kind}, which only its own processes can "
+                "see, so it can be neither backed up nor copied. Nothing was changed. {container_2}",
+                container=container.name,
+                destination=mount.destination,
+                kind=mount.kind,
+                container_2=_mounted(container),
+            )
         )
     rest = place.removeprefix(_slashless(mount.destination))
     volume = engine.volume(storage) if isinstance(storage, str) else None
@@ -219,8 +248,13 @@ def _refuse_made_up(container: Container, place: str) -> None:
     """What the kernel makes up for processes is not there when Docker reads."""
     if _names(place)[0] in _MADE_UP:
         raise Conflict(
-            f"{container.name}:{place} is no directory of a disk: the kernel makes up what processes see there, so it "
-            f"can be neither backed up nor copied. Nothing was changed. {_mounted(container)}"
+            say(
+                "{container}:{place} is no directory of a disk: the kernel makes up what processes see there, so it "
+                "can be neither backed up nor copied. Nothing was changed. {container_2}",
+                container=container.name,
+                place=place,
+                container_2=_mounted(container),
+            )
         )
 
 
@@ -228,9 +262,13 @@ def _refuse_mounts(container: Container, below: list[Mount]) -> None:
     """Docker follows mounts when it reads in a container: a role for containers would read volumes by it."""
     if below:
         raise Conflict(
-            f"Other things are mounted below that path of {container.name}: {', '.join(_places(below))}. They have "
-            "users and backups of their own, so they are not read along. Nothing was changed. "
-            "Back them up by themselves, and name paths beside them."
+            say(
+                "Other things are mounted below that path of {container}: {below}. They have "
+                "users and backups of their own, so they are not read along. Nothing was changed. "
+                "Back them up by themselves, and name paths beside them.",
+                container=container.name,
+                below=", ".join(_places(below)),
+            )
         )
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bot.language import later
 from bot.operations import context
 
 _DID = {
-    context.REMOVE_HELPER: "helper container",
+    context.REMOVE_HELPER: later("helper container"),
     context.UNPAUSE: "paused",
     context.START: "stopped",
-    context.DISCARD_DRAFT: "wrote the files of the backup of",
-    context.REMOVE_VOLUME: "made the volume",
-    context.RUN_HOOK: "hook to run afterwards in",
-    context.CLEAR_STAGE: "staged the content of",
-    context.EXCHANGE_BACK: "changed places of old and new content of",
-    context.UNTAG: "gave the name",
-    context.REMOVE_FILES: "wrote a file for",
-    context.PUT_BACK_FILE: "put the new file at",
-    context.REMOVE_PART: "began the file",
-    context.REMOVE_SNAPSHOT: "made an image of",
-    context.REMOVE_CLONE: "made the clone",
+    context.DISCARD_DRAFT: later("wrote the files of the backup of"),
+    context.REMOVE_VOLUME: later("made the volume"),
+    context.RUN_HOOK: later("hook to run afterwards in"),
+    context.CLEAR_STAGE: later("staged the content of"),
+    context.EXCHANGE_BACK: later("changed places of old and new content of"),
+    context.UNTAG: later("gave the name"),
+    context.REMOVE_FILES: later("wrote a file for"),
+    context.PUT_BACK_FILE: later("put the new file at"),
+    context.REMOVE_PART: later("began the file"),
+    context.REMOVE_SNAPSHOT: later("made an image of"),
+    context.REMOVE_CLONE: later("made the clone"),
 }
 _NAMES = ("name", "place", "volume", "reference", "holder", "path")
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from bot.engine import Engine
 from bot.errors import Conflict
+from bot.language import say
 from bot.model import Plan, Reply
 from bot.operations.context import PUT_BACK_FILE, RunContext
 from bot.operations.copyends import InContainer
@@ -38,11 +39,14 @@ class Uncopy:
         """In words, with what must be held; raises NotFound, Conflict."""
         made = self._now(engine)
         back = (
-            f"backup {self.before.manifest.run_id} is put there"
+            say("backup {run_id} is put there", run_id=self.before.manifest.run_id)
             if self.before
-            else "what it put there is removed"
+            else say("what it put there is removed")
         )
-        return Plan(text=f"Undo run {self.run_id}: {back}, in {made.words}.", targets=made.targets)
+        return Plan(
+            text=say("Undo run {run_id}: {back}, in {made}.", run_id=self.run_id, back=back, made=made.words),
+            targets=made.targets,
+        )
 
     def targets(self, engine: Engine) -> tuple[str, ...]:
         """What roles must allow."""
@@ -55,8 +59,13 @@ class Uncopy:
         spot = replace(spot_of(made.container, made.place, made.source), is_new=made.is_new)
         if (sha256_now(engine, run, spot) or "") != self.sha256 or (not self.before and made.is_new):
             raise Conflict(
-                f"{made.words} does not hold any more what run {self.run_id} left there, so that is not undone. "
-                f"Nothing was changed.{self._by_hand()}"
+                say(
+                    "{made} does not hold any more what run {run_id} left there, so that is not undone. "
+                    "Nothing was changed.{by_hand}",
+                    made=made.words,
+                    run_id=self.run_id,
+                    by_hand=self._by_hand(),
+                )
             )
         safety = None if made.is_new else safety_backup(engine, archive, run, made.source)
         outcome = Outcome(safety=safety)
@@ -72,7 +81,11 @@ class Uncopy:
         return plan_in(engine, self.place, "")
 
     def _by_hand(self) -> str:
-        return f" What was there before is backup {self.before.manifest.run_id}." if self.before else ""
+        return (
+            say(" What was there before is backup {run_id}.", run_id=self.before.manifest.run_id)
+            if self.before
+            else ""
+        )
 
 
 def uncopy_of(archive: Archive, run: Run, now: datetime) -> Uncopy | None:
@@ -82,12 +95,21 @@ def uncopy_of(archive: Archive, run: Run, now: datetime) -> Uncopy | None:
         return None
     if run.ended_at and now > run.ended_at + timedelta(days=UNDO_DAYS):
         raise Conflict(
-            f"Run {run.id} is more than {UNDO_DAYS} days old, so it is not undone. Nothing was changed. What it "
-            "replaced may still be a backup: look with `backups`."
+            say(
+                "Run {run_id} is more than {UNDO_DAYS} days old, so it is not undone. Nothing was changed. What it "
+                "replaced may still be a backup: look with `backups`.",
+                run_id=run.id,
+                UNDO_DAYS=UNDO_DAYS,
+            )
         )
     before = safety_of(archive, run.id) if facts.get("safety") else None
     if facts.get("safety") and before is None:
-        raise Conflict(f"What run {run.id} replaced is not in the archive any more. Nothing was changed.")
+        raise Conflict(
+            say(
+                "What run {run_id} replaced is not in the archive any more. Nothing was changed.",
+                run_id=run.id,
+            )
+        )
     place = InContainer(container=str(facts["container"]), path=str(facts["placed"]))
     return Uncopy(run_id=run.id, place=place, sha256=str(facts.get("sha256") or ""), before=before)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from bot.engine import RUN_LABEL, Container, Engine, Exchange, HostPath, Storage
 from bot.errors import Conflict, EngineError, NotFound
+from bot.language import say
 from bot.operations import hooks, local, placing, tagging
 from bot.operations.context import (
     CLEAR_STAGE,
@@ -116,8 +117,12 @@ class _Exchanges:
         docker, run = self._engine(host), arguments["run"]
         if run in self._open:
             raise EngineError(
-                f"What lies in {arguments['directory']}/{arguments['stage']} is kept until the old content is back "
-                "at its place."
+                say(
+                    "What lies in {arguments}/{arguments_2} is kept until the old content is back "
+                    "at its place.",
+                    arguments=arguments["directory"],
+                    arguments_2=arguments["stage"],
+                )
             )
         _remove_helpers(docker, run)  # one of them may be writing still
         with _tool(docker, arguments) as tool:
@@ -128,8 +133,11 @@ class _Exchanges:
         """Raises EngineError for a container whose old content is not back at its place."""
         if any(arguments["container"] in users for users in self._open.values()):
             raise EngineError(
-                f"{arguments['name']} stays stopped until its old content is back at its place, so that it does "
-                "not run on what was not proven."
+                say(
+                    "{arguments} stays stopped until its old content is back at its place, so that it does "
+                    "not run on what was not proven.",
+                    arguments=arguments["name"],
+                )
             )
 
 
@@ -186,8 +194,11 @@ def _refuse_running(docker: Engine, storage: str) -> None:
     running = [user.name for user in docker.users_of(mounted) if not is_at_rest(user)]
     if running:
         raise Conflict(
-            f"{', '.join(running)} was started by somebody else while the content was being exchanged, and runs on "
-            f"content that was not proven to the end. Stop {', '.join(running)}; then the old content is put back."
+            say(
+                "{running} was started by somebody else while the content was being exchanged, and runs on "
+                "content that was not proven to the end. Stop {running}; then the old content is put back.",
+                running=", ".join(running),
+            )
         )
 
 

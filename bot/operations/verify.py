@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.errors import ArchiveError
+from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.holds import failed, verified
 from bot.reasons import Reason
@@ -68,4 +69,6 @@ def _mark_failed(archive: Archive, backup: Backup, at: datetime, error: ArchiveE
     try:
         archive.mark(backup, lambda marks: failed(marks, at, why))
     except ArchiveError as problem:
-        error.add_note(f"And that it is damaged could not be written beside it: {problem}")
+        error.add_note(
+            say("And that it is damaged could not be written beside it: {problem}", problem=problem)
+        )

@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.entry import printable
 from bot.errors import EngineError
+from bot.language import later, say
 from bot.operations.comparison import LATEST_TIME, SHOWN_DIFFERENCES
 from bot.reasons import Reason
 from bot.taredit import MAX_RECORD_BYTES
@@ -35,9 +36,9 @@ _ATTRIBUTES, _SECONDS, _NANOS, _USED = 9, 10, 11, 12
 _SIZE, _KIND = 3, 2
 _STEPS = (100, 1_000, 1_000_000, 10_000_000, 1_000_000_000)
 _SPACES = {
-    "user": "extended attributes user.*",
-    "trusted": "extended attributes trusted.*",
-    "security": "file capabilities",
+    "user": later("extended attributes user.*"),
+    "trusted": later("extended attributes trusted.*"),
+    "security": later("file capabilities"),
     "system": "POSIX ACLs",
 }
 
@@ -73,8 +74,13 @@ class Compared:
             first = self.differences[:SHOWN_DIFFERENCES]
             shown = "; ".join(f"“{printable(one.path)}” {one.what}" for one in first)
             raise EngineError(
-                f"After restoring, {place} differs from the backup in {self.count} places: {shown}. "
-                "The backup is unchanged. Look at the engine's log and disk.",
+                say(
+                    "After restoring, {place} differs from the backup in {count} places: {shown}. "
+                    "The backup is unchanged. Look at the engine's log and disk.",
+                    place=place,
+                    count=self.count,
+                    shown=shown,
+                ),
                 reason=Reason.DIFFERS,
             )
 
@@ -130,7 +136,7 @@ class Judge:
         self._differences: list[Difference] = []
         self._sockets, self._times, self._labels, self._uncarried, self._sparse = (_Noted() for _ in range(5))
         self._sparse_bytes = 0
-        self._fractions = _AllOrNothing("fractions of a second in modification times")
+        self._fractions = _AllOrNothing(say("fractions of a second in modification times"))
         self._spaces = {space: _AllOrNothing(what) for space, what in _SPACES.items()}
 
     def take(self, wanted: tuple[Any, ...] | None, found: tuple[Any, ...] | None) -> None:
@@ -141,8 +147,8 @@ class Judge:
         if wanted[_PLAIN] != found[_PLAIN]:
             pairs = zip(_NAMES, wanted[_PLAIN], found[_PLAIN], strict=True)
             wrong = [name for name, one, other in pairs if one != other]
-            what = "shares its content with other files than before" if wrong == ["shared"] else (
-                f"has another {', '.join('hard-link group' if name == 'shared' else name for name in wrong)}"
+            what = say("shares its content with other files than before") if wrong == ["shared"] else (
+                say("has another {wrong}", wrong=', '.join('hard-link group' if name == 'shared' else name for name in wrong))
             )  # fmt: skip
             self._differs(wanted[0], what)
         self._take_time(wanted, found)
@@ -157,20 +163,28 @@ class Judge:
         """What all that was taken comes to."""
         losses = []
         for noted, text in (
-            (self._sockets, "sockets: their programs make them again"),
-            (self._times, "modification times before 1970 or after 2262: Docker sets them to 1970"),
-            (self._sparse, f"sparseness: the files take {size(self._sparse_bytes)} more than before"),
-            (self._labels, "security labels: they are the host's own"),
+            (self._sockets, say("sockets: their programs make them again")),
+            (self._times, say("modification times before 1970 or after 2262: Docker sets them to 1970")),
+            (
+                self._sparse,
+                say(
+                    "sparseness: the files take {sparse_bytes} more than before",
+                    sparse_bytes=size(self._sparse_bytes),
+                ),
+            ),
+            (self._labels, say("security labels: they are the host's own")),
             (
                 self._uncarried,
-                "extended attributes that Docker cannot set: empty, very long, or with “=” in their names",
+                say(
+                    "extended attributes that Docker cannot set: empty, very long, or with “=” in their names"
+                ),
             ),
         ):
             if noted.count:
                 losses.append(Loss(text, noted.count, tuple(noted.paths)))
         for one in (self._fractions, *self._spaces.values()):
             if one.missing.count and not one.kept:
-                text = f"{one.what}: the place keeps none"
+                text = say("{what}: the place keeps none", what=one.what)
                 losses.append(Loss(text, one.missing.count, tuple(one.missing.paths[:NAMED])))
             elif one.missing.count:
                 self._add(one)
@@ -180,16 +194,16 @@ class Judge:
         room = LISTED - len(self._differences)
         self._count += one.missing.count
         self._differences += [
-            Difference(path, f"has lost its {one.what}") for path in one.missing.paths[:room]
+            Difference(path, say("has lost its {what}", what=one.what)) for path in one.missing.paths[:room]
         ]
 
     def _take_one(self, wanted: tuple[Any, ...] | None, found: tuple[Any, ...] | None) -> None:
         if wanted is not None and wanted[_KIND] == "socket":
             self._sockets.add(_path(wanted))
         elif wanted is not None:
-            self._differs(wanted[0], "is missing")
+            self._differs(wanted[0], say("is missing"))
         elif found is not None:
-            self._differs(found[0], "is there and should not be")
+            self._differs(found[0], say("is there and should not be"))
 
     def _take_time(self, wanted: tuple[Any, ...], found: tuple[Any, ...]) -> None:
         seconds, nanos, now = wanted[_SECONDS], wanted[_NANOS], (found[_SECONDS], found[_NANOS])
@@ -200,7 +214,7 @@ class Judge:
         elif seconds == now[0] and any(nanos - nanos % step == now[1] for step in _STEPS):
             self._fractions.missing.add(_path(wanted), LISTED)
         else:
-            self._differs(wanted[0], "has another mtime")
+            self._differs(wanted[0], say("has another mtime"))
 
     def _take_attributes(self, path: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> None:
         can = carried(wanted)
@@ -214,7 +228,14 @@ class Judge:
                 if space is not None:
                     space.kept += 1
             elif other is not None:
-                self._differs(path, f"has {'another' if one is not None else 'gained'} {printable(name)}")
+                self._differs(
+                    path,
+                    say(
+                        "has {extra} {name}",
+                        extra="another" if one is not None else "gained",
+                        name=printable(name),
+                    ),
+                )
             elif name not in can or not one or space is None:
                 uncarried = True
             else:

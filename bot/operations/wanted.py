@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from bot import taredit
 from bot.entry import ROOT, Entry, Item, printable
+from bot.language import say
 from bot.operations.comparison import refuse_differences
 from bot.operations.extras import Extras
 from bot.operations.selection import Selection, select
@@ -103,5 +104,5 @@ def wanted(archive: Archive, backup: Backup, path: str) -> Iterator[Wanted]:
 
 def _in_words(loss: Loss) -> str:
     named = ", ".join(f"“{printable(path)}”" for path in loss.paths[:_SHOWN])
-    more = f" and {loss.count - _SHOWN} more" if loss.count > _SHOWN else ""
+    more = say(" and {count} more", count=loss.count - _SHOWN) if loss.count > _SHOWN else ""
     return f"{loss.text} ({named}{more})"

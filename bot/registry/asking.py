@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.errors import RegistryError
+from bot.language import say
 from bot.reasons import Reason
 from bot.registry.challenge import Challenge, may_have_password, read
 from bot.registry.credentials import Source
@@ -38,7 +39,7 @@ class Place:
         return f"{'http' if self.insecure else 'https'}://{self.api}/v2/"
 
     def __str__(self) -> str:
-        return f"The registry {self.name} ({self.host})"
+        return say("The registry {name} ({host})", name=self.name, host=self.host)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ class Asking:
         if answer.status == 401 and not self._authorization:
             challenge = read(answer.headers.get("www-authenticate", ""))
             if challenge is None:
-                raise self.refused(answer, "say how one logs in")
+                raise self.refused(answer, say("say how one logs in"))
             login = self._place.source()
             self.was_challenged = login is not None
             self._authorization = self._proof(challenge, login, question.scope)
@@ -83,16 +84,25 @@ class Asking:
         """What an answer other than the wanted one means."""
         said = _said(answer, self._secrets)
         return RegistryError(
-            f"{self._place} refused to {doing}: {answer.status}{said}. Nothing was changed. Ask whoever "
-            "keeps it.",
+            say(
+                "{place} refused to {doing}: {status}{said}. Nothing was changed. Ask whoever keeps it.",
+                place=self._place,
+                doing=doing,
+                status=answer.status,
+                said=said,
+            ),
             reason=Reason.REFUSED if answer.status in (401, 403, 405) else Reason.REGISTRY,
         )
 
     def senseless(self, what: str) -> RegistryError:
         """An answer that no registry gives."""
         return RegistryError(
-            f"{self._place} answered {what} what no registry answers. Nothing was changed. See what really "
-            "answers there."
+            say(
+                "{place} answered {what} what no registry answers. Nothing was changed. See what really "
+                "answers there.",
+                place=self._place,
+                what=what,
+            )
         )
 
     def _send(self, question: Question) -> Answer:
@@ -123,8 +133,12 @@ class Asking:
         insecure = self._place.insecure
         if not may_have_password(realm, self._place.api, insecure=insecure):
             raise RegistryError(
-                f"{self._place} sends whoever logs in to {scrub(_origin(realm))}, where a password could be "
-                "read on the way. It was not sent there, and nothing was changed. Ask whoever keeps the registry.",
+                say(
+                    "{place} sends whoever logs in to {realm}, where a password could be "
+                    "read on the way. It was not sent there, and nothing was changed. Ask whoever keeps the registry.",
+                    place=self._place,
+                    realm=scrub(_origin(realm)),
+                ),
                 reason=Reason.UNAUTHORIZED,
             )
         parameters = {"service": challenge.parameters.get("service", ""), "scope": scope}
@@ -143,7 +157,7 @@ class Asking:
         found = json_of(answer)
         token = found.get("token") or found.get("access_token")
         if answer.status != 200 or not (isinstance(token, str) and token.isascii() and token.isprintable()):
-            raise self.senseless("about a token")
+            raise self.senseless(say("about a token"))
         self._secrets.append(token)
         return token
 
@@ -151,21 +165,33 @@ class Asking:
         place = self._place
         if not self._secrets:
             return RegistryError(
-                f"{place} lets nobody do this without a login, and the settings give none. Nothing was "
-                f"changed. Give [registries.{place.name}] a username and where its password lies.",
+                say(
+                    "{place} lets nobody do this without a login, and the settings give none. Nothing was "
+                    "changed. Give [registries.{place_2}] a username and where its password lies.",
+                    place=place,
+                    place_2=place.name,
+                ),
                 reason=Reason.UNAUTHORIZED,
             )
         return RegistryError(
-            f"{place} did not accept the login of the settings, or that user may not do this. Nothing was "
-            f"changed. Correct the user or the password of [registries.{place.name}], then try "
-            f"`login {place.name}`.",
+            say(
+                "{place} did not accept the login of the settings, or that user may not do this. Nothing was "
+                "changed. Correct the user or the password of [registries.{place_2}], then try "
+                "`login {place_2}`.",
+                place=place,
+                place_2=place.name,
+            ),
             reason=Reason.UNAUTHORIZED,
         )
 
     def _failed(self, answer: Answer) -> RegistryError:
         return RegistryError(
-            f"{self._place} failed: {answer.status}{_said(answer, self._secrets)}. Nothing was changed. "
-            "Type the command again in a while.",
+            say(
+                "{place} failed: {status}{answer}. Nothing was changed. Type the command again in a while.",
+                place=self._place,
+                status=answer.status,
+                answer=_said(answer, self._secrets),
+            ),
             reason=Reason.UNREACHABLE,
         )
 

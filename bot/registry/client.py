@@ -16,6 +16,7 @@ from typing import TypeVar
 from urllib.parse import urljoin
 
 from bot.errors import NotFound, RegistryError
+from bot.language import say
 from bot.reference import DOCKER_HUB, LATEST, Reference, is_digest
 from bot.registry import Registry, unasked
 from bot.registry.asking import Asking, Place, Question, json_of
@@ -75,7 +76,7 @@ class HttpRegistry(Registry):
         def ask(asking: Asking) -> bool:
             answer = asking.put(Question(path=""))
             if answer.status != 200:
-                raise asking.refused(answer, "say that the bot may come in")
+                raise asking.refused(answer, say("say that the bot may come in"))
             return asking.was_challenged
 
         return self._patiently(ask, check)
@@ -116,15 +117,21 @@ class HttpRegistry(Registry):
                 answer = asking.put(Question(path=path or "", scope=f"repository:{repository}:pull"))
                 if answer.status == 404:
                     raise NotFound(
-                        f"{self._place} has no repository {repository}. Nothing was changed; check the name."
+                        say(
+                            "{place} has no repository {repository}. Nothing was changed; check the name.",
+                            place=self._place,
+                            repository=repository,
+                        )
                     )
                 if answer.status != 200:
-                    raise asking.refused(answer, f"list the tags of {repository}")
+                    raise asking.refused(answer, say("list the tags of {repository}", repository=repository))
                 found.update(_tags_in(answer, asking))
                 path = self._next(answer, asking)
                 if path is None:
                     return tuple(sorted(found))
-            raise asking.senseless(f"about the tags of {repository}: the list has no end")
+            raise asking.senseless(
+                say("about the tags of {repository}: the list has no end", repository=repository)
+            )
 
         return self._patiently(ask, check)
 
@@ -137,7 +144,7 @@ class HttpRegistry(Registry):
             return None
         url: str = urljoin(self._place.base, link.group(1))
         if not url.startswith(self._place.base):
-            raise asking.senseless("with a next page that is somewhere else")
+            raise asking.senseless(say("with a next page that is somewhere else"))
         return url.removeprefix(self._place.base)
 
     def _patiently(self, ask: Callable[[Asking], T], check: Callable[[], None]) -> T:
@@ -170,11 +177,11 @@ def _digest_in(answer: Answer, reference: Reference, asking: Asking) -> str | No
     if answer.status == 404:
         return None
     if answer.status != 200:
-        raise asking.refused(answer, f"say what {reference} is")
+        raise asking.refused(answer, say("say what {reference} is", reference=reference))
     made = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
     found: str = answer.headers.get("docker-content-digest") or made
     if not is_digest(found):
-        raise asking.senseless(f"about {reference}")
+        raise asking.senseless(say("about {reference}", reference=reference))
     return found
 
 
@@ -183,7 +190,7 @@ def _tags_in(answer: Answer, asking: Asking) -> list[str]:
     if tags is None:
         return []
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise asking.senseless("about tags")
+        raise asking.senseless(say("about tags"))
     return tags
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import RegistryError
+from bot.language import say
 from bot.reasons import Reason
 from bot.reference import DOCKER_HUB
 from bot.secrecy import Login
@@ -42,7 +43,7 @@ def from_file(registry: str, username: str, path: Path) -> Source:
     def read() -> Login:
         password = _text(path, registry).rstrip("\r\n")
         if not password:
-            raise _cannot(registry, f"the file {path} is empty")
+            raise _cannot(registry, say("the file {path} is empty", path=path))
         return Login(username=username, password=password)
 
     return read
@@ -58,7 +59,7 @@ def from_docker_config(registry: str, path: Path | None, host: str) -> Source:
 
     def read() -> Login:
         if path is None:
-            raise _cannot(registry, "neither HOME nor DOCKER_CONFIG says where Docker’s config.json is")
+            raise _cannot(registry, say("neither HOME nor DOCKER_CONFIG says where Docker’s config.json is"))
         config = _object(_text(path, registry), registry, str(path))
         server = server_of(host)
         helper = _mapping(config, "credHelpers").get(server) or _mapping(config, "credHelpers").get(host)
@@ -69,7 +70,10 @@ def from_docker_config(registry: str, path: Path | None, host: str) -> Source:
         for name in (server, host, f"https://{host}", f"https://{host}/v1/", f"https://{host}/v2/"):
             if isinstance(kept.get(name), Mapping):
                 return _kept(kept[name], registry, path)
-        raise _cannot(registry, f"{path} knows no login for {host}; `docker login {host}` makes one")
+        raise _cannot(
+            registry,
+            say("{path} knows no login for {host}; `docker login {host}` makes one", path=path, host=host),
+        )
 
     return read
 
@@ -82,7 +86,7 @@ def server_of(host: str) -> str:
 def _helped(registry: str, helper: str, server: str) -> Login:
     program = f"docker-credential-{helper}"
     if os.sep in helper or shutil.which(program) is None:
-        raise _cannot(registry, f"the program {program} is not on the PATH")
+        raise _cannot(registry, say("the program {program} is not on the PATH", program=program))
     try:
         done = subprocess.run(
             [program, "get"],
@@ -92,32 +96,53 @@ def _helped(registry: str, helper: str, server: str) -> Login:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _cannot(registry, f"{program} did not answer within {_HELPER_SECONDS:g} seconds") from error
+        raise _cannot(
+            registry,
+            say(
+                "{program} did not answer within {HELPER_SECONDS:g} seconds",
+                program=program,
+                HELPER_SECONDS=_HELPER_SECONDS,
+            ),
+        ) from error
     except OSError as error:
-        raise _cannot(registry, f"{program} cannot be run ({error.strerror})") from error
+        raise _cannot(
+            registry, say("{program} cannot be run ({strerror})", program=program, strerror=error.strerror)
+        ) from error
     if done.returncode != 0:
-        raise _cannot(registry, f"{program} knows none for {server}, or failed: exit code {done.returncode}")
+        raise _cannot(
+            registry,
+            say(
+                "{program} knows none for {server}, or failed: exit code {returncode}",
+                program=program,
+                server=server,
+                returncode=done.returncode,
+            ),
+        )
     answer = _object(done.stdout.decode("utf-8", "replace"), registry, program)
     return _login(answer.get("Username"), answer.get("Secret"), registry, program)
 
 
 def _kept(kept: Mapping[str, Any], registry: str, path: Path) -> Login:
     if kept.get("identitytoken"):
-        raise _cannot(registry, f"{path} has an identity token for it, which shipkeeper cannot use")
+        raise _cannot(
+            registry, say("{path} has an identity token for it, which shipkeeper cannot use", path=path)
+        )
     try:
         user, colon, password = (
             base64.b64decode(str(kept.get("auth", "")), validate=True).decode().partition(":")
         )
     except (binascii.Error, UnicodeDecodeError):
-        raise _cannot(registry, f"its login in {path} cannot be read") from None
+        raise _cannot(registry, say("its login in {path} cannot be read", path=path)) from None
     return _login(user if colon else None, password, registry, str(path))
 
 
 def _login(username: object, password: object, registry: str, where: str) -> Login:
     if username == _TOKEN_USER:
-        raise _cannot(registry, f"{where} has an identity token for it, which shipkeeper cannot use")
+        raise _cannot(
+            registry, say("{where} has an identity token for it, which shipkeeper cannot use", where=where)
+        )
     if not (isinstance(username, str) and isinstance(password, str) and username and password):
-        raise _cannot(registry, f"{where} gives no user with a password")
+        raise _cannot(registry, say("{where} gives no user with a password", where=where))
     return Login(username=username, password=password)
 
 
@@ -127,9 +152,11 @@ def _text(path: Path, registry: str) -> str:
             data = file.read(_MOST_BYTES)
         return data.decode()
     except OSError as error:
-        raise _cannot(registry, f"the file {path} cannot be read ({error.strerror})") from error
+        raise _cannot(
+            registry, say("the file {path} cannot be read ({strerror})", path=path, strerror=error.strerror)
+        ) from error
     except UnicodeDecodeError:
-        raise _cannot(registry, f"the file {path} is not UTF-8 text") from None
+        raise _cannot(registry, say("the file {path} is not UTF-8 text", path=path)) from None
 
 
 def _object(text: str, registry: str, where: str) -> Mapping[str, Any]:
@@ -138,7 +165,7 @@ def _object(text: str, registry: str, where: str) -> Mapping[str, Any]:
     except ValueError:
         found = None  # the decoder's own error holds the text
     if not isinstance(found, dict):
-        raise _cannot(registry, f"{where} gives no JSON object")
+        raise _cannot(registry, say("{where} gives no JSON object", where=where))
     return found
 
 
@@ -149,7 +176,11 @@ def _mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _cannot(registry: str, why: str) -> RegistryError:
     return RegistryError(
-        f"The login for the registry {registry} cannot be had: {why}. Nothing was changed. Correct that, or "
-        f"[registries.{registry}] in the settings.",
+        say(
+            "The login for the registry {registry} cannot be had: {why}. Nothing was changed. Correct that, or "
+            "[registries.{registry}] in the settings.",
+            registry=registry,
+            why=why,
+        ),
         reason=Reason.UNAUTHORIZED,
     )

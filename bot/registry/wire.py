@@ -16,6 +16,7 @@ import requests
 import urllib3
 
 from bot.errors import RegistryError
+from bot.language import say
 from bot.reasons import Reason
 from bot.secrecy import scrub
 
@@ -107,11 +108,15 @@ class Wire:
             body += piece
             if len(body) > most:
                 raise RegistryError(
-                    f"{self._where} answered with more than {most} bytes, which is no answer to what was asked. "
-                    "Nothing was changed. See what really answers there."
+                    say(
+                        "{where} answered with more than {most} bytes, which is no answer to what was asked. "
+                        "Nothing was changed. See what really answers there.",
+                        where=self._where,
+                        most=most,
+                    )
                 )
             if time.monotonic() > deadline:
-                raise TimeoutError("the answer does not end")
+                raise TimeoutError(say("the answer does not end"))
         return bytes(body)
 
     @contextmanager
@@ -120,13 +125,21 @@ class Wire:
             yield
         except requests.exceptions.SSLError as error:
             raise RegistryError(
-                f"No safe connection to {self._where} can be made: {scrub(error)}. Nothing was changed. If its "
-                "certificate is of an authority of your own, name that as `ca_file`; if it really speaks HTTP without "
-                "TLS, say `insecure_http = true`."
+                say(
+                    "No safe connection to {where} can be made: {error}. Nothing was changed. If its "
+                    "certificate is of an authority of your own, name that as `ca_file`; if it really speaks HTTP without "
+                    "TLS, say `insecure_http = true`.",
+                    where=self._where,
+                    error=scrub(error),
+                )
             ) from error
         except _BROKEN as error:
             raise RegistryError(
-                f"{self._where} cannot be reached, or broke off: {scrub(error)}. Nothing was changed. See whether it "
-                "runs, then type the command again.",
+                say(
+                    "{where} cannot be reached, or broke off: {error}. Nothing was changed. See whether it "
+                    "runs, then type the command again.",
+                    where=self._where,
+                    error=scrub(error),
+                ),
                 reason=Reason.UNREACHABLE,
             ) from error

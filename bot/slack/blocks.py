@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot import words
+from bot.language import say
 from bot.model import Outcome, Progress, Status, Value
 from bot.slack.mrkdwn import beginning, code, columns, cut, escape, fact, plain
 from bot.stores.outbox import Message, StoredButton
@@ -51,20 +52,25 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
             f"{outcome.status.value}: {outcome.reply.text}",
         )
     elif run.status is Status.RUNNING:
-        text = run.plan.text if run.plan else f"{run.invocation.line} is being planned"
+        text = run.plan.text if run.plan else say("{line} is being planned", line=run.invocation.line)
         blocks = [section(f"{words.MARKS[run.status]} {escape(text)}")]
         if run.progress is not None:
             blocks.append(context(progress_in_words(run.progress)))
     else:
-        text = f"{run.invocation.line} is waiting for a free worker"
-        before = f"; {waiting_before} before it" if waiting_before else ""
+        text = say("{line} is waiting for a free worker", line=run.invocation.line)
+        before = say("; {waiting_before} before it", waiting_before=waiting_before) if waiting_before else ""
         blocks = [
             section(
-                f"{words.MARKS[Status.QUEUED]} {code(run.invocation.line)} waits for a free worker{before}."
+                say(
+                    "{MARKS} {line} waits for a free worker{before}.",
+                    MARKS=words.MARKS[Status.QUEUED],
+                    line=code(run.invocation.line),
+                    before=before,
+                )
             )
         ]
     if run.cancel_requested_by and outcome is None:
-        blocks.append(context("Asked to end; it stops at its next step and takes back what it began."))
+        blocks.append(context(say("Asked to end; it stops at its next step and takes back what it began.")))
     blocks.append(context(_signature(message)))
     if message.buttons:
         blocks.append(_actions(message.buttons))
@@ -105,13 +111,17 @@ def progress_in_words(progress: Progress) -> str:
     """Step, bytes, rate and time left, as far as they are known, in mrkdwn."""
     parts = [progress.step]
     if progress.done_bytes:
-        total = f" of {words.precise_size(progress.total_bytes)}" if progress.total_bytes else ""
+        total = (
+            say(" of {total_bytes}", total_bytes=words.precise_size(progress.total_bytes))
+            if progress.total_bytes
+            else ""
+        )
         parts.append(words.precise_size(progress.done_bytes) + total)
     if progress.rate:
         parts.append(f"{words.size(progress.rate)}/s")
         if progress.total_bytes:
             left = (progress.total_bytes - progress.done_bytes) / progress.rate
-            parts.append(f"{words.duration(max(left, 0))} left")
+            parts.append(say("{left} left", left=words.duration(max(left, 0))))
     return escape(" · ".join(parts))
 
 
@@ -120,7 +130,13 @@ def _signature(message: Message) -> str:
     took = f" · {words.duration(run.outcome.took.total_seconds())}" if run.outcome else ""
     place = run.invocation.place
     who = f"<@{place.user}>" if place else escape(run.invocation.actor.name)
-    return f"run {run.id} · {run.status.value} · asked by {who}{took}"
+    return say(
+        "run {run_id} · {status} · asked by {who}{took}",
+        run_id=run.id,
+        status=run.status.value,
+        who=who,
+        took=took,
+    )
 
 
 def section(text: str) -> Block:
@@ -151,8 +167,11 @@ def button_of(action_id: str, button: StoredButton) -> Block:
     if button.danger:
         element["style"] = "danger"
         element["confirm"] = {
-            "title": {"type": "plain_text", "text": "Are you sure?"},
-            "text": {"type": "plain_text", "text": cut(f"This runs: {plain(button.line)}", 300)},
+            "title": {"type": "plain_text", "text": say("Are you sure?")},
+            "text": {
+                "type": "plain_text",
+                "text": cut(say("This runs: {line}", line=plain(button.line)), 300),
+            },
             "confirm": {"type": "plain_text", "text": "Yes"},
             "deny": {"type": "plain_text", "text": "No"},
         }

@@ -15,6 +15,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.command import Command
 from bot.completion import Completion
+from bot.language import say
 from bot.model import Invocation
 from bot.overview import Overviews
 from bot.slack.delivery import Delivery
@@ -149,7 +150,9 @@ class SlackConnection:
         except SlackApiError as error:
             code = error.response.get("error")
             if code in REFUSED:
-                raise SlackRefused(f"Slack does not accept SLACK_BOT_TOKEN ({code}).") from error
+                raise SlackRefused(
+                    say("Slack does not accept SLACK_BOT_TOKEN ({code}).", code=code)
+                ) from error
             _log.warning("Slack does not answer yet: %s", code)
             return False
         except NO_ANSWER as error:
@@ -168,7 +171,9 @@ class SlackConnection:
         except SlackApiError as error:
             code = error.response.get("error")
             if code in REFUSED:
-                raise SlackRefused(f"Slack does not accept SLACK_APP_TOKEN ({code}).") from error
+                raise SlackRefused(
+                    say("Slack does not accept SLACK_APP_TOKEN ({code}).", code=code)
+                ) from error
             _log.warning("Socket Mode cannot be opened yet: %s", code)
             return False
         except NO_ANSWER as error:

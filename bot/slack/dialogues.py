@@ -13,6 +13,7 @@ from bot.command import ArgumentError, Command, MissingArgument, find, for_help,
 from bot.commandline import split
 from bot.completion import Asking, Completion
 from bot.errors import UsageError
+from bot.language import later, say
 from bot.model import Actor, Invocation, Origin, Place
 from bot.slack.fields import FILL, block_id_of
 from bot.slack.filled import Values, words_of, written, wrong_in
@@ -32,8 +33,8 @@ from bot.slack.opening import FormOpener, Opening
 from bot.slack.options import within_a_frame
 
 _ERROR = 1_000
-_GONE = "That command is not here any more. Nothing was changed. Close this, and ask for it again."
-_NO_FILE = (
+_GONE = later("That command is not here any more. Nothing was changed. Close this, and ask for it again.")
+_NO_FILE = later(
     "That message has no file. Nothing was changed. Choose this on a message that a file is attached to, or type "
     "`cp` with the file’s id."
 )
@@ -112,9 +113,15 @@ class Dialogues:
             files=files,
         )
         if not files:
-            return self._open_or_run(body, place, "help cp", lambda: notice("Copy a file", _NO_FILE))
-        note = f"The message has {len(files)} files; this is the first of them." if len(files) > 1 else ""
-        asked = self._invocation(body, place, f"cp {files[0]}")
+            return self._open_or_run(
+                body, place, say("help cp"), lambda: notice(say("Copy a file"), _NO_FILE)
+            )
+        note = (
+            say("The message has {files_count} files; this is the first of them.", files_count=len(files))
+            if len(files) > 1
+            else ""
+        )
+        asked = self._invocation(body, place, say("cp {files}", files=files[0]))
         return self.answer(asked, body["trigger_id"], note)
 
     def _open_or_run(self, body: Payload, place: Place, line: str, make: Callable[[], View]) -> Answer:
@@ -153,7 +160,7 @@ class Dialogues:
         opened = _opened(view, actor)
         command = self._commands.get(opened.command) if opened else None
         if command is None or opened is None:
-            return _instead(notice("Not here any more", _GONE))
+            return _instead(notice(say("Not here any more"), _GONE))
         try:
             words = words_of(command, view["state"]["values"])
             wrong = wrong_in(command, words)
@@ -175,11 +182,14 @@ class Dialogues:
         name = (values[COMMAND][COMMAND].get("selected_option") or {}).get("value")
         command = self._commands.get(str(name))
         if command is None:
-            return _instead(notice("Not here any more", _GONE))
+            return _instead(notice(say("Not here any more"), _GONE))
         chosen = values[CHANNEL][CHANNEL].get("selected_conversation")
         place = Place(channel=chosen or actor.id, user=actor.id)
         if not self._completion.may_use(_asking(actor, place, command)):
-            said = f"You may not use {command.name} from there. Nothing was changed. Choose another channel or command."
+            said = say(
+                "You may not use {command} from there. Nothing was changed. Choose another channel or command.",
+                command=command.name,
+            )
             return Answer(ack={"response_action": "errors", "errors": {COMMAND: said}})
         if not shown_parameters(command, self._hosts, {}):
             return self._stored(body, place, command.name)

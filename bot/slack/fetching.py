@@ -13,6 +13,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.entry import printable
 from bot.errors import BotError, EngineError, NotFound, UsageError
+from bot.language import later, say
 from bot.model import Invocation, Origin
 from bot.operations.fetching import Uploaded, Uploads
 from bot.slack.files import NO_ANSWER, ForeignHost, LoginPage, SlackFile, SlackFiles, is_missing_scope
@@ -36,13 +37,16 @@ class SlackUploads(Uploads):
         wanted = file_id or _attached(asked)
         if not self._has_token:
             raise UsageError(
-                "Without SLACK_BOT_TOKEN no file of Slack’s can be fetched. Nothing was changed."
+                say("Without SLACK_BOT_TOKEN no file of Slack’s can be fetched. Nothing was changed.")
             )
         found = self._look(wanted)
         if found is None or not _may_see(found, asked):
             raise NotFound(
-                f"There is no file {wanted} that you uploaded, or that is in this conversation. Nothing was changed. "
-                "Upload it here, together with the command."
+                say(
+                    "There is no file {wanted} that you uploaded, or that is in this conversation. Nothing was changed. "
+                    "Upload it here, together with the command.",
+                    wanted=wanted,
+                )
             )
 
         @contextmanager
@@ -60,16 +64,20 @@ class SlackUploads(Uploads):
             if is_missing_scope(refused):
                 raise EngineError(_NO_RIGHT.format(name=file_id)) from error
             raise EngineError(
-                f"Slack does not tell of the file {file_id} ({refused.code}). Nothing was changed. Send the command "
-                "again."
+                say(
+                    "Slack does not tell of the file {file_id} ({code}). Nothing was changed. Send the command "
+                    "again.",
+                    file_id=file_id,
+                    code=refused.code,
+                )
             ) from error
         except (*NO_ANSWER, SlackClientError) as error:
             raise EngineError(
-                "Slack does not answer. Nothing was changed. Send the command again."
+                say("Slack does not answer. Nothing was changed. Send the command again.")
             ) from error
 
 
-_NO_RIGHT = (
+_NO_RIGHT = later(
     "Slack does not let the bot read the file {name}: its token lacks `files:read`. Nothing was changed. Whoever keeps "
     "the app adds that scope and installs it again."
 )
@@ -81,11 +89,17 @@ def _attached(asked: Invocation) -> str:
         return files[0]
     if not files:
         raise UsageError(
-            "No file came with this command. Nothing was changed. Mention the bot in the message that the file is "
-            "attached to, or give the file’s id or link."
+            say(
+                "No file came with this command. Nothing was changed. Mention the bot in the message that the file is "
+                "attached to, or give the file’s id or link."
+            )
         )
     raise UsageError(
-        f"{len(files)} files came with this command. Nothing was changed. Say which: {', '.join(files)}."
+        say(
+            "{files_count} files came with this command. Nothing was changed. Say which: {files}.",
+            files_count=len(files),
+            files=", ".join(files),
+        )
     )
 
 
@@ -107,9 +121,16 @@ def _in_words(file: SlackFile) -> Iterator[None]:
         raise EngineError(_NO_RIGHT.format(name=name)) from error
     except ForeignHost as error:
         raise EngineError(
-            f"The file {name} lies at {error}, which is not Slack’s. It was not fetched, and nothing was changed."
+            say(
+                "The file {name} lies at {error}, which is not Slack’s. It was not fetched, and nothing was changed.",
+                name=name,
+                error=error,
+            )
         ) from error
     except NO_ANSWER as error:
         raise EngineError(
-            f"Fetching {name} from Slack broke off. Nothing of it was kept. Send the command again."
+            say(
+                "Fetching {name} from Slack broke off. Nothing of it was kept. Send the command again.",
+                name=name,
+            )
         ) from error

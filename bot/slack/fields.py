@@ -11,6 +11,7 @@ from typing import Any
 from bot.command import Command, Parameter, Takes
 from bot.completion import Candidate
 from bot.kinds import Day, Text
+from bot.language import say
 from bot.slack.mrkdwn import cut, plain
 from bot.sources import Source
 
@@ -79,7 +80,7 @@ def option(one: Candidate) -> Block | None:
 
 
 def _field(command: Command, parameter: Parameter, given: Any) -> Block:
-    more = " One a line." if parameter.takes is Takes.MANY and not parameter.sources else ""
+    more = say(" One a line.") if parameter.takes is Takes.MANY and not parameter.sources else ""
     help_text = f"{parameter.help[:1].upper()}{parameter.help[1:]}.{more}"
     element = {"action_id": f"{FILL}:{command.name}:{parameter.name}", **_element(parameter, given)}
     return {
@@ -122,7 +123,7 @@ def _initially(typed: list[str]) -> Block:
 def _choice(parameter: Parameter, typed: list[str]) -> Block:
     options = [{"text": plain_text(one, _OPTION_TEXT), "value": one} for one in parameter.choices]
     if not parameter.required and parameter.default is None:
-        options.insert(0, {"text": plain_text("Not set", _OPTION_TEXT), "value": NOT_SET})
+        options.insert(0, {"text": plain_text(say("Not set"), _OPTION_TEXT), "value": NOT_SET})
     chosen = [one for one in options if one["value"] in typed]
     element: Block = {"type": "static_select", "options": options}
     return {**element, "initial_option": chosen[0]} if chosen else element
@@ -145,8 +146,8 @@ def _type_ahead(parameter: Parameter, typed: list[str]) -> Block:
 
 def _asks_for(parameter: Parameter) -> str:
     if parameter.sources == (Source.HOST,):
-        return "Choose a host"
-    return f"Choose, or type {parameter.kind.noun}"
+        return say("Choose a host")
+    return say("Choose, or type {noun}", noun=parameter.kind.noun)
 
 
 def _all_fit(typed: list[str]) -> bool:

@@ -18,6 +18,7 @@ from typing import IO, Any, BinaryIO
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot.language import say
 from bot.slack.mrkdwn import escape
 from bot.slack.posting import Refusal, refusal
 from bot.stores.uploads import Upload
@@ -31,7 +32,7 @@ class UploadRefused(Exception):
     """The place where the bytes go did not take them; `status` is its HTTP status."""
 
     def __init__(self, status: int, retry_after: float | None) -> None:
-        super().__init__(f"the upload was answered with HTTP {status}")
+        super().__init__(say("the upload was answered with HTTP {status}", status=status))
         self.status = status
         self.retry_after = retry_after
 
@@ -97,8 +98,10 @@ class SlackFiles:
 
     def say_missing(self, upload: Upload, why: str) -> None:
         """Say under the result that its file cannot be had, and why."""
-        text = (
-            f"The file {upload.file.name} cannot be sent here ({why}). Ask for it again once that is mended."
+        text = say(
+            "The file {file} cannot be sent here ({why}). Ask for it again once that is mended.",
+            file=upload.file.name,
+            why=why,
         )
         self._client.chat_postMessage(
             channel=upload.message_channel if upload.message_ts else upload.run.invocation.actor.id,

@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.command import Command, Parameter, parameters
 from bot.completion import Candidate
+from bot.language import say
 from bot.model import Place
 from bot.slack.fields import Block, fields, option, plain_text
 from bot.slack.mrkdwn import cut, escape
@@ -106,11 +107,11 @@ def chooser(usable: Iterable[Command], opened: Opened) -> View:
         "element": {
             "type": "static_select",
             "action_id": COMMAND,
-            "placeholder": plain_text("Choose a command", _CONTEXT),
+            "placeholder": plain_text(say("Choose a command"), _CONTEXT),
             "options": options,
         },
     }
-    hint = (
+    hint = say(
         "Whether you may use the command is decided as if you had typed it there. Without a channel the answer comes "
         "as a direct message."
     )
@@ -118,7 +119,7 @@ def chooser(usable: Iterable[Command], opened: Opened) -> View:
         "type": "input",
         "block_id": CHANNEL,
         "optional": True,
-        "label": plain_text("Where to tell the result", _CONTEXT),
+        "label": plain_text(say("Where to tell the result"), _CONTEXT),
         "hint": plain_text(hint, _CONTEXT),
         "element": {
             "type": "conversations_select",
@@ -131,7 +132,7 @@ def chooser(usable: Iterable[Command], opened: Opened) -> View:
         "type": "modal",
         "callback_id": CHOOSER,
         "private_metadata": opened.to_metadata(),
-        "title": plain_text("Run a Docker command", _TITLE),
+        "title": plain_text(say("Run a Docker command"), _TITLE),
         "submit": plain_text("Next", _TITLE),
         "close": plain_text("Cancel", _TITLE),
         "blocks": [which, where],
@@ -150,15 +151,27 @@ def notice(title: str, text: str) -> View:
 
 def _what_it_does(command: Command, place: Place) -> str:
     told = (
-        "Only you see the answer, which comes" if command.only_looks else "The plan and the result are told"
+        say("Only you see the answer, which comes")
+        if command.only_looks
+        else say("The plan and the result are told")
     )
-    return f"*{escape(command.summary)}.*\nThis runs `{escape(command.usage)}`. {told} {_where(place)}."
+    return say(
+        "*{summary}.*\nThis runs `{usage}`. {told} {place}.",
+        summary=escape(command.summary),
+        usage=escape(command.usage),
+        told=told,
+        place=_where(place),
+    )
 
 
 def _where(place: Place) -> str:
     if place.channel[:1] in "DU":
-        return "in your direct messages"
-    return f"in the thread in <#{place.channel}>" if place.thread_ts else f"in <#{place.channel}>"
+        return say("in your direct messages")
+    return (
+        say("in the thread in <#{channel}>", channel=place.channel)
+        if place.thread_ts
+        else f"in <#{place.channel}>"
+    )
 
 
 def _context(text: str) -> Block:

@@ -21,6 +21,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.errors import BotError
+from bot.language import say
 from bot.overview import Overview, Overviews, Survey
 from bot.slack.files import NO_ANSWER
 from bot.slack.homepictures import HomePictures
@@ -216,7 +217,7 @@ class HomePages:
         except SlackApiError as error:
             self._refused(user, viewer, error)
         except NO_ANSWER as error:
-            self._later(user, viewer, f"no answer from Slack: {error}")
+            self._later(user, viewer, say("no answer from Slack: {error}", error=error))
         else:
             self._watched.homes.shows(user, viewer.shown[0].digest if viewer.shown else None)
             return True

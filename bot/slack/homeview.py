@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from bot import words
+from bot.language import say
 from bot.model import Button
 from bot.overview import Overview, SeenHost, SeenRun, SeenVolume
 from bot.slack.blocks import PRESS, Block, button_of, context, progress_in_words, section
@@ -67,7 +68,10 @@ Section = Callable[[Paper], Iterator[Block]]
 def home(paper: Paper, now: datetime) -> dict[str, Any]:
     """The view for views.publish. Two that differ in nothing but their last block say the same."""
     blocks = [block for part in SECTIONS for block in part(paper)]
-    shown = f"As of {moment(now, '{time_secs}')}; it keeps itself fresh for ten minutes after you open it."
+    shown = say(
+        "As of {now}; it keeps itself fresh for ten minutes after you open it.",
+        now=moment(now, "{time_secs}"),
+    )
     return {"type": "home", "blocks": [*_that_fit(blocks), context(shown)]}
 
 
@@ -77,7 +81,7 @@ def _that_fit(blocks: list[Block]) -> Iterator[Block]:
     for number, block in enumerate(blocks):
         left -= len(json.dumps(block))
         if left < 0 or number >= _MOST_BLOCKS - 2:
-            yield context("There is more than fits on this page.")
+            yield context(say("There is more than fits on this page."))
             return
         yield block
 
@@ -85,34 +89,48 @@ def _that_fit(blocks: list[Block]) -> Iterator[Block]:
 def _greeting(paper: Paper) -> Iterator[Block]:
     overview = paper.overview
     if overview.is_new:
-        yield _header("Welcome to shipkeeper")
+        yield _header(say("Welcome to shipkeeper"))
         yield section(
-            "I run Docker’s daily verbs from chat: backups, restores, snapshots, pushes. Nothing is called done that "
-            f"is not proven done.\nType {paper.typed('help')} in any channel to see what you may do there; in a "
-            "thread, mention me instead. What you ask for is answered by one message, which follows the work."
+            say(
+                "I run Docker’s daily verbs from chat: backups, restores, snapshots, pushes. Nothing is called done that "
+                "is not proven done.\nType {typed} in any channel to see what you may do there; in a "
+                "thread, mention me instead. What you ask for is answered by one message, which follows the work.",
+                typed=paper.typed("help"),
+            )
         )
         if "backup" in overview.may:
             yield section(
-                f"To begin: {paper.typed('volumes')} lists what there is, {paper.typed('backup VOLUME')} makes a "
-                f"proven backup, and {paper.typed('backups')} shows it."
+                say(
+                    "To begin: {typed} lists what there is, {typed_2} makes a "
+                    "proven backup, and {typed_3} shows it.",
+                    typed=paper.typed("volumes"),
+                    typed_2=paper.typed("backup VOLUME"),
+                    typed_3=paper.typed("backups"),
+                )
             )
     if not overview.may:
         yield section(_without_rights(paper))
     elif not overview.is_new:
         yield context(
-            f"{paper.typed('help')} shows what you may do; {paper.typed('why COMMAND TARGET')} why not more."
+            say(
+                "{typed} shows what you may do; {typed_2} why not more.",
+                typed=paper.typed("help"),
+                typed_2=paper.typed("why COMMAND TARGET"),
+            )
         )
 
 
 def _without_rights(paper: Paper) -> str:
     if paper.overview.has_role:
-        return (
+        return say(
             "Your roles are for certain channels, so there is nothing for you to see here. Type your commands there; "
-            f"{paper.typed('why COMMAND')} explains each."
+            "{typed} explains each.",
+            typed=paper.typed("why COMMAND"),
         )
-    return (
-        f"You have no role yet, so there is nothing for you to see here. {paper.typed('whoami')} shows your id; "
-        "whoever keeps the settings can give you a role."
+    return say(
+        "You have no role yet, so there is nothing for you to see here. {typed} shows your id; "
+        "whoever keeps the settings can give you a role.",
+        typed=paper.typed("whoami"),
     )
 
 
@@ -120,22 +138,29 @@ def _at_work(paper: Paper) -> Iterator[Block]:
     runs = paper.overview.at_work
     if not runs:
         return
-    yield _header("At work now")
+    yield _header(say("At work now"))
     for seen in runs[:_RUNS]:
         block = section(_run_at_work(seen))
         if seen.cancel is not None:
             block["accessory"] = paper.button(seen.cancel)
         yield block
-    yield from _more(len(runs) - _RUNS, paper.typed("runs --status running"))
+    yield from _more(len(runs) - _RUNS, paper.typed(say("runs --status running")))
 
 
 def _run_at_work(seen: SeenRun) -> str:
     run = seen.run
     what = escape(cut(plain(run.plan.text), _SENTENCE)) if run.plan else code(run.invocation.line)
-    since = f"since {moment(run.started_at)}" if run.started_at else "waiting for a free worker"
-    lines = [f"{words.MARKS[run.status]} {what}", f"run {run.id} · {_asker(run)} · {since}"]
+    since = (
+        say("since {started_at}", started_at=moment(run.started_at))
+        if run.started_at
+        else say("waiting for a free worker")
+    )
+    lines = [
+        f"{words.MARKS[run.status]} {what}",
+        say("run {run_id} · {run} · {since}", run_id=run.id, run=_asker(run), since=since),
+    ]
     if run.cancel_requested_by is not None:
-        lines.append("Asked to end; it stops at its next step.")
+        lines.append(say("Asked to end; it stops at its next step."))
     elif run.progress is not None:
         lines.append(cut(progress_in_words(run.progress), _SENTENCE))
     return "\n".join(lines)
@@ -145,7 +170,7 @@ def _troubled(paper: Paper) -> Iterator[Block]:
     runs = paper.overview.troubled
     if not runs:
         return
-    yield _header("Went wrong lately")
+    yield _header(say("Went wrong lately"))
     for run in runs:
         why = escape(cut(plain(run.reply.text), _SENTENCE)) if run.reply else ""
         when = moment(run.ended_at or run.created_at)
@@ -169,11 +194,24 @@ def _volumes(paper: Paper) -> Iterator[Block]:
 def _host(paper: Paper, host: SeenHost, share: int) -> Iterator[Block]:
     name = f"*{escape(cut(plain(host.name), _NAME))}*"
     if host.trouble:
-        yield section(f"{name} does not say what it holds: {escape(cut(plain(host.trouble), _SENTENCE))}")
+        yield section(
+            say(
+                "{name} does not say what it holds: {trouble}",
+                name=name,
+                trouble=escape(cut(plain(host.trouble), _SENTENCE)),
+            )
+        )
         return
     bare = _bare(host)
     safe = [volume for volume in host.volumes if volume.backed_up_at is not None]
-    yield section(f"{name}: {len(bare)} without a verified backup, {len(safe)} with one.")
+    yield section(
+        say(
+            "{name}: {bare_count} without a verified backup, {safe_count} with one.",
+            name=name,
+            bare_count=len(bare),
+            safe_count=len(safe),
+        )
+    )
     for volume in bare[: _ROWS // share]:
         block = section(_unprotected(volume))
         if volume.back_up is not None:
@@ -199,23 +237,25 @@ def _share(overview: Overview) -> int:
 
 def _unprotected(volume: SeenVolume) -> str:
     users = (
-        f" · used by {escape(cut(plain(', '.join(volume.users)), _SENTENCE))}"
+        say(" · used by {users}", users=escape(cut(plain(", ".join(volume.users)), _SENTENCE)))
         if volume.users
-        else " · not in use"
+        else say(" · not in use")
     )
-    now = "; a run holds it now" if volume.is_at_work else ""
-    return f"⚠️ {code(volume.name, _NAME)} has no verified backup{now}{users}"
+    now = say("; a run holds it now") if volume.is_at_work else ""
+    return say(
+        "⚠️ {volume} has no verified backup{now}{users}", volume=code(volume.name, _NAME), now=now, users=users
+    )
 
 
 def _protected(volume: SeenVolume) -> str:
     age = moment(volume.backed_up_at, "{ago}") if volume.backed_up_at else ""
-    return f"{code(volume.name, _NAME)} · last verified backup {age}"
+    return say("{volume} · last verified backup {age}", volume=code(volume.name, _NAME), age=age)
 
 
 def _trend(paper: Paper) -> Iterator[Block]:
     if paper.picture is None:
         return
-    yield _header("How backups grow")
+    yield _header(say("How backups grow"))
     yield {
         "type": "image",
         "slack_file": {"id": paper.picture.file_id},
@@ -246,7 +286,14 @@ def _header(text: str) -> Block:
 
 def _more(count: int, command: str, what: str = "") -> Iterator[Block]:
     if count > 0:
-        yield context(f"and {count} more{f' {what}' if what else ''}: {command}")
+        yield context(
+            say(
+                "and {count} more{extra}: {command}",
+                count=count,
+                extra=f" {what}" if what else "",
+                command=command,
+            )
+        )
 
 
 def _fitting(lines: list[str]) -> list[str]:

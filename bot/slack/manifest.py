@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bot.command import Command
+from bot.language import say
 from bot.slack.shortcuts import SHORTCUTS
 from bot.slack.yamltext import yaml_text
 
@@ -48,7 +49,7 @@ def manifest(commands: Iterable[Command], prefix: str, url: str | None = None) -
     slash = [
         {
             "command": f"/{prefix}docker",
-            "description": "Any command of shipkeeper's; `help` lists them",
+            "description": say("Any command of shipkeeper's; `help` lists them"),
             "usage_hint": "COMMAND …",
             "should_escape": False,
         }
@@ -67,7 +68,9 @@ def manifest(commands: Iterable[Command], prefix: str, url: str | None = None) -
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
             "name": "shipkeeper",
-            "description": "Runs Docker's dangerous daily verbs, and calls nothing done that is not proven done",
+            "description": say(
+                "Runs Docker's dangerous daily verbs, and calls nothing done that is not proven done"
+            ),
         },
         "features": {
             "app_home": _HOME,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bot import words
+from bot.language import say
 from bot.model import Table, Value
 
 _CELL = 80
@@ -56,7 +57,11 @@ def beginning(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     kept = text[: limit - 80]
-    return f"{kept}\n… {len(text) - len(kept)} more characters; all of it is in the file."
+    return say(
+        "{kept}\n… {text_count} more characters; all of it is in the file.",
+        kept=kept,
+        text_count=len(text) - len(kept),
+    )
 
 
 def columns(table: Table, limit: int) -> str:
@@ -69,7 +74,12 @@ def columns(table: Table, limit: int) -> str:
     used = 0
     for line in lines:
         if used + len(line) + 1 > limit - 80:
-            kept.append(f"… {len(lines) - len(kept)} more rows; all of them are in the file.")
+            kept.append(
+                say(
+                    "… {lines_count} more rows; all of them are in the file.",
+                    lines_count=len(lines) - len(kept),
+                )
+            )
             break
         kept.append(line)
         used += len(line) + 1

@@ -17,6 +17,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import StoreError
+from bot.language import say
 from bot.model import Invocation
 from bot.slack.forms import View
 from bot.slack.posting import refusal
@@ -80,7 +81,11 @@ class FormOpener:
     def _work(self) -> None:
         while (next_one := self._waiting.get()) is not None:
             opening, since = next_one
-            why = self._open(opening) if time.monotonic() - since < TRIGGER_SECONDS else "it waited too long"
+            why = (
+                self._open(opening)
+                if time.monotonic() - since < TRIGGER_SECONDS
+                else say("it waited too long")
+            )
             if why is not None:
                 _log.warning("a form could not be opened (%s); told as a message", why)
                 self._tell_instead(opening.otherwise)
@@ -93,7 +98,7 @@ class FormOpener:
             refused = refusal(error)
             return None if refused.code == _OPEN_ALREADY else str(refused)
         except NO_ANSWER as error:
-            return f"no answer from Slack: {error}"
+            return say("no answer from Slack: {error}", error=error)
         return None
 
     def _tell_instead(self, invocation: Invocation) -> None:

@@ -15,6 +15,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
 
+from bot.language import say
 from bot.slack.blocks import Rendered
 from bot.stores.outbox import Message
 
@@ -89,7 +90,7 @@ class Refusal:
         return self.is_unreachable or (self.method == "chat.postEphemeral" and self.is_lasting)
 
     def __str__(self) -> str:
-        return f"{self.method} said {self.code}"
+        return say("{method} said {code}", method=self.method, code=self.code)
 
 
 def refusal(error: SlackApiError) -> Refusal:

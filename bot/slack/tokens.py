@@ -9,6 +9,8 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.language import say
+
 _log = logging.getLogger(__name__)
 
 REFUSED = frozenset(
@@ -51,8 +53,12 @@ class Tokens:
     def refuse(self, variable: str, code: str) -> None:
         """It is certain that Slack does not accept what the variable holds."""
         self.refusal = self.refusal or (
-            f"Slack does not accept {variable} any more ({code}). The bot stops: what was at work is ended and taken "
-            "back, and what people must still be told is kept. Set a valid token and start the bot again."
+            say(
+                "Slack does not accept {variable} any more ({code}). The bot stops: what was at work is ended and taken "
+                "back, and what people must still be told is kept. Set a valid token and start the bot again.",
+                variable=variable,
+                code=code,
+            )
         )
 
     def watched(self, issue: Any) -> Any:

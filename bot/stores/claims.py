@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import Busy, LostHold
+from bot.language import say
 from bot.model import Button, Plan, Progress, Reply, Status
 from bot.stores import locks
 from bot.stores.audit import Audit, AuditEvent
@@ -107,7 +108,9 @@ class Claims:
                 self._audit.append(connection, event)
         except IntegrityError as error:
             self.refuse_if_held(run.id, run.host, plan.targets)
-            raise Busy("Another run held the target a moment ago. Nothing was changed. Try again.") from error
+            raise Busy(
+                say("Another run held the target a moment ago. Nothing was changed. Try again.")
+            ) from error
 
     def refuse_if_held(self, run_id: str, host: str, targets: tuple[str, ...]) -> None:
         """Raise Busy, which says who holds it and since when, if another run holds one of the targets."""
@@ -115,9 +118,16 @@ class Claims:
             holder = locks.holder_of(connection, host, targets, not_run=run_id)
         if holder is not None:
             raise Busy(
-                f"{holder.target.replace(':', ' ', 1)} is held by run {holder.run_id} (`{holder.line}`, by "
-                f"{holder.actor.name}) since {holder.since:%Y-%m-%d %H:%M:%S} UTC. Nothing was changed. "
-                f"Add --wait to queue behind it, or type `cancel {holder.run_id}`."
+                say(
+                    "{replace} is held by run {run_id} (`{line}`, by "
+                    "{actor}) since {since:%Y-%m-%d %H:%M:%S} UTC. Nothing was changed. "
+                    "Add --wait to queue behind it, or type `cancel {run_id}`.",
+                    replace=holder.target.replace(":", " ", 1),
+                    run_id=holder.run_id,
+                    line=holder.line,
+                    actor=holder.actor.name,
+                    since=holder.since,
+                )
             )
 
     def note_progress(self, claim: Claim, progress: Progress) -> str | None:

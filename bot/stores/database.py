@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from bot.errors import StoreError
+from bot.language import say
 
 _log = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -84,8 +85,11 @@ class Database:
                 return
             if now is not None and now not in known:
                 raise StoreError(
-                    f"The database was made by a newer shipkeeper (schema {now}). Nothing was changed. "
-                    "Install that version, or give another SHIPKEEPER_DATABASE_URL."
+                    say(
+                        "The database was made by a newer shipkeeper (schema {now}). Nothing was changed. "
+                        "Install that version, or give another SHIPKEEPER_DATABASE_URL.",
+                        now=now,
+                    )
                 )
             _upgrade(connection)
 
@@ -168,8 +172,11 @@ def _engine(url: str, is_sqlite: bool) -> Engine:
         return create_engine(url, **_engine_options(is_sqlite))
     except (ArgumentError, ImportError, ValueError) as error:  # its text may repeat the address: not shown
         raise StoreError(
-            f"SHIPKEEPER_DATABASE_URL cannot be used ({type(error).__name__}). Nothing was changed. Give "
-            "sqlite:///PATH, or postgresql+psycopg://… with the `postgresql` extra installed."
+            say(
+                "SHIPKEEPER_DATABASE_URL cannot be used ({name__}). Nothing was changed. Give "
+                "sqlite:///PATH, or postgresql+psycopg://… with the `postgresql` extra installed.",
+                name__=type(error).__name__,
+            )
         ) from None
 
 
@@ -200,12 +207,17 @@ def _as_store_error() -> Iterator[None]:
     except DBAPIError as error:
         _log.error("database: %s", error)
         raise StoreError(
-            f"The database does not answer as it should ({type(error.orig).__name__}). Nothing was changed "
-            "by this step. Look at the log, and at the disk that holds it."
+            say(
+                "The database does not answer as it should ({name__}). Nothing was changed "
+                "by this step. Look at the log, and at the disk that holds it.",
+                name__=type(error.orig).__name__,
+            )
         ) from error
     except SQLAlchemyError as error:
         _log.error("database: %s", error)
-        raise StoreError("The database cannot be used; the log says why. Nothing was changed.") from error
+        raise StoreError(
+            say("The database cannot be used; the log says why. Nothing was changed.")
+        ) from error
 
 
 def append_only(table: str, dialect: str) -> tuple[str, ...]:

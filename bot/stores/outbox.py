@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, case, literal, or_, select, update
 
 from bot.errors import Conflict, NotFound
+from bot.language import say
 from bot.stores.database import Database
 from bot.stores.runs import Lane, Run, run_of
 from bot.stores.schema import buttons, messages, runs
@@ -178,7 +179,9 @@ class Outbox:
             of = select(buttons, messages.c.files).outerjoin(messages, messages.c.run_id == buttons.c.run_id)
             row = connection.execute(of.where(buttons.c.token == token)).one_or_none()
         if row is None:
-            raise NotFound("That button is not one of mine any more. Nothing was changed. Type the command.")
+            raise NotFound(
+                say("That button is not one of mine any more. Nothing was changed. Type the command.")
+            )
         return StoredButton(
             token=row.token,
             run_id=row.run_id,
@@ -198,8 +201,14 @@ class Outbox:
             )
             row = connection.execute(select(buttons).where(buttons.c.token == token)).one()
             if done.rowcount != 1 and row.used_run != run_id:
-                why = f"was pressed already, by run {row.used_run}" if row.used_run else "came too late"
-                raise Conflict(f"The button {row.label} {why}. This press changed nothing.")
+                why = (
+                    say("was pressed already, by run {used_run}", used_run=row.used_run)
+                    if row.used_run
+                    else say("came too late")
+                )
+                raise Conflict(
+                    say("The button {label} {why}. This press changed nothing.", label=row.label, why=why)
+                )
             connection.execute(
                 update(runs).where(runs.c.id == row.run_id).values(revision=runs.c.revision + 1)
             )

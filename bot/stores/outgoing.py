@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from bot.errors import StoreError
+from bot.language import say
 from bot.model import Attachment
 from bot.reasons import Reason
 from bot.stores.archive.disk import create_file, make_directory, sync_directory, write_all
@@ -127,7 +128,10 @@ class Outgoing:
         if written.hexdigest() != file.sha256:
             path.unlink(missing_ok=True)
             raise StoreError(
-                f"{path} was not written as it should be, and was removed. Send the command again."
+                say(
+                    "{path} was not written as it should be, and was removed. Send the command again.",
+                    path=path,
+                )
             )
         self.remove(run_id, file)
         return path
@@ -168,8 +172,13 @@ def _new_file(directory: Path, name: str, run_id: str) -> tuple[Path, int]:
         except FileExistsError:
             continue
     raise StoreError(
-        f"{directory} holds a {name} already, and one of run {run_id}. They were not changed. Move them away, then "
-        "send the command again."
+        say(
+            "{directory} holds a {name} already, and one of run {run_id}. They were not changed. Move them away, then "
+            "send the command again.",
+            directory=directory,
+            name=name,
+            run_id=run_id,
+        )
     )
 
 
@@ -179,9 +188,14 @@ def _disk_errors(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "Make room there" if full else "Make sure that the bot may read and write there"
+        advice = say("Make room there") if full else say("Make sure that the bot may read and write there")
         raise StoreError(
-            f"A file for the answer cannot be kept at {error.filename or directory}: {error.strerror or error}. "
-            f"{advice}, then send the command again.",
+            say(
+                "A file for the answer cannot be kept at {filename}: {strerror}. "
+                "{advice}, then send the command again.",
+                filename=error.filename or directory,
+                strerror=error.strerror or error,
+                advice=advice,
+            ),
             reason=Reason.DISK_FULL if full else None,
         ) from error

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, Select, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import NotFound
+from bot.language import say
 from bot.model import Actor, Invocation, Origin, Outcome, Place, Plan, Progress, Reply, Status
 from bot.stores.coding import plan_from_json, progress_from_json, reply_from_json, storable
 from bot.stores.database import Database
@@ -252,7 +253,9 @@ def get_run(connection: Connection, run_id: str) -> Run:
     """The run of that id, as this transaction sees it; raises NotFound."""
     row = connection.execute(_query().where(runs.c.id == run_id)).mappings().one_or_none()
     if row is None:
-        raise NotFound(f"There is no run {run_id}. Nothing was changed. `runs` lists the newest ones.")
+        raise NotFound(
+            say("There is no run {run_id}. Nothing was changed. `runs` lists the newest ones.", run_id=run_id)
+        )
     return run_of(row)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import StoreError
+from bot.language import say
 from bot.stores.database import Database, SoleHolder
 
 
@@ -38,8 +39,12 @@ class Sole:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(
-                f"The state directory {self._path.parent} cannot be written ({error.strerror}). Nothing was "
-                "changed. Give this user the directory, or name another one with SHIPKEEPER_STATE."
+                say(
+                    "The state directory {parent} cannot be written ({strerror}). Nothing was "
+                    "changed. Give this user the directory, or name another one with SHIPKEEPER_STATE.",
+                    parent=self._path.parent,
+                    strerror=error.strerror,
+                )
             ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bot.entry import Entry, Item
 from bot.errors import ArchiveError, Conflict, NotFound
+from bot.language import say
 from bot.reasons import Reason
 from bot.stores.archive.disk import disk_errors, free_bytes, refuse_full, write_whole
 from bot.stores.archive.draft import Beginning, Draft
@@ -73,15 +74,39 @@ class Archive:
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            places = ", ".join(f"{item.volume}/{item.id} on {item.host}" for item in fitting)
-            raise Conflict(f"“{reference}” could be any of {places}. Nothing was changed. Name it in full.")
+            places = ", ".join(
+                say(
+                    "{volume}/{item_id} on {item_host}",
+                    volume=item.volume,
+                    item_id=item.id,
+                    item_host=item.host,
+                )
+                for item in fitting
+            )
+            raise Conflict(
+                say(
+                    "“{reference}” could be any of {places}. Nothing was changed. Name it in full.",
+                    reference=reference,
+                    places=places,
+                )
+            )
         for item in items:
             if isinstance(item, Damaged) and _named(item.path, reference):
                 raise ArchiveError(
-                    f"Backup {reference} is damaged: {item.reason}. Nothing was changed. Look at the archive's disk.",
+                    say(
+                        "Backup {reference} is damaged: {reason}. Nothing was changed. Look at the archive's disk.",
+                        reference=reference,
+                        reason=item.reason,
+                    ),
                     reason=Reason.DAMAGED,
                 )
-        raise NotFound(f"There is no backup {reference}. Nothing was changed.{_nearest(reference, backups)}")
+        raise NotFound(
+            say(
+                "There is no backup {reference}. Nothing was changed.{reference_2}",
+                reference=reference,
+                reference_2=_nearest(reference, backups),
+            )
+        )
 
     def open(self, backup: Backup) -> Iterator[bytes]:
         """The tar in chunks; raises ArchiveError, at the end, when the bytes are not those recorded."""
@@ -108,15 +133,22 @@ class Archive:
 
         Raises NotFound when there is no such backup any more, ArchiveError when the disk does not take them.
         """
-        unchanged = "The backup and what was noted of it are as they were."
-        with disk_errors(f"Marking backup {backup.id}", backup.files.directory, unchanged=unchanged):
+        unchanged = say("The backup and what was noted of it are as they were.")
+        with disk_errors(
+            say("Marking backup {backup_id}", backup_id=backup.id),
+            backup.files.directory,
+            unchanged=unchanged,
+        ):
             try:
                 with held(backup.files):
                     made = change(read_marks(backup.files))
                     write_whole(backup.files.marks, made.to_json(backup.id).encode("ascii"))
             except FileNotFoundError as error:
                 raise NotFound(
-                    f"There is no backup {backup.id} any more. Nothing was noted of it."
+                    say(
+                        "There is no backup {backup_id} any more. Nothing was noted of it.",
+                        backup_id=backup.id,
+                    )
                 ) from error
         return made
 
@@ -141,7 +173,7 @@ class Archive:
 
     def free_bytes(self) -> int:
         """Bytes that may still be written; raises ArchiveError when the disk does not say."""
-        with disk_errors("Looking for free space", self.root):
+        with disk_errors(say("Looking for free space"), self.root):
             return free_bytes(self.root)
 
     def refuse_full(self, needed_bytes: int, what: str) -> None:
@@ -157,4 +189,4 @@ def _named(path: Path, reference: str) -> bool:
 def _nearest(reference: str, backups: list[Backup]) -> str:
     names = [name for item in backups for name in (item.manifest.run_id, item.id)]
     near = difflib.get_close_matches(reference, names, n=3, cutoff=0.5)
-    return f" The nearest are: {', '.join(near)}." if near else " `backups` lists them."
+    return say(" The nearest are: {near}.", near=", ".join(near)) if near else say(" `backups` lists them.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import ArchiveError
+from bot.language import later, say
 from bot.reasons import Reason
 from bot.stores.archive.names import ENTRIES, FILE, INVENTORY, MANIFEST, MARKS, PART, TAR, spool_name
 from bot.words import size
@@ -20,7 +21,7 @@ from bot.words import size
 CHUNK_BYTES = 1 << 20
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_NOTHING_NEW = "Nothing new is listed as a backup, and no earlier backup was changed."
+_NOTHING_NEW = later("Nothing new is listed as a backup, and no earlier backup was changed.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +102,31 @@ def disk_errors(
         yield
     except OSError as error:
         if error.errno in _FULL:
-            written = f"; {size(written_bytes)} of this backup had been written and still more are needed"
+            written = say(
+                "; {written_bytes} of this backup had been written and still more are needed",
+                written_bytes=size(written_bytes),
+            )
             raise ArchiveError(
-                f"{doing} failed: the archive's disk is full ({size(free_bytes(directory))} are free at "
-                f"{directory}{written if written_bytes else ''}). {unchanged} Make room, then run it again.",
+                say(
+                    "{doing} failed: the archive's disk is full ({directory} are free at "
+                    "{directory_2}{written}). {unchanged} Make room, then run it again.",
+                    doing=doing,
+                    directory=size(free_bytes(directory)),
+                    directory_2=directory,
+                    written=written if written_bytes else "",
+                    unchanged=unchanged,
+                ),
                 reason=Reason.DISK_FULL,
             ) from error
         raise ArchiveError(
-            f"{doing} failed at {error.filename or directory}: {error.strerror or error}. {unchanged} "
-            "Make sure that the bot may read and write there, then send the command again."
+            say(
+                "{doing} failed at {filename}: {strerror}. {unchanged} "
+                "Make sure that the bot may read and write there, then send the command again.",
+                doing=doing,
+                filename=error.filename or directory,
+                strerror=error.strerror or error,
+                unchanged=unchanged,
+            )
         ) from error
 
 
@@ -123,12 +140,19 @@ def free_bytes(directory: Path) -> int:
 
 def refuse_full(directory: Path, needed_bytes: int, what: str) -> None:
     """Raises ArchiveError when so many bytes more do not fit; `what` needs them, such as `the backup of pgdata`."""
-    with disk_errors("Looking for free space", directory):
+    with disk_errors(say("Looking for free space"), directory):
         free = free_bytes(directory)
     if needed_bytes > free:
         raise ArchiveError(
-            f"There is no room for {what}: {size(needed_bytes)} are needed, {size(free)} are free at {directory}, so "
-            f"{size(needed_bytes - free)} are missing. Nothing was changed. Make room there, then run it again.",
+            say(
+                "There is no room for {what}: {needed_bytes} are needed, {free} are free at {directory}, so "
+                "{needed_bytes_2} are missing. Nothing was changed. Make room there, then run it again.",
+                what=what,
+                needed_bytes=size(needed_bytes),
+                free=size(free),
+                directory=directory,
+                needed_bytes_2=size(needed_bytes - free),
+            ),
             reason=Reason.DISK_FULL,
         )
 

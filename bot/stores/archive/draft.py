@@ -14,6 +14,7 @@ from types import TracebackType
 
 from bot.entry import Entry, Item
 from bot.errors import ArchiveError
+from bot.language import say
 from bot.stores.archive.disk import (
     BackupFiles,
     disk_errors,
@@ -113,7 +114,7 @@ class Draft:
         return self._items.count
 
     def __enter__(self) -> Draft:
-        with disk_errors(f"Starting backup {self.id}", self.files.directory):
+        with disk_errors(say("Starting backup {id}", id=self.id), self.files.directory):
             self._tar = self._begun()
             self._entries.start()
         return self
@@ -134,7 +135,7 @@ class Draft:
     def write(self, data: bytes) -> None:
         """Take the next bytes of the tar; raises ArchiveError when the disk does not take them."""
         tar = self._open_tar()
-        with disk_errors(f"Writing backup {self.id}", self.files.directory, tar.stored_bytes):
+        with disk_errors(say("Writing backup {id}", id=self.id), self.files.directory, tar.stored_bytes):
             tar.write(data)
 
     def entry(self, entry: Entry) -> None:
@@ -173,7 +174,7 @@ class Draft:
         """
         tar = self._open_tar()
         lists = [file for file in (self._entries.file, self._items.file) if file is not None]
-        with disk_errors(f"Writing backup {self.id}", self.files.directory, tar.stored_bytes):
+        with disk_errors(say("Writing backup {id}", id=self.id), self.files.directory, tar.stored_bytes):
             for file in (tar, *lists):
                 file.finish()
         done = 0
@@ -192,12 +193,16 @@ class Draft:
         Raises ArchiveError when the manifest is not of this draft or the disk fails; then there is no backup.
         """
         if self._sealed is None or not self._sealed.is_described_by(manifest):
-            raise ArchiveError(f"The manifest is not that of backup {self.id}. Nothing was published.")
+            raise ArchiveError(
+                say("The manifest is not that of backup {id}. Nothing was published.", id=self.id)
+            )
         text = readable_json(manifest)
         paths = [self.files.tar, self.files.entries]
         if self._sealed.inventory is not None:
             paths.append(self.files.inventory)
-        with disk_errors(f"Publishing backup {self.id}", self.files.directory, self._sealed.stored.bytes):
+        with disk_errors(
+            say("Publishing backup {id}", id=self.id), self.files.directory, self._sealed.stored.bytes
+        ):
             for spool in self._spools:
                 spool.remove()
             for path in paths:
@@ -217,14 +222,14 @@ class Draft:
 
     def _add(self, lines: Lines, line: str) -> None:
         tar = self._open_tar()
-        with disk_errors(f"Writing backup {self.id}", self.files.directory, tar.stored_bytes):
+        with disk_errors(say("Writing backup {id}", id=self.id), self.files.directory, tar.stored_bytes):
             lines.add(line)
 
     def _facts(self, tar: CompressedFile) -> Sealed:
         began, stored, files = self._beginning, tar.stored(), self.files
         entries = _list_facts(self._entries, files.entries)
         if entries is None:
-            raise ArchiveError(f"Backup {self.id} was never begun. Nothing was changed.")
+            raise ArchiveError(say("Backup {id} was never begun. Nothing was changed.", id=self.id))
         return Sealed(
             id=self.id,
             host=began.host,
@@ -245,7 +250,7 @@ class Draft:
 
     def _open_tar(self) -> CompressedFile:
         if self._tar is None or self._sealed is not None:
-            raise ArchiveError(f"Backup {self.id} takes no more data. Nothing was changed.")
+            raise ArchiveError(say("Backup {id} takes no more data. Nothing was changed.", id=self.id))
         return self._tar
 
 

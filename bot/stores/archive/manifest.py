@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from bot.errors import ArchiveError
+from bot.language import later, say
 from bot.model import Actor
 from bot.stores.archive.facts import (
     Content,
@@ -44,9 +45,9 @@ PROOF_INVENTORY = "inventory-before-and-after"
 PROOF_READ_TWICE = "read-twice"
 """No walk was possible: the tar was read twice, and held the same both times."""
 LOST = (
-    "extended attributes",
+    later("extended attributes"),
     "POSIX ACLs",
-    "sub-second modification times",
+    later("sub-second modification times"),
     "sockets",
     "sparseness",
 )
@@ -98,7 +99,11 @@ def readable_json(manifest: Manifest) -> bytes:
             raise ValueError(f"it is larger than {size(LARGEST_BYTES)}")
     except ValueError as error:
         raise ArchiveError(
-            f"The manifest of backup {manifest.id} could not be read again: {error}. Nothing was published."
+            say(
+                "The manifest of backup {manifest_id} could not be read again: {error}. Nothing was published.",
+                manifest_id=manifest.id,
+                error=error,
+            )
         ) from error
     return text.encode("ascii")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
+from bot.language import say
 from bot.stores.archive.disk import BackupFiles
 from bot.stores.archive.fields import Fields, parse_object, write_object
 
@@ -90,5 +91,5 @@ def _unreadable(files: BackupFiles, why: str) -> Marks:
         at = datetime.fromtimestamp(files.marks.stat().st_mtime, UTC)
     except (OSError, OverflowError, ValueError):
         at = datetime.fromtimestamp(0, UTC)
-    note = f"its marks could not be read ({why}), and a hold may have been among them"
+    note = say("its marks could not be read ({why}), and a hold may have been among them", why=why)
     return Marks(hold=Hold(by=PRECAUTION, at=at, note=note), unreadable=why)

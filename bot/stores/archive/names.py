@@ -10,6 +10,7 @@ import re
 from urllib.parse import quote
 
 from bot.errors import ArchiveError
+from bot.language import say
 
 PART = ".part"
 TAR = ".tar.zst"
@@ -46,9 +47,14 @@ def safe_name(word: str, name: str) -> str:
     """The name, if it may be a file's; raises ArchiveError otherwise. `word` says what it is the name of."""
     if not is_safe_name(name):
         raise ArchiveError(
-            f"“{name}” cannot be the name of a {word} in the archive: only letters, digits and _ . - are "
-            f"allowed, the first must be a letter or digit, and {LONGEST_NAME} characters are the most. "
-            "Nothing was touched."
+            say(
+                "“{name}” cannot be the name of a {word} in the archive: only letters, digits and _ . - are "
+                "allowed, the first must be a letter or digit, and {LONGEST_NAME} characters are the most. "
+                "Nothing was touched.",
+                name=name,
+                word=word,
+                LONGEST_NAME=LONGEST_NAME,
+            )
         )
     return name
 
@@ -72,7 +78,12 @@ def directory_name(source: str) -> str:
     except UnicodeEncodeError:
         whole = b""
     if not whole:
-        raise ArchiveError(f"{source!a} cannot be the name of a volume in the archive. Nothing was touched.")
+        raise ArchiveError(
+            say(
+                "{source!a} cannot be the name of a volume in the archive. Nothing was touched.",
+                source=source,
+            )
+        )
     encoded = quote(whole, safe="").replace("~", "%7E")
     if encoded[0] in "_.-":
         encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"

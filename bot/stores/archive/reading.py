@@ -15,6 +15,7 @@ import zstandard
 
 from bot.entry import Entry, Item, printable
 from bot.errors import ArchiveError, EngineError
+from bot.language import say
 from bot.reasons import Reason
 from bot.stores.archive.disk import CHUNK_BYTES, BackupFiles
 from bot.stores.archive.facts import Content, EntriesFile
@@ -98,11 +99,16 @@ def decompress(path: Path, sha256: str) -> Iterator[bytes]:
                     yield chunk
             found = source.rest()
     except zstandard.ZstdError as error:
-        raise _damaged(path, f"it cannot be decompressed ({error})") from error
+        raise _damaged(path, say("it cannot be decompressed ({error})", error=error)) from error
     except OSError as error:
-        raise _damaged(path, f"it cannot be read ({error.strerror or error})") from error
+        raise _damaged(
+            path, say("it cannot be read ({strerror})", strerror=error.strerror or error)
+        ) from error
     if found.sha256 != sha256:
-        raise _damaged(path, f"its SHA-256 is {found.sha256} and should be {sha256}")
+        raise _damaged(
+            path,
+            say("its SHA-256 is {sha256} and should be {sha256_2}", sha256=found.sha256, sha256_2=sha256),
+        )
 
 
 def read_raw(path: Path, stored_sha256: str, raw: Content) -> Iterator[bytes]:
@@ -114,7 +120,12 @@ def read_raw(path: Path, stored_sha256: str, raw: Content) -> Iterator[bytes]:
         yield chunk
     if (count, hashed.hexdigest()) != (raw.bytes, raw.sha256):
         raise _damaged(
-            path, f"it holds {size(count)} of another content than the {size(raw.bytes)} that were saved"
+            path,
+            say(
+                "it holds {count} of another content than the {bytes} that were saved",
+                count=size(count),
+                bytes=size(raw.bytes),
+            ),
         )
 
 
@@ -134,11 +145,13 @@ def read_growing(path: Path, raw: Content) -> Iterator[bytes]:
                 left -= len(chunk)
                 yield chunk
     except zstandard.ZstdError as error:
-        raise _damaged(path, f"it cannot be decompressed ({error})") from error
+        raise _damaged(path, say("it cannot be decompressed ({error})", error=error)) from error
     except OSError as error:
-        raise _damaged(path, f"it cannot be read ({error.strerror or error})") from error
+        raise _damaged(
+            path, say("it cannot be read ({strerror})", strerror=error.strerror or error)
+        ) from error
     if left or hashed.hexdigest() != raw.sha256:
-        raise _damaged(path, "the disk did not give back what was written")
+        raise _damaged(path, say("the disk did not give back what was written"))
 
 
 def split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -168,7 +181,7 @@ def parse_lines(path: Path, lines: Iterator[bytes], make: Callable[[bytes], _T])
     try:
         yield from map(make, lines)
     except ValueError as error:
-        raise _damaged(path, "a line of it is not what should be there") from error
+        raise _damaged(path, say("a line of it is not what should be there")) from error
 
 
 def _read_list(path: Path, recorded: EntriesFile, make: Callable[[bytes], _T]) -> Iterator[_T]:
@@ -177,7 +190,10 @@ def _read_list(path: Path, recorded: EntriesFile, make: Callable[[bytes], _T]) -
         count += 1
         yield thing
     if count != recorded.count:
-        raise _damaged(path, f"it lists {count} things and should list {recorded.count}")
+        raise _damaged(
+            path,
+            say("it lists {count} things and should list {count_2}", count=count, count_2=recorded.count),
+        )
 
 
 def prove(backup: Backup, tick: Tick) -> None:
@@ -216,7 +232,9 @@ def _prove_tar(backup: Backup, tick: Tick) -> None:
                 if len(differences) < SHOWN_DIFFERENCES:
                     differences.append(_difference(wanted, None))
     except EngineError as error:
-        raise _damaged(backup.files.tar, "what it holds is not a whole tar of what was backed up") from error
+        raise _damaged(
+            backup.files.tar, say("what it holds is not a whole tar of what was backed up")
+        ) from error
     if differences:
         raise _damaged(backup.files.tar, "; ".join(differences[:SHOWN_DIFFERENCES]))
 
@@ -224,15 +242,26 @@ def _prove_tar(backup: Backup, tick: Tick) -> None:
 def _difference(wanted: Entry | None, found: Entry | None) -> str:
     if found is None or wanted is None:
         present, where = (wanted, "tar") if found is None else (found, "list")
-        return f"“{printable(present.path if present else '')}” is not in the {where}"
+        return say(
+            "“{path}” is not in the {where}", path=printable(present.path if present else ""), where=where
+        )
     if wanted.path != found.path:
-        return f"“{printable(found.path)}” stands where “{printable(wanted.path)}” should"
-    return f"“{printable(found.path)}” is not as listed"
+        return say(
+            "“{path}” stands where “{path_2}” should",
+            path=printable(found.path),
+            path_2=printable(wanted.path),
+        )
+    return say("“{path}” is not as listed", path=printable(found.path))
 
 
 def _damaged(path: Path, what: str) -> ArchiveError:
     return ArchiveError(
-        f"{path.name} is damaged: {what}. Nothing was changed. Do not rely on this backup; "
-        f"take a new one, and look after the disk under {path.parent}.",
+        say(
+            "{path} is damaged: {what}. Nothing was changed. Do not rely on this backup; "
+            "take a new one, and look after the disk under {parent}.",
+            path=path.name,
+            what=what,
+            parent=path.parent,
+        ),
         reason=Reason.DAMAGED,
     )

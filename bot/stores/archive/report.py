@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bot.language import say
 from bot.stores.archive.marks import read_marks
 from bot.stores.archive.reading import Backup
 from bot.stores.archive.scanning import Damaged, damaged_marks, leftovers, scan
@@ -67,7 +68,11 @@ def report(root: Path, now: datetime) -> Report:
             damaged.append(wrong)
         marks = read_marks(found.files)
         if marks.failed_at is not None:
-            why = f"found bad at {marks.failed_at:%Y-%m-%d %H:%M} UTC: {marks.failure}"
+            why = say(
+                "found bad at {failed_at:%Y-%m-%d %H:%M} UTC: {failure}",
+                failed_at=marks.failed_at,
+                failure=marks.failure,
+            )
             damaged.append(Damaged(path=found.files.manifest, reason=why))
     return Report(
         sources=tuple(_source(backups, now) for _, backups in sorted(sources.items())),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import ArchiveError
+from bot.language import say
 from bot.stores.archive.disk import BackupFiles, disk_errors
 from bot.stores.archive.manifest import LARGEST_BYTES, parse_manifest
 from bot.stores.archive.marks import read_marks
@@ -97,7 +98,7 @@ def _needless(names: list[str], backup_id: str) -> list[str]:
 
 
 def _names(directory: Path) -> list[str]:
-    with disk_errors("Reading the archive", directory):
+    with disk_errors(say("Reading the archive"), directory):
         try:
             return sorted(path.name for path in directory.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -117,7 +118,9 @@ def _read(files: BackupFiles) -> Backup | Damaged:
             if not path.is_file():
                 raise ValueError(f"{path.name} is missing")
     except FileNotFoundError as error:
-        return Damaged(path=files.manifest, reason=f"{Path(error.filename).name} is missing")
+        return Damaged(
+            path=files.manifest, reason=say("{filename} is missing", filename=Path(error.filename).name)
+        )
     except (ValueError, OSError, ArchiveError) as error:
         return Damaged(path=files.manifest, reason=str(error))
     return Backup(manifest=manifest, files=files)
