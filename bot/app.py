@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot import wiring
+from bot.asking_slack import Readers, SlackUploads
 from bot.command import Command
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
@@ -20,10 +21,8 @@ from bot.ending import Endings
 from bot.engine import Engine
 from bot.errors import BotError, StoreError
 from bot.language import say
-from bot.model import Invocation, Status
+from bot.model import Status
 from bot.operations import undo
-from bot.operations.fetching import Uploaded
-from bot.operations.fetching import Uploads as FetchedUploads
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.snapshotplan import Naming
@@ -162,6 +161,7 @@ def build(
     _make_private(settings)
     docker = engines or wiring.engines(settings)
     stores = _stores(settings, len(docker), clock)
+    token = settings.bot_token.get_secret_value() if settings.bot_token else None
     dispatcher: Dispatcher
     services = Services(
         engines=docker,
@@ -175,7 +175,7 @@ def build(
         cancel=lambda run, by: dispatcher.cancel(run, by),
         kept=stores.journal.kept,
         noted=stores.journal.noted,
-        uploads=_SlackUploads(settings),
+        uploads=SlackUploads(settings.slack_api_url, token),
         copy_bytes=settings.limits.copy_bytes,
         quiesce=wiring.quiesce(settings),
         retention=Retention(**settings.retention.model_dump()),
@@ -184,6 +184,7 @@ def build(
         runbooks=wiring.runbooks(settings),
         builds=wiring.builds(settings),
         registries=registries or wiring.registries(settings),
+        readers=Readers(settings.slack_api_url, token, settings.slack.language),
         clock=clock,
     )
     undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), clock)
@@ -236,21 +237,6 @@ def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _S
         outbox=Outbox(database, clock),
         outgoing=Outgoing(settings.state / "outgoing", clock),
     )
-
-
-class _SlackUploads(FetchedUploads):
-    """What people uploaded to Slack. Slack's libraries are loaded when they are first needed: a shell rarely does."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def find(self, file_id: str, asked: Invocation) -> Uploaded:
-        """The file, by Slack's word."""
-        from bot.slack.fetching import SlackUploads
-
-        token = self._settings.bot_token
-        found = SlackUploads(self._settings.slack_api_url, token.get_secret_value() if token else None)
-        return found.find(file_id, asked)
 
 
 def _queue(settings: Settings, database: Database, hosts: int) -> EmbeddedQueue:

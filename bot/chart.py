@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bot import words
-from bot.language import later, say
 from bot.trends import Point, Trend
 
 if TYPE_CHECKING:
@@ -122,13 +121,11 @@ class _Measure:
 
 
 _SIZES = _Measure(
-    title=later("Size of the backups, before compression"),
+    title="Size of the backups, before compression",
     value=lambda point: float(point.size_bytes),
     in_words=words.size,
 )
-_DURATIONS = _Measure(
-    title=later("How long they took"), value=lambda point: point.seconds, in_words=words.duration
-)
+_DURATIONS = _Measure(title="How long they took", value=lambda point: point.seconds, in_words=words.duration)
 
 
 def _size_steps(trends: tuple[Trend, ...]) -> tuple[float, float]:
@@ -195,4 +192,4 @@ def _legend(canvas: _Canvas, trends: tuple[Trend, ...], top: float) -> None:
         canvas.text(
             (x + 46, y), name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…", "lm"
         )
-    canvas.text((WIDTH - _RIGHT, HEIGHT - 12), say("times in UTC"), "rs", size=16)
+    canvas.text((WIDTH - _RIGHT, HEIGHT - 12), "times in UTC", "rs", size=16)

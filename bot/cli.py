@@ -23,7 +23,7 @@ from bot.app import App, build
 from bot.command import Command
 from bot.errors import BotError, UsageError
 from bot.following import carried
-from bot.language import later, say
+from bot.language import later, of_environment, say, speaking, spoken
 from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
@@ -47,13 +47,18 @@ Commands = Mapping[str, Command]
 
 
 def main(argv: Sequence[str], commands: Commands) -> int:
-    """Do what the words say; the exit code."""
+    """Do what the words say, in the language of the shell; the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    with speaking(of_environment(os.environ)):
+        return _done(argv, commands)
+
+
+def _done(argv: Sequence[str], commands: Commands) -> int:
     if argv and argv[0] == "--version":
-        print(say("shipkeeper {given}", given=version("shipkeeper")))
+        print(f"shipkeeper {version('shipkeeper')}")
         return 0
     if not argv or _HELP.intersection(argv[: 2 if argv[0] in _MODES else 1]):
-        print(_USAGE)
+        print(say(_USAGE))
         return 0 if argv else terminal.exit_code(Status.REJECTED)
     try:
         return _MODES.get(argv[0], _command_line)(list(argv), commands)
@@ -93,9 +98,9 @@ def _manifest(argv: list[str], commands: Commands) -> int:
     if given or len(words) % 2 or form not in FORMATS or not is_url:
         raise UsageError(
             say(
-                "`shipkeeper manifest` takes --format {FORMATS}, for signed HTTP --url https://HOST by which "
+                "`shipkeeper manifest` takes --format {formats}, for signed HTTP --url https://HOST by which "
                 "Slack reaches the bot's web door, and no more words. Nothing was done.",
-                FORMATS=" or ".join(FORMATS),
+                formats=say(" or ").join(FORMATS),
             )
         )
     prefix = settings_room.read().slack.command_prefix
@@ -121,9 +126,9 @@ def _no_more(argv: list[str]) -> None:
     if len(argv) > 1:
         raise UsageError(
             say(
-                "`shipkeeper {argv}` takes no more words; “{argv_2}” is one too many. Nothing was done.",
-                argv=argv[0],
-                argv_2=argv[1],
+                "`shipkeeper {mode}` takes no more words; “{word}” is one too many. Nothing was done.",
+                mode=argv[0],
+                word=argv[1],
             )
         )
 
@@ -192,6 +197,7 @@ def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
         origin=Origin.CLI,
         at=app.services.clock(),
         key=f"cli:{key}" if key else None,
+        language=spoken(),
     )
 
 

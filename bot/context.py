@@ -206,8 +206,8 @@ class RunContext:
         except BotError as problem:
             error.add_note(
                 say(
-                    "And taking back “{replace}” failed: {problem}",
-                    replace=entry.verb.replace("_", " "),
+                    "And taking back “{deed}” failed: {problem}",
+                    deed=entry.verb.replace("_", " "),
                     problem=problem,
                 )
             )

@@ -16,7 +16,7 @@ from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
 from bot.errors import BotError, Busy, Conflict, LostHold, NotFound, PermissionDenied, UsageError
-from bot.language import say
+from bot.language import later, say, speaking
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
 from bot.operations.runbooks import without_typed_secrets
 from bot.overflow import with_files
@@ -105,11 +105,8 @@ class Dispatcher:
         """Ask for an end: a queued run ends at once, a running one as soon as its body looks."""
         asked = self._services.runs.ask_to_cancel(run.id, by.id)
         if asked.status is Status.QUEUED:
-            self._endings.end_unclaimed(
-                asked,
-                Status.CANCELLED,
-                say("Cancelled by {by} before it began. Nothing was changed.", by=by.name),
-            )
+            sentence = later("Cancelled by {by} before it began. Nothing was changed.")
+            self._endings.end_unclaimed(asked, Status.CANCELLED, sentence, by=by.name)
         self._queue.cancel(run.id)
         return self._services.runs.get(run.id)
 
@@ -120,14 +117,17 @@ class Dispatcher:
         run = self._services.runs.get(run_id)
         if run.status.is_ending:
             return
-        claim = self._claims.claim(run, self._ledger.owner)
+        language = self._services.language_of(run.invocation)
+        spoken_to = replace(run, invocation=replace(run.invocation, language=language))
+        claim = self._claims.claim(spoken_to, self._ledger.owner)
         if claim is None:
             return
         try:
-            if run.status is Status.RUNNING:
-                self._endings.interrupted(claim)
-            else:
-                self._carry(claim, signal)
+            with speaking(language):
+                if run.status is Status.RUNNING:
+                    self._endings.interrupted(claim)
+                else:
+                    self._carry(claim, signal)
         except LostHold:
             _log.warning("run %s has another holder now; nothing more is touched here", run_id)
 
@@ -227,7 +227,7 @@ class Dispatcher:
         if not getattr(asked.arguments, "wait", False):
             self._claims.refuse_if_held(run.id, asked.host, asked.targets)
         self._use_button(run)
-        cancel = Button(label="Cancel", line=say("cancel {run_id}", run_id=run.id), danger=True)
+        cancel = Button(label=say("Cancel"), line=f"cancel {run.id}", danger=True)
         self._claims.pass_on(claim, asked.command.name, asked.host, cancel)
         return None
 

@@ -24,7 +24,7 @@ from bot.errors import (
     StoreError,
     UsageError,
 )
-from bot.language import say
+from bot.language import later, say, speaking
 from bot.model import Button, Reply, Status
 from bot.services import Services
 from bot.stores.audit import AuditEvent
@@ -168,7 +168,8 @@ class Endings:
         for run_id in dict.fromkeys([*left, *self._claims.ended_holders()]):
             run = self._services.runs.get(run_id)
             if run.status.is_ending and not self._ledger.undoer.play_back(run_id):
-                self._claims.amend(run, say("By now everything was taken back."))
+                with speaking(run.invocation.language):
+                    self._claims.amend(run, say("By now everything was taken back."))
 
     def inherit(self) -> None:
         """End what a dead process accepted, and may not have told anybody. Only at the start of the next one."""
@@ -176,7 +177,7 @@ class Endings:
             self.end_unclaimed(
                 run,
                 Status.INTERRUPTED,
-                say(
+                later(
                     "The bot was stopped before this run began. Nothing was run, so nothing was changed. "
                     "Type the command again."
                 ),
@@ -191,16 +192,19 @@ class Endings:
         self.end_unclaimed(
             run,
             Status.EXPIRED,
-            say(
+            later(
                 "It is not certain that Slack learned in time that this command had arrived, and it may have shown "
                 "an error. Nothing was run, so nothing was changed. Type it again."
             ),
         )
 
-    def end_unclaimed(self, run: Run, status: Status, text: str) -> None:
+    def end_unclaimed(self, run: Run, status: Status, sentence: str, **values: str) -> None:
         """End a run that nobody holds; nothing happens if somebody claimed or ended it first."""
-        ending = Ending(status=status, reply=_offered(run, Reply(text=text, status=status)))
-        self._claims.end_unclaimed(run, ending, self.event(run, status, text))
+        with speaking(run.invocation.language):
+            reply = _offered(run, Reply(text=say(sentence, **values), status=status))
+        self._claims.end_unclaimed(
+            run, Ending(status=status, reply=reply), self.event(run, status, reply.text)
+        )
 
 
 def _offered(run: Run, reply: Reply) -> Reply:
@@ -209,9 +213,9 @@ def _offered(run: Run, reply: Reply) -> Reply:
     # A partial one that offers something dangerous asks a question, or can be undone: nothing to repeat.
     is_open = reply.status is Status.PARTIAL and any(button.danger for button in buttons)
     if reply.status in _NOT_DONE and not is_open and (run.lane is Lane.WORK or reply.status in _NEVER_BEGAN):
-        buttons.append(Button(label="Retry", line=say("retry {run_id}", run_id=run.id)))
+        buttons.append(Button(label=say("Retry"), line=f"retry {run.id}"))
     if run.lane is Lane.WORK and reply.status not in _TURNED_AWAY:
-        buttons.append(Button(label="Details", line=say("details {run_id}", run_id=run.id)))
+        buttons.append(Button(label=say("Details"), line=f"details {run.id}"))
     return replace(reply, buttons=tuple(buttons))
 
 

@@ -24,7 +24,7 @@ _SILENT_SECONDS = 1.0
 
 _FACES = {
     Origin.CLI: later("from a shell"),
-    Origin.SLACK: "in Slack",
+    Origin.SLACK: later("in Slack"),
     Origin.SCHEDULE: later("by a schedule"),
 }
 
@@ -73,7 +73,7 @@ class _ProgressLine:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._status = self._console.status("accepted") if self._console.is_terminal else None
+        self._status = self._console.status(say("accepted")) if self._console.is_terminal else None
         self._said: frozenset[str] = frozenset()
 
     def __enter__(self) -> _ProgressLine:
@@ -90,33 +90,33 @@ class _ProgressLine:
         if at_work and self._said != {one.id for one in at_work}:
             self._said = frozenset(one.id for one in at_work)
             sentence = say(
-                "Run {run_id} waits for its turn: {at_work}. It goes on by itself.",
+                "Run {run_id} waits for its turn: {runs}. It goes on by itself.",
                 run_id=run.id,
-                at_work=_named(at_work),
+                runs=_named(at_work),
             )
             self._console.print(terminal.plain(sentence), soft_wrap=True)
         if self._status is not None:
-            self._status.update(terminal.plain(f"{_step(run, at_work)} (run {run.id})"))
+            self._status.update(
+                terminal.plain(say("{told} (run {run_id})", told=_step(run, at_work), run_id=run.id))
+            )
 
 
 def _step(run: Run, at_work: tuple[Run, ...]) -> str:
     if at_work:
-        return say(
-            "waits while run {at_work} is at work", at_work=" and run ".join(one.id for one in at_work)
-        )
+        return say("waits while others are at work: run {runs}", runs=", ".join(one.id for one in at_work))
     progress = run.progress
     done = f" {words.precise_size(progress.done_bytes)}" if progress and progress.done_bytes else ""
-    return f"{progress.step if progress else run.status.value}{done}"
+    return f"{say(progress.step) if progress else words.status(run.status)}{done}"
 
 
 def _named(runs: Iterable[Run]) -> str:
     return ", ".join(
         say(
-            "run {run_id} (`{line}`, by {actor} {FACES}) is at work",
+            "run {run_id} (`{line}`, by {actor} {origin}) is at work",
             run_id=run.id,
             line=run.invocation.line,
             actor=run.invocation.actor.name,
-            FACES=_FACES[run.invocation.origin],
+            origin=say(_FACES[run.invocation.origin]),
         )
         for run in runs
     )

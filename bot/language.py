@@ -58,8 +58,8 @@ def spoken() -> str:
 
 
 @contextmanager
-def speaking(language: str) -> Iterator[None]:
-    """Say everything in that language meanwhile."""
+def speaking(language: str | None) -> Iterator[None]:
+    """Say everything in that language meanwhile; in English where it is not known, or none of ours."""
     before = _spoken.set(language if language in LANGUAGES else ENGLISH)
     try:
         yield

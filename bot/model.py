@@ -82,7 +82,8 @@ class Invocation:
     """One use of a command line; never changed.
 
     `key` names the delivery: the same key always means the same run. `token` is the single-use token
-    of the button that was pressed, if one was; its command line is then the button's own.
+    of the button that was pressed, if one was; its command line is then the button's own. `language` is the one it
+    is answered in, by ISO 639-1; None while nobody knows what the actor reads.
     """
 
     line: str
@@ -92,6 +93,7 @@ class Invocation:
     key: str | None = None
     place: Place | None = None
     token: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -195,7 +195,7 @@ class _Eyes:
         may = self._may("cancel") and (is_own or self._may(run.command or "", run.host, *targets))
         if not may or run.cancel_requested_by is not None:
             return None
-        return Button(label="Cancel", line=say("cancel {run_id}", run_id=run.id), danger=True)
+        return Button(label=say("Cancel"), line=f"cancel {run.id}", danger=True)
 
     def _hosts(self, survey: Survey) -> Iterable[SeenHost]:
         for name in self.services.engines:

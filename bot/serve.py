@@ -55,7 +55,7 @@ class Bot:
         self.completion.start()
         self._open_web()
         self.slack.start()
-        mode = say("HTTP at /slack/events") if self.slack.http else "Socket Mode"
+        mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
         _log.info("shipkeeper serves Slack by %s", mode)
         return True
 
@@ -92,10 +92,10 @@ class Bot:
             if len(last) == _LOOKS and all(one is not None and one.role == "serve" for one in last):
                 raise StoreError(
                     say(
-                        "A shipkeeper serves from {state} already (process {last}). "
+                        "A shipkeeper serves from {state} already (process {process}). "
                         "Nothing was changed. Stop that one, or give this one its own SHIPKEEPER_STATE.",
                         state=self._settings.state,
-                        last=_pid(last[-1]),
+                        process=_pid(last[-1]),
                     )
                 )
             if len(seen) == _LOOKS:
@@ -205,4 +205,5 @@ def _road(app: App, completion: Completion) -> Road:
         homes=Homes(app.database, app.services.clock),
         overviews=Overviews(app.services, activity),
         activity=activity,
+        readers=app.services.readers,
     )

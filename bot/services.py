@@ -6,7 +6,9 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
+from bot import words
 from bot.command import Command
 from bot.engine import Engine
 from bot.errors import Conflict, NotFound, PermissionDenied, UsageError
@@ -26,6 +28,20 @@ from bot.stores.audit import Audit
 from bot.stores.journal import Noted
 from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Run, Runs
+
+
+class Readers(Protocol):
+    """Which language people read, by ISO 639-1."""
+
+    @property
+    def otherwise(self) -> str:
+        """The language where nobody's own is known, as for what a clock asks."""
+
+    def known(self, user: str) -> str | None:
+        """The language of a person of Slack as far as it was ever learned; asks nobody."""
+
+    def of(self, user: str) -> str:
+        """The same; may ask Slack, for seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +71,14 @@ class Services:
     registries: Registries
     builds: Mapping[str, BuildRule]
     snapshots: Naming
+    readers: Readers
     clock: Callable[[], datetime]
+
+    def language_of(self, invocation: Invocation) -> str:
+        """The language that it is answered in; may ask Slack what whoever asked reads."""
+        if invocation.language is not None:
+            return invocation.language
+        return self.readers.of(invocation.actor.id) if invocation.place else self.readers.otherwise
 
     def run_of(self, run_id: str, by: Invocation) -> Run:
         """The run, if whoever asks may meddle with it: everybody with their own, others who may start the same.
@@ -69,7 +92,6 @@ class Services:
         # Of a run without a plan it is not known what it is about, and a look was answered privately: that is for
         # those who may do the same to everything.
         targets = run.plan.targets[:1] if run.plan else ("*",)
-        named = f"`{command.name}`" if command else say("what it says")
         if command is None or not self.policy.allows(
             Request(
                 actor=by.actor,
@@ -82,9 +104,9 @@ class Services:
         ):
             raise PermissionDenied(
                 say(
-                    "Run {run_id} is not yours, and you may not use {named} there. Nothing was changed.",
+                    "Run {run_id} is not yours, and you may not use {command} there. Nothing was changed.",
                     run_id=run.id,
-                    named=named,
+                    command=f"`{command.name}`" if command else say("what it says"),
                 )
             )
         return run
@@ -97,7 +119,7 @@ class Services:
                 say(
                     "Run {run_id} is not over yet: it is {status}. Nothing was changed.",
                     run_id=run.id,
-                    status=run.status.value,
+                    status=words.status(run.status),
                 )
             )
         return run
@@ -121,10 +143,9 @@ class Services:
         engine = self.engines.get(name)
         if engine is None:
             near = difflib.get_close_matches(name, list(self.engines), n=1, cutoff=0.5)
+            known = ", ".join(sorted(self.engines))
             hint = (
-                say("did you mean {near}?", near=near[0])
-                if near
-                else say("known are {engines}.", engines=", ".join(sorted(self.engines)))
+                say("did you mean {name}?", name=near[0]) if near else say("known are {hosts}.", hosts=known)
             )
             raise NotFound(
                 say(
@@ -140,7 +161,7 @@ class Services:
         rule = self.builds.get(name)
         if rule is None:
             near = difflib.get_close_matches(name, list(self.builds), n=1, cutoff=0.5)
-            hint = say("did you mean {near}?", near=near[0]) if near else say("`builds` lists what there is.")
+            hint = say("did you mean {name}?", name=near[0]) if near else say("`builds` lists what there is.")
             raise NotFound(
                 say(
                     "There is no build {name} in the settings; {hint} Nothing was built.",

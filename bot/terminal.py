@@ -7,11 +7,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bot import words
+from bot.language import say
 from bot.model import Outcome, Status
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -60,7 +62,9 @@ def show(outcome: Outcome, console: Console, files: Sequence[str] = ()) -> None:
     mark = words.MARKS[outcome.status]
     console.print(plain(f"{mark} {outcome.reply.text}"), soft_wrap=True)
     for name, raw in outcome.reply.facts.items():
-        console.print(plain(f"   {words.label(name) + ':':<14} {words.value(name, raw)}"), soft_wrap=True)
+        heading = f"{words.label(name)}:"
+        room = " " * (14 - cell_len(heading))
+        console.print(plain(f"   {heading}{room} {words.value(name, raw)}"), soft_wrap=True)
     if outcome.reply.table is not None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in outcome.reply.table.columns:
@@ -72,9 +76,12 @@ def show(outcome: Outcome, console: Console, files: Sequence[str] = ()) -> None:
     if outcome.reply.output:
         console.print(plain(outcome.reply.output), soft_wrap=True)
     for path in files:
-        console.print(plain(f"   file: {path}"), soft_wrap=True)
+        console.print(plain("   " + say("file: {path}", path=path)), soft_wrap=True)
     took = words.duration(outcome.took.total_seconds())
-    console.print(Text(f"   run {outcome.run_id} {outcome.status.value}, {took}", style="dim"))
+    how = say(
+        "run {run_id} {status}, {took}", run_id=outcome.run_id, status=words.status(outcome.status), took=took
+    )
+    console.print(Text(f"   {how}", style="dim"))
 
 
 def plain(raw: str) -> Text:

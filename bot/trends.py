@@ -64,22 +64,21 @@ def digest_of(trends: tuple[Trend, ...]) -> str:
 
 def in_words(trends: tuple[Trend, ...]) -> str:
     """What the picture shows, for those who do not see it."""
-    return say("Backups over time. ") + " ".join(_sentence(trend) for trend in trends)
+    return " ".join((say("Backups over time."), *(_sentence(trend) for trend in trends)))
 
 
 def _sentence(trend: Trend) -> str:
     first, last = trend.points[0], trend.points[-1]
     seconds = [point.seconds for point in trend.points]
     return say(
-        "{source}: {points_count} backups from {at:%Y-%m-%d} to {at_2:%Y-%m-%d}, "
-        "{size_bytes} at first and {size_bytes_2} at last; they took "
-        "{seconds} to {seconds_2}.",
+        "{source}: {number} backups from {since:%Y-%m-%d} to {until:%Y-%m-%d}, {first} at first and {last} at last; "
+        "they took {shortest} to {longest}.",
         source=trend.source,
-        points_count=len(trend.points),
-        at=first.at,
-        at_2=last.at,
-        size_bytes=words.size(first.size_bytes),
-        size_bytes_2=words.size(last.size_bytes),
-        seconds=words.duration(min(seconds)),
-        seconds_2=words.duration(max(seconds)),
+        number=len(trend.points),
+        since=first.at,
+        until=last.at,
+        first=words.size(first.size_bytes),
+        last=words.size(last.size_bytes),
+        shortest=words.duration(min(seconds)),
+        longest=words.duration(max(seconds)),
     )

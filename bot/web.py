@@ -20,8 +20,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bot.language import say
-
 _LARGEST_BODY = 1 << 20
 _LAST_SECONDS = 2
 """What requests get that are not finished when the door closes: whoever sends half a body must not keep us."""
@@ -81,7 +79,7 @@ def _slack(door: SlackDoor) -> Callable[[Request], object]:
         async for piece in request.stream():  # a length may be announced wrongly, or not at all
             body += piece
             if len(body) > _LARGEST_BODY:
-                return Response(json.dumps({"error": say("too large")}), status_code=413)
+                return Response(json.dumps({"error": "too large"}), status_code=413)
         answer, sent = await run_in_threadpool(door.answer, bytes(body), dict(request.headers), received)
         return Response(
             answer.body,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.language import say
+from bot.language import later, say
 from bot.model import Status, Value
 
 MARKS = {
@@ -21,6 +21,26 @@ MARKS = {
     Status.MISSED: "🕳️",
 }
 """One mark a status. The tick means success and nothing else."""
+
+
+_STATUS = {
+    Status.QUEUED: later("queued"),
+    Status.RUNNING: later("running"),
+    Status.SUCCEEDED: later("succeeded"),
+    Status.PARTIAL: later("partial"),
+    Status.FAILED: later("failed"),
+    Status.DENIED: later("denied"),
+    Status.REJECTED: later("rejected"),
+    Status.CANCELLED: later("cancelled"),
+    Status.EXPIRED: later("expired"),
+    Status.INTERRUPTED: later("interrupted"),
+    Status.MISSED: later("missed"),
+}
+
+
+def status(stands: Status) -> str:
+    """How a run stands, in a word."""
+    return say(_STATUS[stands])
 
 
 def size(count: float) -> str:
@@ -44,13 +64,13 @@ def precise_size(count: float) -> str:
 def duration(seconds: float) -> str:
     """`0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return say("{seconds} s", seconds=f"{seconds:.1f}")
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return say("{seconds} s", seconds=whole)
     if whole < 3600:
-        return say("{whole} min {whole_2} s", whole=whole // 60, whole_2=whole % 60)
-    return say("{whole} h {whole_2} min", whole=whole // 3600, whole_2=whole % 3600 // 60)
+        return say("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+    return say("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 def value(name: str, raw: Value) -> str:
@@ -64,7 +84,7 @@ def value(name: str, raw: Value) -> str:
     if is_time(name) and isinstance(raw, str):
         return f"{datetime.fromisoformat(raw):%Y-%m-%d %H:%M:%S} UTC"
     if isinstance(raw, bool):
-        return "yes" if raw else "no"
+        return say("yes") if raw else say("no")
     return str(raw)
 
 
@@ -77,4 +97,4 @@ def label(name: str) -> str:
     """A fact's or a column's name as a heading: `stored_bytes` is `Stored`."""
     for ending in ("_bytes", "_seconds", "_at"):
         name = name.removesuffix(ending)
-    return name.replace("_", " ").capitalize()
+    return say(name.replace("_", " ").capitalize())

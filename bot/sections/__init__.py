@@ -30,6 +30,10 @@ class SlackSection(Section):
     command_prefix: str = Field(
         "", pattern=r"^[a-z0-9_-]{0,16}$", description="put before every slash command"
     )
+    language: Literal["en", "ko"] = Field(
+        "en",
+        description="spoken where nobody's own language is known; people's comes from their Slack account",
+    )
     listen: str = Field(
         "127.0.0.1:3000",
         description="where to listen: health, metrics, and Slack when Socket Mode is off",

@@ -49,7 +49,7 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
     if outcome is not None:
         blocks, text = (
             _ended(outcome, is_short=run.lane is Lane.WORK),
-            f"{outcome.status.value}: {outcome.reply.text}",
+            f"{words.status(outcome.status)}: {outcome.reply.text}",
         )
     elif run.status is Status.RUNNING:
         text = run.plan.text if run.plan else say("{line} is being planned", line=run.invocation.line)
@@ -58,24 +58,23 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
             blocks.append(context(progress_in_words(run.progress)))
     else:
         text = say("{line} is waiting for a free worker", line=run.invocation.line)
-        before = say("; {waiting_before} before it", waiting_before=waiting_before) if waiting_before else ""
-        blocks = [
-            section(
-                say(
-                    "{MARKS} {line} waits for a free worker{before}.",
-                    MARKS=words.MARKS[Status.QUEUED],
-                    line=code(run.invocation.line),
-                    before=before,
-                )
-            )
-        ]
+        blocks = [section(f"{words.MARKS[Status.QUEUED]} {_waiting(run.invocation.line, waiting_before)}")]
     if run.cancel_requested_by and outcome is None:
         blocks.append(context(say("Asked to end; it stops at its next step and takes back what it began.")))
     blocks.append(context(_signature(message)))
     if message.buttons:
         blocks.append(_actions(message.buttons))
     mark = words.MARKS[run.status]
-    return Rendered(text=cut(f"{mark} {escape(text)} (run {run.id})", _TEXT), blocks=blocks)
+    return Rendered(
+        text=cut(say("{told} (run {run_id})", told=f"{mark} {escape(text)}", run_id=run.id), _TEXT),
+        blocks=blocks,
+    )
+
+
+def _waiting(line: str, before: int) -> str:
+    if before:
+        return say("{line} waits for a free worker; {number} before it.", line=code(line), number=before)
+    return say("{line} waits for a free worker.", line=code(line))
 
 
 def _ended(outcome: Outcome, *, is_short: bool) -> list[Block]:
@@ -109,19 +108,17 @@ def _preformatted(text: str) -> Block:
 
 def progress_in_words(progress: Progress) -> str:
     """Step, bytes, rate and time left, as far as they are known, in mrkdwn."""
-    parts = [progress.step]
-    if progress.done_bytes:
-        total = (
-            say(" of {total_bytes}", total_bytes=words.precise_size(progress.total_bytes))
-            if progress.total_bytes
-            else ""
-        )
-        parts.append(words.precise_size(progress.done_bytes) + total)
+    parts = [say(progress.step)]
+    done = words.precise_size(progress.done_bytes)
+    if progress.done_bytes and progress.total_bytes:
+        parts.append(say("{done} of {total}", done=done, total=words.precise_size(progress.total_bytes)))
+    elif progress.done_bytes:
+        parts.append(done)
     if progress.rate:
         parts.append(f"{words.size(progress.rate)}/s")
-        if progress.total_bytes:
-            left = (progress.total_bytes - progress.done_bytes) / progress.rate
-            parts.append(say("{left} left", left=words.duration(max(left, 0))))
+    if progress.rate and progress.total_bytes:
+        left = (progress.total_bytes - progress.done_bytes) / progress.rate
+        parts.append(say("{time} left", time=words.duration(max(left, 0))))
     return escape(" · ".join(parts))
 
 
@@ -133,7 +130,7 @@ def _signature(message: Message) -> str:
     return say(
         "run {run_id} · {status} · asked by {who}{took}",
         run_id=run.id,
-        status=run.status.value,
+        status=words.status(run.status),
         who=who,
         took=took,
     )
@@ -172,7 +169,7 @@ def button_of(action_id: str, button: StoredButton) -> Block:
                 "type": "plain_text",
                 "text": cut(say("This runs: {line}", line=plain(button.line)), 300),
             },
-            "confirm": {"type": "plain_text", "text": "Yes"},
-            "deny": {"type": "plain_text", "text": "No"},
+            "confirm": {"type": "plain_text", "text": say("Yes")},
+            "deny": {"type": "plain_text", "text": say("No")},
         }
     return element

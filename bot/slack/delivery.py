@@ -16,7 +16,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.errors import StoreError
-from bot.language import say
+from bot.language import speaking
 from bot.model import Status
 from bot.slack.blocks import Rendered, render
 from bot.slack.posting import Refusal, Sender, refusal
@@ -108,11 +108,11 @@ class Delivery:
         except SlackApiError as error:
             self._refused(message, refusal(error))
         except (OSError, HTTPException) as error:  # no answer: nobody knows whether it was carried out
-            self._later(message, say("no answer from Slack: {error}", error=error))
+            self._later(message, f"no answer from Slack: {error}")
             return False
         except _UNFORESEEN as error:
             _log.exception("run %s: telling it broke", message.run.id)
-            self._later(message, say("telling it broke: {name__}", name__=type(error).__name__))
+            self._later(message, f"telling it broke: {type(error).__name__}")
         return True
 
     def _edit(self, message: Message) -> None:
@@ -186,7 +186,9 @@ class Delivery:
 
     def _render(self, message: Message) -> Rendered:
         is_waiting = message.run.status is Status.QUEUED
-        return render(message, self._runs.waiting_before(message.run) if is_waiting else 0)
+        before = self._runs.waiting_before(message.run) if is_waiting else 0
+        with speaking(message.run.invocation.language):
+            return render(message, before)
 
 
 def _is_private(message: Message) -> bool:

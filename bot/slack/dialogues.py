@@ -33,7 +33,6 @@ from bot.slack.opening import FormOpener, Opening
 from bot.slack.options import within_a_frame
 
 _ERROR = 1_000
-_GONE = later("That command is not here any more. Nothing was changed. Close this, and ask for it again.")
 _NO_FILE = later(
     "That message has no file. Nothing was changed. Choose this on a message that a file is attached to, or type "
     "`cp` with the file’s id."
@@ -114,14 +113,14 @@ class Dialogues:
         )
         if not files:
             return self._open_or_run(
-                body, place, say("help cp"), lambda: notice(say("Copy a file"), _NO_FILE)
+                body, place, "help cp", lambda: notice(say("Copy a file"), say(_NO_FILE))
             )
         note = (
-            say("The message has {files_count} files; this is the first of them.", files_count=len(files))
+            say("The message has {number} files; this is the first of them.", number=len(files))
             if len(files) > 1
             else ""
         )
-        asked = self._invocation(body, place, say("cp {files}", files=files[0]))
+        asked = self._invocation(body, place, f"cp {files[0]}")
         return self.answer(asked, body["trigger_id"], note)
 
     def _open_or_run(self, body: Payload, place: Place, line: str, make: Callable[[], View]) -> Answer:
@@ -160,7 +159,7 @@ class Dialogues:
         opened = _opened(view, actor)
         command = self._commands.get(opened.command) if opened else None
         if command is None or opened is None:
-            return _instead(notice(say("Not here any more"), _GONE))
+            return _instead(_gone())
         try:
             words = words_of(command, view["state"]["values"])
             wrong = wrong_in(command, words)
@@ -182,7 +181,7 @@ class Dialogues:
         name = (values[COMMAND][COMMAND].get("selected_option") or {}).get("value")
         command = self._commands.get(str(name))
         if command is None:
-            return _instead(notice(say("Not here any more"), _GONE))
+            return _instead(_gone())
         chosen = values[CHANNEL][CHANNEL].get("selected_conversation")
         place = Place(channel=chosen or actor.id, user=actor.id)
         if not self._completion.may_use(_asking(actor, place, command)):
@@ -216,6 +215,13 @@ def _opened(view: Payload, actor: Actor) -> Opened | None:
 
 def _instead(view: View) -> Answer:
     return Answer(ack={"response_action": "update", "view": view})
+
+
+def _gone() -> View:
+    sentence = say(
+        "That command is not here any more. Nothing was changed. Close this, and ask for it again."
+    )
+    return notice(say("Not here any more"), sentence)
 
 
 def _refused(command: Command, view: Payload, wrong: Mapping[str, str]) -> Answer:

@@ -27,7 +27,6 @@ from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.errors import BotError
-from bot.language import say
 from bot.slack.gate import RUN
 from bot.slack.lifeline import Lifeline
 
@@ -110,7 +109,7 @@ class HttpDoor:
         `received` is the monotonic time at which the request came in, before it waited for a thread.
         """
         if not headers.get("x-slack-request-timestamp", "0").isdecimal():
-            return BoltResponse(status=401, body=say('{"error": "invalid request"}')), lambda: None
+            return BoltResponse(status=401, body='{"error": "invalid request"}'), lambda: None
         request = BoltRequest(body=body.decode("utf-8", "replace"), headers=dict(headers), mode="http")
         response = self._app.dispatch(request)
         return response, lambda: _confirm(self._confirm, request, response, received)

@@ -43,9 +43,9 @@ class SlackUploads(Uploads):
         if found is None or not _may_see(found, asked):
             raise NotFound(
                 say(
-                    "There is no file {wanted} that you uploaded, or that is in this conversation. Nothing was changed. "
+                    "There is no file {file} that you uploaded, or that is in this conversation. Nothing was changed. "
                     "Upload it here, together with the command.",
-                    wanted=wanted,
+                    file=wanted,
                 )
             )
 
@@ -62,7 +62,7 @@ class SlackUploads(Uploads):
         except SlackApiError as error:
             refused = refusal(error)
             if is_missing_scope(refused):
-                raise EngineError(_NO_RIGHT.format(name=file_id)) from error
+                raise EngineError(say(_NO_RIGHT, name=file_id)) from error
             raise EngineError(
                 say(
                     "Slack does not tell of the file {file_id} ({code}). Nothing was changed. Send the command "
@@ -96,8 +96,8 @@ def _attached(asked: Invocation) -> str:
         )
     raise UsageError(
         say(
-            "{files_count} files came with this command. Nothing was changed. Say which: {files}.",
-            files_count=len(files),
+            "{number} files came with this command. Nothing was changed. Say which: {files}.",
+            number=len(files),
             files=", ".join(files),
         )
     )
@@ -118,13 +118,13 @@ def _in_words(file: SlackFile) -> Iterator[None]:
     except BotError:
         raise
     except LoginPage as error:
-        raise EngineError(_NO_RIGHT.format(name=name)) from error
+        raise EngineError(say(_NO_RIGHT, name=name)) from error
     except ForeignHost as error:
         raise EngineError(
             say(
-                "The file {name} lies at {error}, which is not Slack’s. It was not fetched, and nothing was changed.",
+                "The file {name} lies at {host}, which is not Slack’s. It was not fetched, and nothing was changed.",
                 name=name,
-                error=error,
+                host=error,
             )
         ) from error
     except NO_ANSWER as error:

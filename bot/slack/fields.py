@@ -14,6 +14,7 @@ from bot.kinds import Day, Text
 from bot.language import say
 from bot.slack.mrkdwn import cut, plain
 from bot.sources import Source
+from bot.words import label as heading
 
 Block = dict[str, Any]
 
@@ -60,7 +61,7 @@ def block_id_of(parameter: Parameter, blocks: Iterable[Mapping[str, Any]]) -> st
 
 def label(parameter: Parameter) -> str:
     """What people read: `keep_owner` is “Keep owner”."""
-    return parameter.name.rstrip("_").replace("_", " ").capitalize()
+    return heading(parameter.name.rstrip("_"))
 
 
 def plain_text(text: str, limit: int) -> Block:
@@ -80,8 +81,9 @@ def option(one: Candidate) -> Block | None:
 
 
 def _field(command: Command, parameter: Parameter, given: Any) -> Block:
-    more = say(" One a line.") if parameter.takes is Takes.MANY and not parameter.sources else ""
-    help_text = f"{parameter.help[:1].upper()}{parameter.help[1:]}.{more}"
+    help_text = f"{parameter.help[:1].upper()}{parameter.help[1:]}."
+    if parameter.takes is Takes.MANY and not parameter.sources:
+        help_text = f"{help_text} {say('One a line.')}"
     element = {"action_id": f"{FILL}:{command.name}:{parameter.name}", **_element(parameter, given)}
     return {
         "type": "input",
@@ -174,7 +176,7 @@ def _checkboxes(command: Command, switches: list[Parameter], given: Mapping[str,
     return {
         "type": "input",
         "block_id": f"{SWITCHES}{first}",
-        "label": plain_text("Also", _HINT),
+        "label": plain_text(say("Also"), _HINT),
         "optional": True,
         "element": element,
     }

@@ -91,19 +91,19 @@ def command_form(
         "callback_id": FORM,
         "private_metadata": replace(opened, command=command.name).to_metadata(),
         "title": plain_text(command.name.replace("-", " ").capitalize(), _TITLE),
-        "submit": plain_text("Run", _TITLE),
-        "close": plain_text("Cancel", _TITLE),
+        "submit": plain_text(say("Run"), _TITLE),
+        "close": plain_text(say("Cancel"), _TITLE),
         "blocks": [*said, *([_context(note)] if note else []), *inputs],
     }
 
 
 def chooser(usable: Iterable[Command], opened: Opened) -> View:
     """The form that asks which command, and where its answer belongs."""
-    options = [option(Candidate(value=one.name, about=one.summary)) for one in usable][:_MOST_OPTIONS]
+    options = [option(Candidate(value=one.name, about=say(one.summary))) for one in usable][:_MOST_OPTIONS]
     which: Block = {
         "type": "input",
         "block_id": COMMAND,
-        "label": plain_text("Command", _TITLE),
+        "label": plain_text(say("Command"), _TITLE),
         "element": {
             "type": "static_select",
             "action_id": COMMAND,
@@ -133,8 +133,8 @@ def chooser(usable: Iterable[Command], opened: Opened) -> View:
         "callback_id": CHOOSER,
         "private_metadata": opened.to_metadata(),
         "title": plain_text(say("Run a Docker command"), _TITLE),
-        "submit": plain_text("Next", _TITLE),
-        "close": plain_text("Cancel", _TITLE),
+        "submit": plain_text(say("Next"), _TITLE),
+        "close": plain_text(say("Cancel"), _TITLE),
         "blocks": [which, where],
     }
 
@@ -144,34 +144,26 @@ def notice(title: str, text: str) -> View:
     return {
         "type": "modal",
         "title": plain_text(title, _TITLE),
-        "close": plain_text("Close", _TITLE),
+        "close": plain_text(say("Close"), _TITLE),
         "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": cut(escape(text), _CONTEXT)}}],
     }
 
 
 def _what_it_does(command: Command, place: Place) -> str:
-    told = (
-        say("Only you see the answer, which comes")
-        if command.only_looks
-        else say("The plan and the result are told")
-    )
-    return say(
-        "*{summary}.*\nThis runs `{usage}`. {told} {place}.",
-        summary=escape(command.summary),
-        usage=escape(command.usage),
-        told=told,
-        place=_where(place),
-    )
+    runs = say("This runs `{usage}`.", usage=escape(command.usage))
+    if command.only_looks:
+        told = say("Only you see the answer, which comes {where}.", where=_where(place))
+    else:
+        told = say("The plan and the result are told {where}.", where=_where(place))
+    return f"*{escape(say(command.summary))}.*\n{runs} {told}"
 
 
 def _where(place: Place) -> str:
     if place.channel[:1] in "DU":
         return say("in your direct messages")
-    return (
-        say("in the thread in <#{channel}>", channel=place.channel)
-        if place.thread_ts
-        else f"in <#{place.channel}>"
-    )
+    if place.thread_ts:
+        return say("in the thread in {channel}", channel=f"<#{place.channel}>")
+    return say("in {channel}", channel=f"<#{place.channel}>")
 
 
 def _context(text: str) -> Block:

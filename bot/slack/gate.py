@@ -12,6 +12,7 @@ from typing import Any
 
 from slack_bolt import Ack, BoltContext
 
+from bot.language import speaking
 from bot.model import Actor, Invocation, Origin, Place
 
 RUN = "shipkeeper_run"
@@ -40,16 +41,21 @@ Listener = Callable[..., None]
 class Gate:
     """Makes Bolt's listeners of translations, and remembers which ones it made."""
 
-    def __init__(self, accept: Accept, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, accept: Accept, clock: Callable[[], datetime], known: Callable[[str], str | None]
+    ) -> None:
+        """`known` gives the language of a person, if it was ever learned, and asks nobody."""
         self._accept = accept
         self._clock = clock
+        self._known = known
         self.listeners: list[Listener] = []
 
     def listener(self, translate: Translate) -> Listener:
         """What Bolt may call."""
 
         def listen(body: Payload, ack: Ack, context: BoltContext) -> None:
-            answer = translate(body)
+            with speaking(self._known(_sender_of(body))):
+                answer = translate(body)
             if answer.run_id is not None:
                 context[RUN] = answer.run_id
             ack(**answer.ack)
@@ -73,7 +79,14 @@ class Gate:
             key=key,
             place=place,
             token=token,
+            language=self._known(actor.id),
         )
+
+
+def _sender_of(body: Payload) -> str:
+    """Whoever did it; slash commands, interactions and events each say so elsewhere. Empty where nobody is named."""
+    user = body.get("user_id") or body.get("user") or (body.get("event") or {}).get("user") or ""
+    return str(user.get("id", "") if isinstance(user, Mapping) else user)
 
 
 def actor_of(user: Payload) -> Actor:

@@ -21,11 +21,13 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.errors import BotError
-from bot.language import say
+from bot.language import speaking
 from bot.overview import Overview, Overviews, Survey
+from bot.services import Readers
 from bot.slack.files import NO_ANSWER
 from bot.slack.homepictures import HomePictures
-from bot.slack.homeview import Paper, Shown, buttons_of, home, picture
+from bot.slack.homepaper import Paper, Shown
+from bot.slack.homeview import buttons_of, home, picture
 from bot.slack.posting import refusal
 from bot.slack.rates import Budget
 from bot.stores.activity import Activity, Pulse
@@ -55,6 +57,7 @@ class Watched:
     homes: Homes
     overviews: Overviews
     activity: Activity
+    readers: Readers
     clock: Callable[[], datetime]
 
 
@@ -140,8 +143,9 @@ class HomePages:
         now = time.monotonic()
         due = [(user, one) for user, one in self._viewers.items() if one.is_due(now)]
         for user, viewer in sorted(due, key=lambda one: one[1].opened_at, reverse=True):
-            if self._stop.is_set() or not self._refresh(user, viewer):
-                return
+            with speaking(self._watched.readers.of(user)):
+                if self._stop.is_set() or not self._refresh(user, viewer):
+                    return
         if now - self._tidied_at > _TIDY_SECONDS:
             self._tidied_at = now
             self._pictures.tidy()
@@ -217,7 +221,7 @@ class HomePages:
         except SlackApiError as error:
             self._refused(user, viewer, error)
         except NO_ANSWER as error:
-            self._later(user, viewer, say("no answer from Slack: {error}", error=error))
+            self._later(user, viewer, f"no answer from Slack: {error}")
         else:
             self._watched.homes.shows(user, viewer.shown[0].digest if viewer.shown else None)
             return True

@@ -15,7 +15,6 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot import chart
-from bot.language import say
 from bot.slack.files import NO_ANSWER, GivenUp, SlackFiles, UploadRefused
 from bot.slack.posting import refusal
 from bot.slack.rates import Budget
@@ -67,9 +66,9 @@ class HomePictures:
             except UploadRefused as refused_bytes:
                 self._failed(str(refused_bytes), refused_bytes.retry_after)
             except GivenUp:
-                self._failed(say("the bot ends"), None)
+                self._failed("the bot ends", None)
             except NO_ANSWER as error:
-                self._failed(say("no answer from Slack: {error}", error=error), None)
+                self._failed(f"no answer from Slack: {error}", None)
         return max(_PROCESSED.total_seconds(), self._make_after - time.monotonic())
 
     def _may_make(self) -> bool:

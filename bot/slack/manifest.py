@@ -1,4 +1,7 @@
-"""The Slack app manifest, made from the commands. Source: Slack's manifest reference, schema version 2."""
+"""The Slack app manifest, made from the commands. Source: Slack's manifest reference, schema version 2.
+
+Slack shows what it says to everybody alike, so it is in English.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from bot.command import Command
-from bot.language import say
 from bot.slack.shortcuts import SHORTCUTS
 from bot.slack.yamltext import yaml_text
 
-SCOPES = ("app_mentions:read", "chat:write", "commands", "files:read", "files:write", "im:write")
+SCOPES = (
+    "app_mentions:read",
+    "chat:write",
+    "commands",
+    "files:read",
+    "files:write",
+    "im:write",
+    "users:read",
+)
 """What the bot cannot do without."""
 
 OPTIONAL_SCOPES = ("chat:write.public", "channels:history", "groups:history", "im:history")
@@ -49,7 +59,7 @@ def manifest(commands: Iterable[Command], prefix: str, url: str | None = None) -
     slash = [
         {
             "command": f"/{prefix}docker",
-            "description": say("Any command of shipkeeper's; `help` lists them"),
+            "description": "Any command of shipkeeper's; `help` lists them",
             "usage_hint": "COMMAND …",
             "should_escape": False,
         }
@@ -68,9 +78,7 @@ def manifest(commands: Iterable[Command], prefix: str, url: str | None = None) -
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
             "name": "shipkeeper",
-            "description": say(
-                "Runs Docker's dangerous daily verbs, and calls nothing done that is not proven done"
-            ),
+            "description": "Runs Docker's dangerous daily verbs, and calls nothing done that is not proven done",
         },
         "features": {
             "app_home": _HOME,

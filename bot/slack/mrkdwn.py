@@ -5,9 +5,13 @@ Everything that did not come from our own source goes through `escape` before it
 
 from __future__ import annotations
 
+import bisect
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+
+from rich.cells import cell_len
 
 from bot import words
 from bot.language import say
@@ -48,41 +52,48 @@ def fact(name: str, value: Value) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters, with a mark where something is missing."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """At most `limit` characters, with a mark where something is missing.
+
+    Characters of JSON, by which Slack counts a message: there a line's end, a quote or a backslash takes two.
+    """
+    if len(text) <= limit and _size(text) <= limit:
+        return text
+    return text[: _fitting(text, limit - 1)] + "…"
 
 
 def beginning(text: str, limit: int) -> str:
     """The same for text of many lines: the mark says how many characters are not shown, and where they are."""
-    if len(text) <= limit:
+    if len(text) <= limit and _size(text) <= limit:
         return text
-    kept = text[: limit - 80]
-    return say(
-        "{kept}\n… {text_count} more characters; all of it is in the file.",
-        kept=kept,
-        text_count=len(text) - len(kept),
-    )
+    kept = text[: _fitting(text, limit - 80)]
+    left = say("… {number} more characters; all of it is in the file.", number=len(text) - len(kept))
+    return f"{kept}\n{left}"
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False)) - 2
+
+
+def _fitting(text: str, limit: int) -> int:
+    """How many of its first characters fit."""
+    return bisect.bisect_right(range(min(len(text), limit)), limit, key=lambda end: _size(text[: end + 1]))
 
 
 def columns(table: Table, limit: int) -> str:
     """The table as aligned text of at most `limit` characters; says how many rows did not fit."""
     head = [words.label(name) for name in table.columns]
     body = [[_cell(words.value(n, v)) for n, v in zip(table.columns, row, strict=True)] for row in table.rows]
-    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+    widths = [max(cell_len(row[i]) for row in [head, *body]) for i in range(len(head))]
     lines = [_aligned(row, widths) for row in [head, *body]]
     kept: list[str] = []
     used = 0
     for line in lines:
-        if used + len(line) + 1 > limit - 80:
-            kept.append(
-                say(
-                    "… {lines_count} more rows; all of them are in the file.",
-                    lines_count=len(lines) - len(kept),
-                )
-            )
+        if used + _size(line) + 2 > limit - 80:
+            left = len(lines) - len(kept)
+            kept.append(say("… {number} more rows; all of them are in the file.", number=left))
             break
         kept.append(line)
-        used += len(line) + 1
+        used += _size(line) + 2
     return "\n".join(kept)
 
 
@@ -92,4 +103,5 @@ def _cell(text: str) -> str:
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+    return "  ".join(padded).rstrip()

@@ -17,7 +17,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import StoreError
-from bot.language import say
+from bot.language import speaking
 from bot.model import Invocation
 from bot.slack.forms import View
 from bot.slack.posting import refusal
@@ -45,8 +45,15 @@ class Opening:
 class FormOpener:
     """One thread and a short queue. `start` and `stop` belong to one thread, `offer` to any."""
 
-    def __init__(self, client: WebClient, accept_told: Callable[[Invocation], object]) -> None:
+    def __init__(
+        self,
+        client: WebClient,
+        accept_told: Callable[[Invocation], object],
+        language_of: Callable[[str], str],
+    ) -> None:
+        """`language_of` gives what a person reads; it may ask Slack."""
         self._client = client
+        self._language_of = language_of
         self._accept_told = accept_told
         self._waiting: queue.Queue[tuple[Opening, float] | None] = queue.Queue(_WAITING)
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -81,11 +88,7 @@ class FormOpener:
     def _work(self) -> None:
         while (next_one := self._waiting.get()) is not None:
             opening, since = next_one
-            why = (
-                self._open(opening)
-                if time.monotonic() - since < TRIGGER_SECONDS
-                else say("it waited too long")
-            )
+            why = self._open(opening) if time.monotonic() - since < TRIGGER_SECONDS else "it waited too long"
             if why is not None:
                 _log.warning("a form could not be opened (%s); told as a message", why)
                 self._tell_instead(opening.otherwise)
@@ -93,12 +96,14 @@ class FormOpener:
     def _open(self, opening: Opening) -> str | None:
         """None when it is open, else why it is not."""
         try:
-            self._client.views_open(trigger_id=opening.trigger_id, view=opening.make())
+            with speaking(self._language_of(opening.otherwise.actor.id)):
+                view = opening.make()
+            self._client.views_open(trigger_id=opening.trigger_id, view=view)
         except SlackApiError as error:
             refused = refusal(error)
             return None if refused.code == _OPEN_ALREADY else str(refused)
         except NO_ANSWER as error:
-            return say("no answer from Slack: {error}", error=error)
+            return f"no answer from Slack: {error}"
         return None
 
     def _tell_instead(self, invocation: Invocation) -> None:

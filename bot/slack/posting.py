@@ -15,7 +15,6 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
 
-from bot.language import say
 from bot.slack.blocks import Rendered
 from bot.stores.outbox import Message
 
@@ -90,7 +89,7 @@ class Refusal:
         return self.is_unreachable or (self.method == "chat.postEphemeral" and self.is_lasting)
 
     def __str__(self) -> str:
-        return say("{method} said {code}", method=self.method, code=self.code)
+        return f"{self.method} said {self.code}"
 
 
 def refusal(error: SlackApiError) -> Refusal:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from bot.language import later
-
 RUN_COMMAND = "run_command"
 COPY_FILE = "copy_file"
 
 SHORTCUTS = (
     {
-        "name": later("Run a Docker command"),
+        "name": "Run a Docker command",
         "type": "global",
         "callback_id": RUN_COMMAND,
-        "description": later("Choose a command and fill in its form"),
+        "description": "Choose a command and fill in its form",
     },
     {
-        "name": later("Copy into a container"),
+        "name": "Copy into a container",
         "type": "message",
         "callback_id": COPY_FILE,
-        "description": later("Copy this message's file into a container"),
+        "description": "Copy this message's file into a container",
     },
 )
 """By Slack's manifest reference: a name has at most 24 characters, a description 150."""

@@ -54,8 +54,8 @@ class Tokens:
         """It is certain that Slack does not accept what the variable holds."""
         self.refusal = self.refusal or (
             say(
-                "Slack does not accept {variable} any more ({code}). The bot stops: what was at work is ended and taken "
-                "back, and what people must still be told is kept. Set a valid token and start the bot again.",
+                "Slack does not accept {variable} any more ({code}). The bot stops: what was at work is ended and "
+                "taken back, and what people must still be told is kept. Set a valid token and start the bot again.",
                 variable=variable,
                 code=code,
             )

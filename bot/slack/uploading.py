@@ -76,7 +76,7 @@ class Uploading:
         except GivenUp:
             return False
         except NO_ANSWER as error:
-            self._later(upload, say("no answer from Slack: {error}", error=error))
+            self._later(upload, f"no answer from Slack: {error}")
             return False
         except _UNFORESEEN as error:
             _log.exception("run %s: sending its file broke", upload.run.id)

@@ -55,7 +55,10 @@ class Claims:
         self._enqueue = enqueue
 
     def claim(self, run: Run, owner: str) -> Claim | None:
-        """Become the holder of a queued run, or of a running one whose holder is dead; None if too late."""
+        """Become the holder of a queued run, or of a running one whose holder is dead; None if too late.
+
+        The language that it is told in from now on is written down with it.
+        """
         with self._database.write() as connection:
             done = connection.execute(
                 update(runs)
@@ -64,6 +67,7 @@ class Claims:
                     status=Status.RUNNING.value,
                     epoch=run.epoch + 1,
                     owner=owner,
+                    language=run.invocation.language,
                     started_at=run.started_at or self._clock(),
                 )
             )

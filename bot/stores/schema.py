@@ -55,6 +55,7 @@ runs = Table(
     Column("line", Text, nullable=False),
     Column("command", String(64)),
     Column("token", String(64)),
+    Column("language", String(8)),
     Column("host", String(64), nullable=False),
     Column("lane", String(16), nullable=False),
     Column("status", String(16), nullable=False),

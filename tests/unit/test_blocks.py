@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 
@@ -265,6 +265,8 @@ _LONG = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(_ODD, _LONG, st.sampled_from(list(Status)), st.booleans())
+@example("0", "\n" * 2_999, Status.SUCCEEDED, False)
+@example('"', '"' * 13_201, Status.FAILED, True)
 def test_any_name_and_any_output_make_a_message_that_slack_takes(
     name: str, output: str, status: Status, has_table: bool
 ) -> None:

@@ -68,7 +68,7 @@ def test_what_cannot_be_stored_is_not_acknowledged() -> None:
             raise StoreError("the database is away")
         return "7f3a2c1b"
 
-    gate = Gate(accept, lambda: datetime(2026, 11, 24, tzinfo=UTC))
+    gate = Gate(accept, lambda: datetime(2026, 11, 24, tzinfo=UTC), lambda _: None)
 
     def translate(body: Any) -> Answer:
         place = Place(channel="C0OPS", user="U0ANN")

@@ -75,7 +75,7 @@ def test_no_scope_is_idle(scope: str) -> None:
 
 def test_an_idle_scope_and_a_missing_one_would_be_found() -> None:
     """What the two tests above look for is not there by accident."""
-    assert "users:read" not in _needed()
+    assert "users:read.email" not in _needed()
     assert not (GRANTED - {"files:write"}).intersection(METHODS["files.delete"].scopes)
 
 
@@ -93,7 +93,7 @@ def test_events_are_those_that_are_listened_to() -> None:
 
     app = Recording(token="xoxb-1", signing_secret="s", token_verification_enabled=False)
     nothing: Any = refuse
-    gate = Gate(nothing, nothing)
+    gate = Gate(nothing, nothing, nothing)
     dialogues = Dialogues(gate, Rooms(completion=nothing, opener=nothing, commands={}, hosts=1))
     Listeners(gate, dialogues, nothing, nothing).register(app, (), "")
     made = manifest(handlers.load().values(), "")
