@@ -25,8 +25,8 @@ from bot.language import speaking
 from bot.overview import Overview, Overviews, Survey
 from bot.services import Readers
 from bot.slack.files import NO_ANSWER
-from bot.slack.homepictures import HomePictures
 from bot.slack.homepaper import Paper, Shown
+from bot.slack.homepictures import HomePictures
 from bot.slack.homeview import buttons_of, home, picture
 from bot.slack.posting import refusal
 from bot.slack.rates import Budget

@@ -15,6 +15,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.language import language_of
+from bot.slack.posting import refusal
 from bot.slack.tokens import NO_ANSWER
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Locales:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._people: dict[str, _Read] = {}
+        self._not_before = 0.0
 
     def known(self, user: str) -> str | None:
         """The language of a person as far as it was ever learned; asks nobody."""
@@ -60,17 +62,19 @@ class Locales:
         with self._lock:
             read = self._people.get(user)
             now = self._monotonic()
-            if read is None or read.until <= now:
+            if (read is None or read.until <= now) and now >= self._not_before:
                 read = self._asked(user, read.language if read else None, now)
                 self._people[user] = read
-        return read.language or self._otherwise
+        return (read.language if read else None) or self._otherwise
 
     def _asked(self, user: str, before: str | None, now: float) -> _Read:
         try:
             answer = self._client.users_info(user=user, include_locale=True)
             locale = (answer.get("user") or {}).get("locale")
         except SlackApiError as error:
-            _log.warning("Slack does not say what %s reads: %s", user, error.response.get("error"))
+            refused = refusal(error)
+            _log.warning("Slack does not say what %s reads: %s", user, refused)
+            self._not_before = now + (refused.retry_after or 0.0)
         except NO_ANSWER as error:
             _log.warning("Slack does not say what %s reads: %s", user, error)
         else:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from bot.playground import Message
 
+_SIGNED = re.compile("(run|실행) [0-9a-f]{8} ")
+
 
 def signature_of(message: Message) -> str:
     """The line of a message that names its run and status; empty when it has none."""
     for block in reversed(message.blocks):
-        if block["type"] == "context" and block["elements"][0]["text"].startswith("run "):
+        if block["type"] == "context" and _SIGNED.match(block["elements"][0]["text"]):
             return str(block["elements"][0]["text"]) + " "
     return ""
 
@@ -39,7 +42,7 @@ def refuse_mentions(message: Message) -> None:
             assert "<!" not in text.replace("<!date^", ""), f"calls a group: {text}"
             assert "<#" not in text, f"links a channel: {text}"
             for rest in text.split("<@")[1:]:
-                assert text.startswith("run "), f"calls {rest[:12]}: {text}"
+                assert _SIGNED.match(text), f"calls {rest[:12]}: {text}"
 
 
 def _mrkdwn(text: str, blocks: Any) -> Iterator[str]:

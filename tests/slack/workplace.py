@@ -211,7 +211,7 @@ class Workplace:
     def messages_of(self, run: Run) -> list[Message]:
         """The messages that speak for a run."""
         return [
-            message for message in self.world.messages() if signature_of(message).startswith(f"run {run.id} ")
+            message for message in self.world.messages() if run.id in signature_of(message).split(" ")[:2]
         ]
 
     def told(self, delivery: Delivery, status: Status, *, seconds: float = 20.0) -> Message:

@@ -156,7 +156,9 @@ def test_scopes_are_no_more_than_needed() -> None:
     asked = [*scopes["bot"], *scopes["bot_optional"]]
     assert len(set(asked)) == len(asked)
     assert {"commands", "chat:write", "app_mentions:read"} <= set(scopes["bot"])
-    assert not [scope for scope in asked if scope.startswith(("admin", "users:read.", "users.profile", "users:write"))]
+    assert not [
+        scope for scope in asked if scope.startswith(("admin", "users:read.", "users.profile", "users:write"))
+    ]
     assert [scope for scope in asked if scope.startswith("files:")] == ["files:read", "files:write"]
 
 
