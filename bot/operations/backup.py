@@ -226,7 +226,7 @@ def _manifest(attempt: Attempt, taken: Taken, sealed: Sealed, problems: Problems
         entries=sealed.entries,
         outcome=OUTCOME_PARTIAL if problems.count else OUTCOME_OK,
         proof=copy.proof,
-        lost=(*copy.lost, *_left_out(plan)),
+        lost=(*map(say, copy.lost), *_left_out(plan)),
         note=plan.note,
         source=_source_facts(plan),
         problems=problems,

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from bot.engine import Container, Engine
 from bot.entry import printable
 from bot.errors import Conflict, UsageError
-from bot.language import say
+from bot.language import later, listed, say
 from bot.operations.dumps import DumpPlan, recognise
 from bot.operations.hooks import POST_LABEL, PRE_LABEL
 from bot.operations.presets import DUMP_LABEL
 from bot.operations.quiesce import Quiesce, QuiescePolicy, Sleeper, sleepers
 from bot.operations.sources import Source, resolve, users_of
 
-_STATES = {Quiesce.PAUSE: "paused", Quiesce.STOP: "stopped"}
+_ASLEEP = {Quiesce.PAUSE: later("{containers} paused"), Quiesce.STOP: later("{containers} stopped")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,58 +78,56 @@ class BackupPlan:
     def steps(self) -> tuple[str, ...]:
         """What a run of it does, in order."""
         if self.dump is not None:
-            copied: tuple[str, ...] = ("dump", "store")
+            copied: tuple[str, ...] = (later("dump"), later("store"))
+        elif self.source.storage is None:
+            copied = (later("copy"), later("copy again"))
         else:
-            copied = (
-                ("copy", say("copy again"))
-                if self.source.storage is None
-                else ("list", "copy", say("list again"))
-            )
-        asleep = bool(self.sleepers)
-        return (*(("sleep",) * asleep), *copied, *(("wake",) * asleep), say("read back"), "publish")
+            copied = (later("list"), later("copy"), later("list again"))
+        if self.sleepers:
+            copied = (later("sleep"), *copied, later("wake"))
+        return (*copied, later("read back"), later("publish"))
 
     @property
     def text(self) -> str:
         """What will be done, in a sentence or two."""
+        return " ".join((self._what, *self._remarks))
+
+    @property
+    def _what(self) -> str:
+        source = self.source.words
         if self.dump is not None:
-            how = say(
-                " by a {preset} dump of {container}",
+            return say(
+                "Back up {source} by a {preset} dump of {container}.",
+                source=source,
                 preset=self.dump.preset.name,
                 container=self.dump.container.name,
             )
-        else:
-            how = self._meanwhile
-        return " ".join((say("Back up {source}{how}.", source=self.source.words, how=how), *self._remarks))
-
-    @property
-    def _meanwhile(self) -> str:
-        told = []
-        for mode, state in _STATES.items():
+        asleep = []
+        for mode, told in _ASLEEP.items():
             names = [sleeper.container.name for sleeper in self.sleepers if sleeper.mode is mode]
-            told += [f"{', '.join(names)} {state}"] if names else []
-        return say(", with {told} while it is read", told=" and ".join(told)) if told else ""
+            asleep += [say(told, containers=", ".join(names))] if names else []
+        if not asleep:
+            return say("Back up {source}.", source=source)
+        return say("Back up {source}, with {asleep} while it is read.", source=source, asleep=listed(asleep))
 
     @property
     def _remarks(self) -> tuple[str, ...]:
         remarks = []
         if self.source.through:
-            remarks.append(
-                say("Symbolic links lead there from {through}.", through=printable(self.source.through))
-            )
+            remarks.append(say("Symbolic links lead there from {path}.", path=printable(self.source.through)))
         hooks = [user.name for user in self.users if user.state == "running" and _has_hooks(user)]
         if hooks:
-            remarks.append(say("Hooks run in {hooks} before and after.", hooks=", ".join(hooks)))
+            remarks.append(say("Hooks run in {containers} before and after.", containers=", ".join(hooks)))
         if self.source.storage is None and self.dump is None and self.source.container is not None:
-            name = self.source.container.name
             remarks.append(
                 say(
-                    "It is read twice, in {name} itself, which Docker cannot stop or inspect meanwhile.",
-                    name=name,
+                    "It is read twice, in {container} itself, which Docker cannot stop or inspect meanwhile.",
+                    container=self.source.container.name,
                 )
             )
         if self.source.inner and self.dump is None:
             remarks.append(
-                say("What is mounted below it is left out: {inner}.", inner=", ".join(self.source.inner))
+                say("What is mounted below it is left out: {paths}.", paths=", ".join(self.source.inner))
             )
         remarks += [] if self.dump is not None else _hints(self.users)
         return tuple(remarks)
@@ -174,19 +172,15 @@ def _dumped(
         return None
     found = labelled or [user for user in running if recognise(user) is not None]
     if len(found) != 1:
-        what = (
-            say("several do: {found}", found=", ".join(user.name for user in found))
-            if found
-            else say("none does")
-        )
+        several = ", ".join(user.name for user in found)
         raise Conflict(
             say(
                 "Exactly one running container that uses {source} must hold a database that can be dumped, and "
-                "{what}. Nothing was changed. Say which and how by the label {DUMP_LABEL}, or back up the files with "
+                "{what}. Nothing was changed. Say which and how by the label {label}, or back up the files with "
                 "--quiesce stop.",
                 source=source.words,
-                what=what,
-                DUMP_LABEL=DUMP_LABEL,
+                what=say("several do: {containers}", containers=several) if found else say("none does"),
+                label=DUMP_LABEL,
             )
         )
     preset = recognise(found[0])
@@ -203,8 +197,8 @@ def _hints(users: tuple[Container, ...]) -> list[str]:
         if preset is not None:
             found.append(
                 say(
-                    "{user} runs {preset}: --dump asks it for a consistent dump instead.",
-                    user=user.name,
+                    "{container} runs {preset}: --dump asks it for a consistent dump instead.",
+                    container=user.name,
                     preset=preset.name,
                 )
             )

@@ -6,7 +6,7 @@ Must not know how it was made: it speaks from the manifest, so it says the same 
 from __future__ import annotations
 
 from bot.entry import printable
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Button, Reply, Status, Value
 from bot.operations.backup import Backed
 from bot.reasons import Reason
@@ -28,21 +28,30 @@ def reply_of(backed: Backed) -> Reply:
         status=Status.SUCCEEDED if backup.is_ok and not remarks else Status.PARTIAL,
         facts=_facts(backup, failed, backed.notes),
         buttons=(
-            Button(label="Verify", line=say("verify {run_id}", run_id=manifest.run_id)),
-            Button(label=say("Restore a copy"), line=say("restore {run_id}", run_id=manifest.run_id)),
+            Button(label=say("Verify"), line=f"verify {manifest.run_id}"),
+            Button(label=say("Restore a copy"), line=f"restore {manifest.run_id}"),
         ),
     )
 
 
 def source_words(manifest: Manifest) -> str:
     """What it is of: `volume pgdata`, `web:/srv`, `the dump of db for volume pgdata`."""
-    kind, name = manifest.source.kind, printable(manifest.volume.name)
-    of = name if ":" in name else say("volume {name}", name=name)
-    return (
-        say("the dump of {container} for {of}", container=manifest.source.container, of=of)
-        if kind == "dump"
-        else of
-    )
+    name = printable(manifest.volume.name)
+    source = name if ":" in name else say("volume {name}", name=name)
+    if manifest.source.kind == "dump":
+        return say("the dump of {container} for {source}", container=manifest.source.container, source=source)
+    return source
+
+
+def _first_words(manifest: Manifest) -> str:
+    """The same where a sentence begins; a path begins with a container's name, which is spelt as it is."""
+    name = printable(manifest.volume.name)
+    if manifest.source.kind == "path":
+        return name
+    if manifest.source.kind != "dump":
+        return say("Volume {volume}", volume=name)
+    source = name if ":" in name else say("volume {name}", name=name)
+    return say("The dump of {container} for {source}", container=manifest.source.container, source=source)
 
 
 def _proven(manifest: Manifest) -> str:
@@ -54,63 +63,68 @@ def _proven(manifest: Manifest) -> str:
         how = say(
             "the archive is whole to its end, every entry is hashed and is what was there before and after"
         )
-    words = source_words(manifest)
-    if manifest.source.kind != "path":  # a path begins with a container's name, which is spelt as it is
-        words = words[0].upper() + words[1:]
     return say(
-        "{words} is backed up and proven: {how}, and the stored bytes were read back.", words=words, how=how
+        "{source} is backed up and proven: {how}, and the stored bytes were read back.",
+        source=_first_words(manifest),
+        how=how,
     )
 
 
 def _partial(manifest: Manifest) -> str:
     problems = manifest.problems
-    named = "; ".join(_problem(one) for one in problems.listed[:_NAMED])
-    more = say("; and {count} more", count=problems.count - _NAMED) if problems.count > _NAMED else ""
-    files = say("1 file is") if problems.count == 1 else say("{count} files are", count=problems.count)
-    still = (
-        ""
-        if manifest.quiesce.containers
-        else say(" with --quiesce pause or stop, so that nobody writes meanwhile")
+    named = [_problem(one) for one in problems.listed[:_NAMED]]
+    if problems.count > _NAMED:
+        named.append(say("and {count} more", count=problems.count - _NAMED))
+    partial = say_count(
+        "The backup of {source} is partial: 1 file is not in it as it should be ({problems}).",
+        "The backup of {source} is partial: {number} files are not in it as it should be ({problems}).",
+        problems.count,
+        source=source_words(manifest),
+        problems="; ".join(named),
     )
-    return say(
-        "The backup of {manifest} is partial: {files} not in it as it should be ({named}{more}). "
+    held = say(
         "What it holds is whole and was read back, but it counts neither for retention nor for drills, and replaces "
-        "nothing. Send the command again{still}.",
-        manifest=source_words(manifest),
-        files=files,
-        named=named,
-        more=more,
-        still=still,
+        "nothing."
     )
+    again = (
+        say("Send the command again.")
+        if manifest.quiesce.containers
+        else say("Send the command again with --quiesce pause or stop, so that nobody writes meanwhile.")
+    )
+    return " ".join((partial, held, again))
 
 
 def _problem(problem: Problem) -> str:
-    return f"“{printable(problem.path)}” {_SHORT.get(problem.reason, problem.reason)}"
+    path = printable(problem.path)
+    told = _PROBLEMS.get(problem.reason)
+    return say(told, path=path) if told else f"“{path}” {problem.reason}"
 
 
-_SHORT: dict[str, str] = {
-    Reason.VANISHED: "vanished",
-    Reason.APPEARED: "appeared",
-    Reason.CHANGED: later("was changed"),
-    Reason.MISSING: later("was left out by Docker"),
-    Reason.UNEXPECTED: later("should not be there"),
+_PROBLEMS: dict[str, str] = {
+    Reason.VANISHED: later("“{path}” vanished"),
+    Reason.APPEARED: later("“{path}” appeared"),
+    Reason.CHANGED: later("“{path}” was changed"),
+    Reason.MISSING: later("“{path}” was left out by Docker"),
+    Reason.UNEXPECTED: later("“{path}” should not be there"),
 }
 
 
 def _hook(hook: HookFacts) -> str:
-    how = (
-        say("did not end by itself")
-        if hook.exit_code is None
-        else say("ended with exit code {exit_code}", exit_code=hook.exit_code)
-    )
-    said = " ".join(hook.output.split())[-_SAID_CHARACTERS:]
-    return say(
-        "The hook {which} of {container} {how}{extra}. Look at the container.",
-        which=hook.which,
-        container=hook.container,
-        how=how,
-        extra=f": {said}" if said else "",
-    )
+    output = " ".join(hook.output.split())[-_SAID_CHARACTERS:]
+    if hook.exit_code is None:
+        ended = say(
+            "The hook {which} of {container} did not end by itself",
+            which=hook.which,
+            container=hook.container,
+        )
+    else:
+        ended = say(
+            "The hook {which} of {container} ended with exit code {exit_code}",
+            which=hook.which,
+            container=hook.container,
+            exit_code=hook.exit_code,
+        )
+    return " ".join((f"{ended}: {output}." if output else f"{ended}.", say("Look at the container.")))
 
 
 def _facts(backup: Backup, failed: list[HookFacts], notes: tuple[str, ...]) -> dict[str, Value]:

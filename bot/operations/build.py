@@ -81,7 +81,7 @@ def build(
 ) -> Built:
     """Build and name it; `write` takes the log. Raises EngineError, Conflict, or what `check` raises."""
     log = _Log(run, write)
-    run.progress("sending", 0, made.context.size_bytes)
+    run.progress(say("sending"), 0, made.context.size_bytes)
     recipe = replace(made.rule.recipe, labels=_labels(run, made, at))
     try:
         image = engine.image(engine.build(recipe, _counted(run, made.context), log.line, run.check))
@@ -91,8 +91,8 @@ def build(
         if holder(engine, made.reference) != image.id:
             raise Conflict(
                 say(
-                    "Somebody else took the name {reference} at the same moment. Build it again.",
-                    reference=made.reference,
+                    "Somebody else took the name {image} at the same moment. Build it again.",
+                    image=made.reference,
                 )
             )
         step.keep()
@@ -105,9 +105,7 @@ def kept_all_the_same(reference: Reference) -> Iterator[None]:
     try:
         yield
     except BotError as error:
-        error.add_note(
-            say("The image was built before that and is {reference} on its host.", reference=reference)
-        )
+        error.add_note(say("The image was built before that and is {image} on its host.", image=reference))
         raise
 
 
@@ -155,8 +153,8 @@ def _checkout(context: Path) -> Checkout | None:
     if shutil.which("git") is None:
         raise BuildFailed(
             say(
-                "{context} is a git checkout, and the program git is missing here. Nothing was built.",
-                context=context,
+                "{directory} is a git checkout, and the program git is missing here. Nothing was built.",
+                directory=context,
             )
         )
     commit = _git(context, "rev-parse", "--verify", "HEAD")
@@ -180,9 +178,9 @@ def _git(context: Path, *words: str) -> str:
         said = printable(" ".join(done.stderr.split()))[:_LONGEST_LINE]
         raise BuildFailed(
             say(
-                "git cannot tell which commit {context} is at: {said}. Nothing was built.",
-                context=context,
-                said=said,
+                "git cannot tell which commit {directory} is at: {reason}. Nothing was built.",
+                directory=context,
+                reason=said,
             )
         )
     return done.stdout.strip()

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from bot import words
 from bot.engine import RUN_LABEL
 from bot.engine.image_contract import Image
-from bot.language import say
+from bot.language import later, say, say_count
 from bot.model import Attachment, Reply, Status, Value
 from bot.operations.build import BUILD_LABEL, BuildPlan, Built
 from bot.reasons import Reason
@@ -18,20 +18,20 @@ from bot.reasons import Reason
 
 def planned(made: BuildPlan, host: str, registry: str | None) -> str:
     """What will be built from what, and where it goes."""
-    checkout = made.checkout
-    changed = say(", with changes") if checkout and checkout.dirty else ""
-    at = f", commit {checkout.commit[:12]}{changed}" if checkout else ""
-    then = say(" Then push it to the registry {registry}.", registry=registry) if registry else ""
-    return say(
-        "Build {reference} on host {host} from {context} ({paths_count} entries, {size_bytes}{at}).{then}",
-        reference=made.reference,
+    content = [say_count("1 entry", "{number} entries", len(made.context.paths))]
+    content.append(words.size(made.context.size_bytes))
+    if made.checkout is not None:
+        commit = later("commit {commit}, with changes") if made.checkout.dirty else later("commit {commit}")
+        content.append(say(commit, commit=made.checkout.commit[:12]))
+    text = say(
+        "Build {image} on host {host} from {directory} ({content}).",
+        image=made.reference,
         host=host,
-        context=made.rule.context,
-        paths_count=len(made.context.paths),
-        size_bytes=words.size(made.context.size_bytes),
-        at=at,
-        then=then,
+        directory=made.rule.context,
+        content=", ".join(content),
     )
+    then = say("Then push it to the registry {registry}.", registry=registry) if registry else ""
+    return " ".join(filter(None, (text, then)))
 
 
 def told(made: BuildPlan, image: Image, pushed: str, host: str, file: Attachment) -> Reply:
@@ -45,10 +45,9 @@ def told(made: BuildPlan, image: Image, pushed: str, host: str, file: Attachment
     }
     if made.checkout:
         facts |= {"commit": made.checkout.commit, "dirty": made.checkout.dirty}
+    text = say("{image} is built on host {host}.", image=made.reference, host=host)
     return Reply(
-        text=say(
-            "{reference} is built on host {host}.{pushed}", reference=made.reference, host=host, pushed=pushed
-        ),
+        text=" ".join(filter(None, (text, pushed.strip()))),
         facts=facts,
         attachments=(file,),
     )
@@ -56,14 +55,13 @@ def told(made: BuildPlan, image: Image, pushed: str, host: str, file: Attachment
 
 def failed(made: BuildPlan, built: Built, file: Attachment) -> Reply:
     """What the builder said, and the end of its log."""
-    last = "\n".join(built.last_lines)
     return Reply(
         text=say(
-            "{problem} No image was named {reference}; what had that name still has it. The log is "
-            "attached; its last lines:\n{last}",
+            "{problem} No image was named {image}; what had that name still has it. The log is "
+            "attached; its last lines:\n{lines}",
             problem=built.problem,
-            reference=made.reference,
-            last=last,
+            image=made.reference,
+            lines="\n".join(built.last_lines),
         ),
         facts={"build": made.rule.name, "reason": Reason.BUILD.value},
         attachments=(file,),
@@ -77,9 +75,9 @@ def found(images: Iterable[Image], run_id: str, host: str) -> Reply | None:
         if image.labels.get(RUN_LABEL) == run_id and BUILD_LABEL in image.labels and image.references:
             return Reply(
                 text=say(
-                    "{references} is built on host {host}. The bot was stopped after that: its log is lost, "
+                    "{image} is built on host {host}. The bot was stopped after that: its log is lost, "
                     "and if it was to be pushed, push it now.",
-                    references=image.references[0],
+                    image=image.references[0],
                     host=host,
                 ),
                 facts={

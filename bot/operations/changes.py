@@ -15,9 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from bot.entry import Entry, Item, printable
+from bot.language import later
 from bot.operations.scratch import Scratch, merged, to_bytes, to_path
 
-ASPECTS = ("kind", "size", "content", "mode", "owner", "time", "attributes")
+ASPECTS = (
+    later("kind"),
+    later("size"),
+    later("content"),
+    later("mode"),
+    later("owner"),
+    later("time"),
+    later("attributes"),
+)
 """What may differ in a thing that is on both sides, in the order in which it is named."""
 
 _LINK_MODE = 0o777  # a symbolic link has no rights of its own, whatever a tar or a file system says
@@ -52,7 +61,10 @@ class Thing:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A path that is `added`, `removed` or `changed`; then `aspects` says in what. Sizes are bytes of files."""
+    """A path that is `added`, `removed` or `changed`; then `aspects` says in what. Both are to be said by who shows it.
+
+    Sizes are bytes of files.
+    """
 
     path: str
     what: str
@@ -99,7 +111,9 @@ class Sides:
             if number % _CHECK_EVERY == 0:
                 check()
             if old is None or new is None or old[1:] != new[1:]:
-                what = "added" if old is None else "removed" if new is None else "changed"
+                what = (
+                    later("added") if old is None else later("removed") if new is None else later("changed")
+                )
                 counts[what] += 1
                 if len(first) < limit:
                     first.append(_change(what, old, new))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot.engine import Container, Engine, Storage
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone
 from bot.errors import EngineError
-from bot.language import say
+from bot.language import say, say_count
 from bot.model import Reply, Status
 from bot.operations.cloneplan import ClonePlan
 from bot.operations.context import REMOVE_CLONE, RunContext
@@ -42,7 +42,7 @@ def clone(engine: Engine, archive: Archive, run: RunContext, plan: ClonePlan) ->
             for into, backup in plan.volumes.items()
         )
         run.check()
-        run.progress(say("starting {plan}", plan=plan.name))
+        run.progress(say("starting {container}", container=plan.name))
         made = engine.run_clone(
             Clone(
                 name=plan.name,
@@ -72,10 +72,11 @@ def reply_of_clone(done: Cloned, plan: ClonePlan, host: str) -> Reply:
             )
         )
     told += [
-        say(
-            "The backup in {volume} is partial: it names {count} files that are not in it as they were.",
+        say_count(
+            "The backup in {volume} is partial: it names 1 file that is not in it as it was.",
+            "The backup in {volume} is partial: it names {number} files that are not in it as they were.",
+            one.backup.manifest.problems.count,
             volume=one.volume,
-            count=one.backup.manifest.problems.count,
         )
         for one in problems
     ]
@@ -99,7 +100,7 @@ def clone_after_crash(engine: Engine, run_id: str) -> Reply | None:
         return None
     made = _told(container, container.labels.get(SNAPSHOT_LABEL, ""), engine.host)
     return Reply(
-        text=say("{made} The bot was stopped just after that.", made=made.text),
+        text=" ".join((made.text, say("The bot was stopped just after that."))),
         facts=made.facts,
         status=made.status,
     )
@@ -107,18 +108,22 @@ def clone_after_crash(engine: Engine, run_id: str) -> Reply | None:
 
 def _told(container: Container, snapshot: str, host: str) -> Reply:
     runs = container.state == "running"
-    state = (
-        say("and runs")
-        if runs
-        else say("and was started, but is {state} now; its log may say why", state=container.state)
-    )
-    return Reply(
-        text=say(
-            "Container {container} is made from snapshot {snapshot}, configured as the original was, {state}.",
+    if runs:
+        text = say(
+            "Container {container} is made from snapshot {snapshot}, configured as the original was, and runs.",
             container=container.name,
             snapshot=snapshot,
-            state=state,
-        ),
+        )
+    else:
+        text = say(
+            "Container {container} is made from snapshot {snapshot}, configured as the original was, and was started, "
+            "but is {state} now; its log may say why.",
+            container=container.name,
+            snapshot=snapshot,
+            state=container.state,
+        )
+    return Reply(
+        text=text,
         facts={"container": container.name, "snapshot": snapshot, "state": container.state, "host": host},
         status=Status.SUCCEEDED if runs else Status.PARTIAL,
     )

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 from bot.engine import Engine, HostPath, Storage
 from bot.entry import printable
 from bot.errors import Conflict, NotFound
-from bot.language import say
+from bot.language import later, say
 from bot.model import Value
 from bot.operations.restore import default_name, refuse_existing
 from bot.operations.snapshotlabels import Mounted, Snapshot
@@ -54,22 +55,20 @@ class ClonePlan:
     @property
     def text(self) -> str:
         """What will be done, in a few sentences."""
-        facts = self.snapshot.facts
         told = [
             say(
-                "Start the container {name} from snapshot {snapshot_id} of {container}, configured as "
-                "that was.",
-                name=self.name,
-                snapshot_id=self.snapshot.id,
-                container=facts.container,
+                "Start the container {container} from snapshot {snapshot} of {original}, configured as that was.",
+                container=self.name,
+                snapshot=self.snapshot.id,
+                original=self.snapshot.facts.container,
             )
         ]
         if self.volumes:
             made = [
-                say("{into} from the backup of {volume}", into=into, volume=backup.volume)
+                say("{volume} from the backup of {source}", volume=into, source=backup.volume)
                 for into, backup in self.volumes.items()
             ]
-            told.append(say("New volumes are made and proven first: {made}.", made=", ".join(made)))
+            told.append(say("New volumes are made and proven first: {volumes}.", volumes=", ".join(made)))
         return " ".join((*told, *self.remarks))
 
     @property
@@ -80,20 +79,21 @@ class ClonePlan:
         if shared:
             found.append(
                 say(
-                    "Shared with the original, which sees every change: what is mounted at {shared}.",
-                    shared=", ".join(shared),
+                    "Shared with the original, which sees every change: what is mounted at {paths}.",
+                    paths=", ".join(shared),
                 )
             )
         if self.missing:
-            found.append(say("Not mounted: {missing}.", missing="; ".join(self.missing)))
+            found.append(say("Not mounted: {mounts}.", mounts="; ".join(self.missing)))
         if self.left_out:
-            found.append(say("It does not have {left_out}.", left_out="; nor ".join(self.left_out)))
+            found.append(say("It does not have {things}.", things=reduce(_nor, self.left_out)))
         return tuple(found)
 
     @property
     def steps(self) -> tuple[str, ...]:
         """What a run of it does, in order."""
-        return (*(("verify", "fill", "compare") * bool(self.volumes)), "start", "look")
+        filled = (later("verify"), later("fill"), later("compare")) if self.volumes else ()
+        return (*filled, later("start"), later("look"))
 
     @property
     def facts(self) -> dict[str, Value]:
@@ -111,9 +111,8 @@ class ClonePlan:
     def explained(self, engine: Engine) -> str:
         """What would be done; raises Conflict when it would be refused as things stand."""
         self.refuse_taken(engine)
-        return say(
-            "{text} If anything fails, the container and its new volumes are removed again.", text=self.text
-        )
+        removed = say("If anything fails, the container and its new volumes are removed again.")
+        return f"{self.text} {removed}"
 
     def refuse_taken(self, engine: Engine) -> None:
         """Raises Conflict when the container or a volume exists already."""
@@ -125,11 +124,15 @@ class ClonePlan:
             return
         raise Conflict(
             say(
-                "There is a container {name} already. It was not touched, and nothing was made. Choose another name "
-                "by --as.",
-                name=self.name,
+                "There is a container {container} already. It was not touched, and nothing was made. Choose another "
+                "name by --as.",
+                container=self.name,
             )
         )
+
+
+def _nor(things: str, other: str) -> str:
+    return say("{things}; nor {other}", things=things, other=other)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,31 +191,29 @@ class _Sorting:
         elif self._wish.share_volumes:
             self._share(mounted, host)
         elif backup is not None:
-            place = f"{backup.volume}/{backup.id}"
             self.missing.append(
                 say(
-                    "{mounted}, a single file (`restore {place}` brings it back)",
-                    mounted=mounted.words,
-                    place=printable(place),
+                    "{mount}, a single file (`restore {backup}` brings it back)",
+                    mount=mounted.words,
+                    backup=printable(f"{backup.volume}/{backup.id}"),
                 )
             )
+        elif mounted.backup:
+            self.missing.append(say("{mount}, for its backup is not there any more", mount=mounted.words))
         else:
-            why = (
-                say("its backup is not there any more")
-                if mounted.backup
-                else say("it was not backed up with the snapshot")
+            self.missing.append(
+                say("{mount}, for it was not backed up with the snapshot", mount=mounted.words)
             )
-            self.missing.append(f"{mounted.words}, for {why}")
 
     def _share(self, mounted: Mounted, host: str) -> None:
         if host != self._snapshot.facts.host:
             raise Conflict(
                 say(
-                    "Snapshot {snapshot_id} was made on host {facts_host}, so {mounted} "
-                    "cannot be shared on {host}. Nothing was made. Leave out --share-volumes.",
-                    snapshot_id=self._snapshot.id,
-                    facts_host=self._snapshot.facts.host,
-                    mounted=mounted.words,
+                    "Snapshot {snapshot} was made on host {origin}, so {mount} cannot be shared on {host}. Nothing was "
+                    "made. Leave out --share-volumes.",
+                    snapshot=self._snapshot.id,
+                    origin=self._snapshot.facts.host,
+                    mount=mounted.words,
                     host=host,
                 )
             )

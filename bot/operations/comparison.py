@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.entry import Entry, printable
 from bot.errors import EngineError
-from bot.language import say
+from bot.language import say, say_count
 from bot.operations.scratch import Scratch, merged, to_bytes, to_path
 from bot.reasons import Reason
 
@@ -39,23 +39,21 @@ def refuse_differences(
         for one, other in merged(expected, present):
             if one == other:
                 continue
-            what = _difference(one, other)
             count += 1
             if count <= SHOWN_DIFFERENCES:
-                path = to_path((one or other or (b"",))[0])
-                shown.append(f"“{printable(path)}” {what}")
+                shown.append(_difference(one, other))
     if count:
-        raise EngineError(
-            say(
-                "After restoring, volume {volume} differs from the backup in {count} places: "
-                "{shown}. The restored volume was not kept; the backup is unchanged. "
-                "Look at the engine's log and disk.",
-                volume=volume,
-                count=count,
-                shown="; ".join(shown),
-            ),
-            reason=Reason.DIFFERS,
+        told = say_count(
+            "After restoring, volume {volume} differs from the backup in 1 place: {differences}.",
+            "After restoring, volume {volume} differs from the backup in {number} places: {differences}.",
+            count,
+            volume=volume,
+            differences="; ".join(shown),
         )
+        kept = say(
+            "The restored volume was not kept; the backup is unchanged. Look at the engine's log and disk."
+        )
+        raise EngineError(f"{told} {kept}", reason=Reason.DIFFERS)
 
 
 def _things(scratch: Scratch, table: str, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
@@ -76,9 +74,9 @@ def _things(scratch: Scratch, table: str, entries: Iterable[Entry]) -> Iterator[
     if lost is not None:
         raise EngineError(
             say(
-                "“{lost}” is a hard link to “{lost_2}”, which is missing. Nothing was kept; run it again.",
-                lost=printable(to_path(lost[0])),
-                lost_2=printable(to_path(lost[1])),
+                "“{path}” is a hard link to “{first}”, which is missing. Nothing was kept; run it again.",
+                path=printable(to_path(lost[0])),
+                first=printable(to_path(lost[1])),
             )
         )
     return scratch.rows(
@@ -109,11 +107,12 @@ def _row(entry: Entry) -> tuple[object, ...]:
 
 
 def _difference(wanted: tuple[Any, ...] | None, found: tuple[Any, ...] | None) -> str:
+    path = printable(to_path((wanted or found or (b"",))[0]))
     if wanted is None:
-        return say("is there and should not be")
+        return say("“{path}” is there and should not be", path=path)
     if found is None:
-        return say("is missing")
+        return say("“{path}” is missing", path=path)
     if wanted[1] != found[1]:
-        return say("shares its content with other files than before")
+        return say("“{path}” shares its content with other files than before", path=path)
     wrong = [name for name, one, other in zip(_NAMES, wanted[2:], found[2:], strict=True) if one != other]
-    return say("has another {wrong}", wrong=", ".join(wrong))
+    return say("“{path}” has another {properties}", path=path, properties=", ".join(wrong))

@@ -143,8 +143,8 @@ def wish_of(source: str, destination: str, *, keep_owner: bool, force: bool) -> 
     if keep_owner and not isinstance(here, OnMachine):
         raise UsageError(
             say(
-                "--keep-owner is for files of a shell’s machine: Slack knows no owners, and what comes out of a container "
-                "gets its reader’s. Nothing was changed."
+                "--keep-owner is for files of a shell’s machine: Slack knows no owners, and what comes out of a "
+                "container gets its reader’s. Nothing was changed."
             )
         )
     if isinstance(here, InContainer) and not isinstance(there, InContainer):
@@ -153,8 +153,8 @@ def wish_of(source: str, destination: str, *, keep_owner: bool, force: bool) -> 
         return CopyInWish(source=here, destination=there, keep_owner=keep_owner)
     raise UsageError(
         say(
-            "One end of a copy is in a container, and the other is not. Nothing was changed. To copy between containers, "
-            "copy out and in again."
+            "One end of a copy is in a container, and the other is not. Nothing was changed. To copy between "
+            "containers, copy out and in again."
         )
     )
 

@@ -55,16 +55,17 @@ class CopyIn:
 
     def plan(self, what: str) -> Plan:
         """In words."""
-        there = say("nothing is there now") if self.is_new else say("what is there now is backed up first")
-        link = (
-            say(" Symbolic links lead there from {through}.", through=printable(self.source.through))
-            if self.source.through
-            else ""
-        )
-        text = say(
-            "Copy {what} to {words}; {there}.{link}", what=what, words=self.words, there=there, link=link
-        )
-        steps = (*(() if self.is_new else (say("back up"),)), "copy", "compare", say("put in place"))
+        steps: tuple[str, ...] = (later("copy"), later("compare"), later("put in place"))
+        if self.is_new:
+            text = say("Copy {file} to {place}; nothing is there now.", file=what, place=self.words)
+        else:
+            text = say(
+                "Copy {file} to {place}; what is there now is backed up first.", file=what, place=self.words
+            )
+            steps = (later("back up"), *steps)
+        if self.source.through:
+            link = say("Symbolic links lead there from {path}.", path=printable(self.source.through))
+            text = f"{text} {link}"
         return Plan(text=text, targets=self.targets, steps=steps)
 
 
@@ -87,24 +88,24 @@ def plan_in(engine: Engine, asked: InContainer, name: str) -> CopyIn:
     elif asked.is_directory:
         raise NotFound(
             say(
-                "There is no directory {asked}. Nothing was changed. Make it first.",
-                asked=printable(asked.text),
+                "There is no directory {path}. Nothing was changed. Make it first.",
+                path=printable(asked.text),
             )
         )
     made = _made(engine, container, place, is_new=found is None)
     if found is not None and found.kind != "file":
-        raise Conflict(_NOT_OVER[found.kind].format(words=made.words))
+        raise Conflict(say(_NOT_OVER[found.kind], place=made.words))
     return made
 
 
 _NOT_OVER = {
     "symlink": later(
-        "{words} is a symbolic link, and nothing is written through one. Nothing was changed. Name what it "
+        "{place} is a symbolic link, and nothing is written through one. Nothing was changed. Name what it "
         "leads to, or, for a directory, put a slash at the end."
     ),
-    "directory": later("{words} is a directory already, so no file can take its place. Nothing was changed."),
+    "directory": later("{place} is a directory already, so no file can take its place. Nothing was changed."),
     "other": later(
-        "{words} is a device, a FIFO or a socket, which no file can take the place of. Nothing was changed."
+        "{place} is a device, a FIFO or a socket, which no file can take the place of. Nothing was changed."
     ),
 }
 
@@ -120,14 +121,14 @@ def _refuse_odd_path(asked: InContainer) -> None:
 
 
 def _made(engine: Engine, container: Container, place: str, *, is_new: bool) -> CopyIn:
+    asked = f"{container.name}:{printable(place)}"
     source = resolve(engine, f"{container.name}:{place}")
     if source.read_only:
         raise Conflict(
             say(
-                "{container}:{place} lies in what it mounts read-only, so the container may not have it "
-                "changed. Nothing was changed.",
-                container=container.name,
-                place=printable(place),
+                "{place} lies in what it mounts read-only, so the container may not have it changed. Nothing was "
+                "changed.",
+                place=asked,
             )
         )
     spot_of(container, place, source)
@@ -135,12 +136,11 @@ def _made(engine: Engine, container: Container, place: str, *, is_new: bool) -> 
     above = posixpath.dirname(place)
     parent = engine.look_at(container.id, above) if above != "/" else Found(kind="directory")
     if parent is None or parent.kind != "directory":
+        missing = f"{container.name}:{printable(above)}"
         raise NotFound(
             say(
-                "There is no directory {container}:{above}. Nothing was changed. Make it first, or check "
-                "the path.",
-                container=container.name,
-                above=printable(above),
+                "There is no directory {path}. Nothing was changed. Make it first, or check the path.",
+                path=missing,
             )
         )
     return CopyIn(container=container, place=place, source=source, is_new=is_new)
@@ -187,9 +187,9 @@ def _refuse_moved(engine: Engine, made: CopyIn) -> None:
     if resolve(engine, f"{made.container.name}:{made.place}") != made.source:
         raise EngineError(
             say(
-                "What {made} names was changed while the file was copied. What had begun was taken back. Look who "
+                "What {place} names was changed while the file was copied. What had begun was taken back. Look who "
                 "changes it, then send the command again.",
-                made=made.words,
+                place=made.words,
             ),
             reason=Reason.CHANGED,
         )
@@ -200,8 +200,8 @@ def refuse_unheld(targets: tuple[str, ...], held: Plan | None) -> None:
     if not set(targets) <= set(held.targets if held else ()):
         raise Conflict(
             say(
-                "What the path in the container leads to has changed since this run began, and is not held by it. Nothing "
-                "was copied. Send the command again."
+                "What the path in the container leads to has changed since this run began, and is not held by it. "
+                "Nothing was copied. Send the command again."
             )
         )
 
@@ -219,15 +219,17 @@ def reply_of(container: str, place: str, outcome: Outcome, run_id: str) -> Reply
     """The result in words and facts, with the button that takes it back."""
     words = f"{container}:{printable(place)}"
     if outcome.sha256:
-        now = say("{words} is copied: read back from the container and the same, byte for byte.", words=words)
+        now = say("{place} is copied: read back from the container and the same, byte for byte.", place=words)
     else:
-        now = say("{words} is gone again.", words=words)
-    before = (
-        say("What was there is backup {run_id}; ", run_id=outcome.safety.manifest.run_id)
-        if outcome.safety
-        else ""
-    )
-    before = before or say("Nothing was there before; ")
+        now = say("{place} is gone again.", place=words)
+    if outcome.safety:
+        before = say(
+            "What was there is backup {backup}; `undo {run}` brings that back.",
+            backup=outcome.safety.manifest.run_id,
+            run=run_id,
+        )
+    else:
+        before = say("Nothing was there before; `undo {run}` brings that back.", run=run_id)
     facts: dict[str, Value] = {
         "container": container,
         "placed": place,
@@ -235,9 +237,5 @@ def reply_of(container: str, place: str, outcome: Outcome, run_id: str) -> Reply
         "sha256": outcome.sha256,
         **({"safety": outcome.safety.id} if outcome.safety else {}),
     }
-    undo = Button(label="Undo", line=say("undo {run_id}", run_id=run_id), danger=True)
-    return Reply(
-        text=say("{now} {before}`undo {run_id}` brings that back.", now=now, before=before, run_id=run_id),
-        facts=facts,
-        buttons=(undo,),
-    )
+    undo = Button(label=say("Undo"), line=f"undo {run_id}", danger=True)
+    return Reply(text=f"{now} {before}", facts=facts, buttons=(undo,))

@@ -68,7 +68,7 @@ class Copy(ABC):
             nonlocal seen
             if seen % _LOOK_EVERY == 0:
                 self._run.check()
-                self._run.progress("comparing")
+                self._run.progress(say("comparing"))
             seen += 1
 
         return tick
@@ -78,10 +78,9 @@ class Copy(ABC):
         if self._root_kind not in ("file", "directory"):
             raise Conflict(
                 say(
-                    "{source} is neither a directory nor a file ({root_kind}). "
-                    "Nothing was saved. Name what it stands for.",
+                    "{source} is neither a directory nor a file ({kind}). Nothing was saved. Name what it stands for.",
                     source=self._source.words,
-                    root_kind=self._root_kind or "unknown",
+                    kind=self._root_kind or say("unknown"),
                 )
             )
 
@@ -138,13 +137,13 @@ class Walked(Copy):
             nonlocal total
             total += _HEADERS_BYTES + (min(item.size, item.used_bytes) if item.kind == "file" else 0)
 
-        self._walk(Reading.undisturbed(self._engine, self._run, self._source), "measuring", add)
+        self._walk(Reading.undisturbed(self._engine, self._run, self._source), say("measuring"), add)
         return total
 
     def take(self, downtime: Downtime) -> None:
         """Walk, read, walk."""
         reading = Reading(engine=self._engine, run=self._run, source=self._source, downtime=downtime)
-        self._walk(reading, "listing", self._before, attributes=True)
+        self._walk(reading, say("listing"), self._before, attributes=True)
         self._refuse_odd_root()
         try:
             reading.tar(self._helper, self._entry, self._write)
@@ -239,8 +238,8 @@ def _not_there(source: Source, error: NotFound) -> NotFound:
         return error
     return NotFound(
         say(
-            "There is no {place} in container {container}. Nothing was saved; check the path.",
-            place=source.place,
+            "There is no {path} in container {container}. Nothing was saved; check the path.",
+            path=source.place,
             container=source.container.name,
         )
     )

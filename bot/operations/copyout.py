@@ -13,7 +13,7 @@ from pathlib import Path
 from bot.engine import Engine
 from bot.entry import printable
 from bot.errors import Conflict, EngineError, NotFound
-from bot.language import say
+from bot.language import later, say, say_count
 from bot.model import Plan, Reply, Value
 from bot.operations.context import REMOVE_HELPER, RunContext
 from bot.operations.copyends import InContainer
@@ -51,21 +51,14 @@ class CopyOut:
 
     def plan(self, to: str) -> Plan:
         """In words."""
-        what = say("the directory ") if self.kind == "directory" else ""
-        link = (
-            say(" Symbolic links lead there from {asked}.", asked=printable(self.asked.text))
-            if self.source.through
-            else ""
-        )
-        text = say(
-            "Copy {what}{asked} to {to}{extra}.{link}",
-            what=what,
-            asked=printable(self.asked.text),
-            to=to,
-            extra=", as a tar" if what else "",
-            link=link,
-        )
-        return Plan(text=text, targets=self.targets, steps=("copy", "compare"))
+        path = printable(self.asked.text)
+        if self.kind == "directory":
+            text = say("Copy the directory {path} to {place}, as a tar.", path=path, place=to)
+        else:
+            text = say("Copy {path} to {place}.", path=path, place=to)
+        if self.source.through:
+            text = " ".join((text, say("Symbolic links lead there from {path}.", path=path)))
+        return Plan(text=text, targets=self.targets, steps=(later("copy"), later("compare")))
 
 
 def plan_out(engine: Engine, asked: InContainer, limit: int) -> CopyOut:
@@ -78,26 +71,24 @@ def plan_out(engine: Engine, asked: InContainer, limit: int) -> CopyOut:
     found = engine.look_at(container.id, place)
     if found is None:
         raise NotFound(
-            say("There is no {asked}. Nothing was copied; check the path.", asked=printable(asked.text))
+            say("There is no {path}. Nothing was copied; check the path.", path=printable(asked.text))
         )
     words = Limit(limit=limit, what=printable(asked.text))
     if found.kind == "other" or (asked.is_directory and found.kind != "directory"):
         raise Conflict(
-            say(
-                "{what} is no {extra}. Nothing was copied.",
-                what=words.what,
-                extra="directory" if asked.is_directory else "file",
-            )
+            say("{path} is no directory. Nothing was copied.", path=words.what)
+            if asked.is_directory
+            else say("{path} is no file. Nothing was copied.", path=words.what)
         )
     if found.kind == "file":
         words.refuse(found.size)
     if source.inner:
         raise Conflict(
             say(
-                "Other things are mounted below {what}: {inner}. They would be missing in the "
-                "copy, so nothing was copied. Name paths beside them.",
-                what=words.what,
-                inner=", ".join(source.inner),
+                "Other things are mounted below {path}: {mounts}. They would be missing in the copy, so nothing was "
+                "copied. Name paths beside them.",
+                path=words.what,
+                mounts=", ".join(source.inner),
             )
         )
     return CopyOut(asked=asked, source=source, container_id=container.id, kind=found.kind, limit=words)
@@ -115,9 +106,9 @@ def _followed(engine: Engine, text: str, container_id: str) -> tuple[Source, str
         path = target
     raise Conflict(
         say(
-            "More than {LINKS} symbolic links lead from {text}. Nothing was copied.",
-            LINKS=_LINKS,
-            text=printable(text),
+            "More than {most} symbolic links lead from {path}. Nothing was copied.",
+            most=_LINKS,
+            path=printable(text),
         )
     )
 
@@ -128,9 +119,8 @@ def to_slack(engine: Engine, run: RunContext, made: CopyOut, outgoing: Outgoing)
         for chunk in outward.chunks:
             draft.write(chunk)
         file = draft.keep(made.name)
-    text = say(
-        "{made} It follows as the file {file}.", made=_sentence(made, outward), file=printable(file.name)
-    )
+    follows = say("It follows as the file {file}.", file=printable(file.name))
+    text = f"{_sentence(made, outward)} {follows}"
     return Reply(text=text, facts=_facts(made, file.size, file.sha256), attachments=(file,))
 
 
@@ -138,11 +128,8 @@ def to_path(engine: Engine, run: RunContext, made: CopyOut, path: Path, *, force
     """Write it there, whole or not at all. Raises EngineError, Conflict."""
     with new_file(run, path, force=force) as write, _read(engine, run, made) as outward:
         written = write(outward.chunks)
-    text = say(
-        "{made} It is at {path}, read back and compared.",
-        made=_sentence(made, outward),
-        path=printable(str(path)),
-    )
+    compared = say("It is at {path}, read back and compared.", path=printable(str(path)))
+    text = f"{_sentence(made, outward)} {compared}"
     facts = {**_facts(made, written.size, written.sha256), "path": str(path)}
     return Reply(text=text, facts=facts)
 
@@ -168,15 +155,18 @@ def _read(engine: Engine, run: RunContext, made: CopyOut) -> Iterator[_Reading]:
                 outward.feed(chunk)
                 done += len(chunk)
                 run.check()
-                run.progress("copying", done)
+                run.progress(say("copying"), done)
                 yield from outward.taken()
             outward.close()
         if outward.kind != made.kind:
             raise EngineError(
                 say(
-                    "{what} became a {kind} meanwhile. Nothing was copied. Ask again.",
-                    what=made.limit.what,
-                    kind=outward.kind,
+                    "{path} became a directory meanwhile. Nothing was copied. Ask again.",
+                    path=made.limit.what,
+                )
+                if outward.kind == "directory"
+                else say(
+                    "{path} became a file meanwhile. Nothing was copied. Ask again.", path=made.limit.what
                 )
             )
         yield from outward.taken()
@@ -198,19 +188,18 @@ def _held(engine: Engine, run: RunContext, made: CopyOut) -> Iterator[str]:
 
 
 def _sentence(made: CopyOut, outward: _Reading) -> str:
-    links = outward.leading_out()
-    beside = (
-        say(" {links} symbolic links in it lead out of it, and are in the tar as they stand.", links=links)
-        if links
-        else ""
-    )
-    tar = say(", as a tar") if made.kind == "directory" else ""
-    return say(
-        "{asked} was copied{tar}, whole to its end.{beside}",
-        asked=printable(made.asked.text),
-        tar=tar,
-        beside=beside,
-    )
+    path, links = printable(made.asked.text), outward.leading_out()
+    if made.kind != "directory":
+        return say("{path} was copied, whole to its end.", path=path)
+    text = say("{path} was copied, as a tar, whole to its end.", path=path)
+    if links:
+        beside = say_count(
+            "1 symbolic link in it leads out of it, and is in the tar as it stands.",
+            "{number} symbolic links in it lead out of it, and are in the tar as they stand.",
+            links,
+        )
+        text = f"{text} {beside}"
+    return text
 
 
 def _facts(made: CopyOut, size: int, sha256: str) -> dict[str, Value]:

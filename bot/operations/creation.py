@@ -32,20 +32,23 @@ class Wanted:
 
 
 def pairs(given: Iterable[Assignment], what: str) -> dict[str, str]:
-    """`k=v` words as a mapping; raises UsageError for a key given twice, and for labels of our own."""
+    """`k=v` words as a mapping; raises UsageError for a key given twice, and for labels of our own.
+
+    `what` is how people call one of them.
+    """
     found: dict[str, str] = {}
     for one in given:
         if one.name in found:
             raise UsageError(
-                say("The {what} {one} is given twice. Nothing was changed.", what=what, one=one.name)
+                say("The {what} {name} is given twice. Nothing was changed.", what=what, name=one.name)
             )
         if one.name.startswith(_OURS):
             raise UsageError(
                 say(
-                    "The {what} {one} is not for people to give: shipkeeper says by such what it made. Nothing was "
+                    "The {what} {name} is not for people to give: shipkeeper says by such what it made. Nothing was "
                     "changed; choose another name.",
                     what=what,
-                    one=one.name,
+                    name=one.name,
                 )
             )
         found[one.name] = one.value
@@ -62,7 +65,7 @@ def create(engine: Engine, run: RunContext, wanted: Wanted) -> Reply:
         if found != made:
             raise Conflict(
                 say(
-                    "Volume {wanted} is not as it was asked for, so it was removed again.", wanted=wanted.name
+                    "Volume {volume} is not as it was asked for, so it was removed again.", volume=wanted.name
                 )
             )
         step.keep()
@@ -73,10 +76,10 @@ def reply_of(host: str, volume: Volume) -> Reply:
     """The result in words and facts."""
     return Reply(
         text=say(
-            "Volume {volume} is made on host {host}, and empty. `undo {labels}` removes it while it is.",
+            "Volume {volume} is made on host {host}, and empty. `undo {run}` removes it while it is.",
             volume=volume.name,
             host=host,
-            labels=volume.labels[RUN_LABEL],
+            run=volume.labels[RUN_LABEL],
         ),
         facts={"volume": volume.name, "host": host, "driver": volume.driver},
     )
@@ -96,9 +99,9 @@ def volume_of(run: Run) -> str | None:
 def plan_back(made_by: str, name: str) -> Plan:
     """What taking it back will do."""
     text = say(
-        "Undo run {made_by}: remove volume {name} if it is empty and nobody uses it.",
-        made_by=made_by,
-        name=name,
+        "Undo run {run}: remove volume {volume} if it is empty and nobody uses it.",
+        run=made_by,
+        volume=name,
     )
     return Plan(text=text, targets=(f"volume:{name}",))
 
@@ -109,28 +112,36 @@ def take_back(engine: Engine, run: RunContext, name: str, made_by: str) -> Reply
     if volume is None or volume.name != name:
         raise NotFound(
             say(
-                "Volume {name}, which run {made_by} made, is gone, or somebody else made one of that name since. Nothing "
-                "was changed.",
-                name=name,
-                made_by=made_by,
+                "Volume {volume}, which run {run} made, is gone, or somebody else made one of that name since. "
+                "Nothing was changed.",
+                volume=name,
+                run=made_by,
             )
         )
     users = ", ".join(user.name for user in engine.users_of(name))
     if users:
         raise Conflict(
-            say("Volume {name} is used by {users} by now. It was not removed.", name=name, users=users)
+            say(
+                "Volume {volume} is used by {containers} by now. It was not removed.",
+                volume=name,
+                containers=users,
+            )
         )
     if not _is_empty(engine, run, name):
         raise Conflict(
             say(
-                "Volume {name} is not empty any more. It was not removed; `remove-volume {name}` shows what is in it.",
-                name=name,
+                "Volume {volume} is not empty any more. It was not removed; `remove-volume {volume}` shows what is in "
+                "it.",
+                volume=name,
             )
         )
     engine.remove_volume(name)
     if created_by(engine, made_by) is not None:
         raise Conflict(
-            say("Docker said that it removed volume {name}, and still lists it. Look at the host.", name=name)
+            say(
+                "Docker said that it removed volume {volume}, and still lists it. Look at the host.",
+                volume=name,
+            )
         )
     return _told(engine.host, name, made_by)
 
@@ -143,9 +154,9 @@ def told_gone(engine: Engine, name: str, made_by: str) -> Reply | None:
 def _told(host: str, name: str, made_by: str) -> Reply:
     return Reply(
         text=say(
-            "Volume {name}, which run {made_by} made, is removed: it was empty, and nobody used it.",
-            name=name,
-            made_by=made_by,
+            "Volume {volume}, which run {run} made, is removed: it was empty, and nobody used it.",
+            volume=name,
+            run=made_by,
         ),
         facts={"volume": name, "host": host},
     )

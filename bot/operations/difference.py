@@ -46,7 +46,7 @@ def between(
     with sides(old.files.directory) as both:
         _add_all(run, both.add_old, (of_entry(entry, hashed=True) for entry in archive.entries(old)))
         _add_all(run, both.add_new, (of_entry(entry, hashed=True) for entry in archive.entries(new)))
-        return both.difference(limit, run.check), BY_CONTENT
+        return both.difference(limit, run.check), say(BY_CONTENT)
 
 
 def until_now(
@@ -64,16 +64,16 @@ def until_now(
     reading = Reading.undisturbed(engine, run, source)
     with sides(backup.files.directory) as both:
         if source.storage is None:
-            return _read(archive, reading, backup, both).difference(limit, run.check), BY_CONTENT
+            return _read(archive, reading, backup, both).difference(limit, run.check), say(BY_CONTENT)
         if backup.manifest.inventory is None or not backup.is_ok:
             _walk(reading, source.storage, lambda item: _add_like_tar(both, item))
             entries = archive.entries(backup)
             _add_all(run, both.add_old, (of_entry(entry, hashed=False) for entry in entries))
-            return both.difference(limit, run.check), BY_WHOLE_SECONDS if backup.is_ok else BY_HELD
+            return both.difference(limit, run.check), say(BY_WHOLE_SECONDS if backup.is_ok else BY_HELD)
         _walk(reading, source.storage, lambda item: both.add_new(of_item(item, like_tar=False)))
         items = archive.items(backup)
         _add_all(run, both.add_old, (of_item(item, like_tar=False) for item in items))
-        return both.difference(limit, run.check), BY_TIME
+        return both.difference(limit, run.check), say(BY_TIME)
 
 
 def held_now(engine: Engine, backup: Backup) -> tuple[str, ...]:
@@ -86,9 +86,9 @@ def _refuse_dump(backup: Backup) -> None:
     if backup.manifest.dump is not None:
         raise Conflict(
             say(
-                "Backup {run_id} holds a dump that a database's own program wrote, and no files to "
-                "compare. Nothing was changed.",
-                run_id=backup.manifest.run_id,
+                "Backup {backup} holds a dump that a database's own program wrote, and no files to compare. Nothing "
+                "was changed.",
+                backup=backup.manifest.run_id,
             )
         )
 
@@ -119,6 +119,6 @@ def _read(archive: Archive, reading: Reading, backup: Backup, both: Sides) -> Si
 def _add_all(run: RunContext, add: Callable[[Thing], None], things: Iterable[Thing]) -> None:
     for count, thing in enumerate(things):
         if count % _CHECK_EVERY == 0:
-            run.progress("comparing")
+            run.progress(say("comparing"))
             run.check()
         add(thing)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from bot.errors import BotError, EngineError
-from bot.language import say
+from bot.language import Thread, say
 from bot.reasons import Reason
 
 _log = logging.getLogger(__name__)
@@ -108,14 +108,13 @@ class Downtime:
                 _log.warning("the work whose time is over could not be ended: %s", error)
 
     def _error(self) -> EngineError:
-        allowed = f"{self._allowed.total_seconds():g}"
         return EngineError(
             say(
-                "{names} may sleep for {allowed} s at most (limits.max_downtime), and the work was not "
+                "{containers} may sleep for {allowed:g} s at most (limits.max_downtime), and the work was not "
                 "done by then: everybody is awake again, and nothing of the copy is kept. Allow more, or choose a "
                 "gentler way to keep them still.",
-                names=", ".join(self._names),
-                allowed=allowed,
+                containers=", ".join(self._names),
+                allowed=self._allowed.total_seconds(),
             ),
             reason=Reason.DOWNTIME,
         )
@@ -129,7 +128,7 @@ class Watchdog:
         self._seconds = allowed.total_seconds()
         self._wake = wake
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="downtime-watchdog", daemon=True)
+        self._thread = Thread(self._watch, name="downtime-watchdog")
 
     def __enter__(self) -> None:
         self._thread.start()

@@ -65,10 +65,10 @@ def newest(archive: Archive, volume: str, hosts: Iterable[str | None]) -> Backup
         if len(places) > 1:
             raise Conflict(
                 say(
-                    "There are backups of {volume} from the hosts {places}. Nothing was drilled. Say which by "
+                    "There are backups of {volume} from the hosts {hosts}. Nothing was drilled. Say which by "
                     "--host, or name a backup by --backup.",
                     volume=volume,
-                    places=", ".join(places),
+                    hosts=", ".join(places),
                 )
             )
         if whole:
@@ -86,9 +86,9 @@ def refuse_partial(backup: Backup) -> None:
     if not backup.is_ok:
         raise Conflict(
             say(
-                "Backup {run_id} of {volume} is partial: a drill cannot prove that what it lacks "
-                "would come back. Nothing was drilled. Drill a whole one.",
-                run_id=backup.manifest.run_id,
+                "Backup {backup} of {volume} is partial: a drill cannot prove that what it lacks would come back. "
+                "Nothing was drilled. Drill a whole one.",
+                backup=backup.manifest.run_id,
                 volume=backup.volume,
             )
         )
@@ -165,7 +165,7 @@ def _check(engine: Engine, run: RunContext, plan: DrillPlan, name: str, check: C
         with suppress(BotError):  # the journal tries again, and says so if it cannot
             engine.remove_helper(container)
 
-    run.progress(say("running the check {name}", name=name))
+    run.progress(say("running the check {check}", check=name))
     with run.undoable(REMOVE_HELPER, name=container):
         try:
             with run.watched(end):
@@ -177,14 +177,14 @@ def _check(engine: Engine, run: RunContext, plan: DrillPlan, name: str, check: C
     if done.exit_code != 0:
         raise EngineError(
             say(
-                "Backup {run_id} of {volume} was restored and is the same, but the check "
-                "{name} did not pass: exit code {exit_code}. What was restored for it was removed again, and nothing "
-                "else was changed. The end of what it said: {output}",
-                run_id=plan.backup.manifest.run_id,
+                "Backup {backup} of {volume} was restored and is the same, but the check {check} did not pass: exit "
+                "code {exit_code}. What was restored for it was removed again, and nothing else was changed. The end "
+                "of what it said: {output}",
+                backup=plan.backup.manifest.run_id,
                 volume=plan.backup.volume,
-                name=name,
+                check=name,
                 exit_code=done.exit_code,
-                output=done.output[-_TAIL_CHARACTERS:].strip() or "(nothing)",
+                output=done.output[-_TAIL_CHARACTERS:].strip() or say("(nothing)"),
             ),
             reason=Reason.CHECK,
         )
@@ -196,4 +196,4 @@ def _mark_failed(archive: Archive, backup: Backup, at: datetime, error: BotError
     try:
         archive.mark(backup, lambda marks: failed_drill(marks, at, why))
     except BotError as problem:
-        error.add_note(say("And that could not be written beside the backup: {problem}", problem=problem))
+        error.add_note(say("And that could not be written beside the backup: {reason}", reason=problem))

@@ -54,13 +54,13 @@ class Dumped(Copy):
             self._run.check()
             reader.feed(chunk)
             self._draft.write(chunk)
-            self._run.progress("storing", self._draft.raw_bytes)
+            self._run.progress(say("storing"), self._draft.raw_bytes)
         reader.close()
         if facts.sha256 not in hashes:
             raise ArchiveError(
                 say(
-                    "The archive's disk did not give back the dump that it was given. Nothing was saved. Look after the "
-                    "disk, then send the command again."
+                    "The archive's disk did not give back the dump that it was given. Nothing was saved. Look after "
+                    "the disk, then send the command again."
                 ),
                 reason=Reason.DAMAGED,
             )

@@ -62,8 +62,12 @@ def dump(engine: Engine, run: RunContext, plan: DumpPlan, write: Write) -> DumpF
         except EngineError as error:
             if error.reason is not Reason.STALLED:
                 raise
-            how = say("took longer than {limit:g} s and was ended", limit=plan.limit.total_seconds())
-            raise _failed(plan, how, execution.errors) from error
+            problem = say(
+                "{command} took longer than {limit:g} s and was ended",
+                command=preset.command,
+                limit=plan.limit.total_seconds(),
+            )
+            raise _failed(plan, problem, execution.errors) from error
         _refuse_unless_whole(plan, exit_code, seen, execution.errors)
     return DumpFacts(
         preset=preset.name, command=preset.command, bytes=seen.bytes, sha256=seen.hash.hexdigest()
@@ -107,32 +111,35 @@ def _copy(run: RunContext, plan: DumpPlan, execution: Execution, seen: _Seen, wr
 
 
 def _refuse_unless_whole(plan: DumpPlan, exit_code: int, seen: _Seen, errors: str) -> None:
+    command = plan.preset.command
     if exit_code != 0:
-        raise _failed(plan, say("ended with exit code {exit_code}", exit_code=exit_code), errors)
+        problem = say("{command} ended with exit code {exit_code}", command=command, exit_code=exit_code)
+        raise _failed(plan, problem, errors)
     if seen.bytes == 0:
-        raise _failed(plan, say("wrote nothing"), errors)
+        raise _failed(plan, say("{command} wrote nothing", command=command), errors)
     if not plan.preset.is_whole(seen.head, seen.tail, seen.bytes):
         raise _failed(
             plan,
             say(
-                "wrote {bytes} that are no whole {preset} dump",
-                bytes=size(seen.bytes),
+                "{command} wrote {size} that are no whole {preset} dump",
+                command=command,
+                size=size(seen.bytes),
                 preset=plan.preset.name,
             ),
             errors,
         )
 
 
-def _failed(plan: DumpPlan, how: str, errors: str) -> EngineError:
-    said = " ".join(errors.split())[-_SAID_CHARACTERS:]
-    return EngineError(
+def _failed(plan: DumpPlan, problem: str, errors: str) -> EngineError:
+    told = [
         say(
-            "The dump of the container “{container}” failed: {command} {how}. "
-            "{extra}Nothing was saved. Run it in the container to see why.",
+            "The dump of the container “{container}” failed: {problem}.",
             container=plan.container.name,
-            command=plan.preset.command,
-            how=how,
-            extra=f"It said: {said} " if said else "",
-        ),
-        reason=Reason.DUMP,
-    )
+            problem=problem,
+        )
+    ]
+    output = " ".join(errors.split())[-_SAID_CHARACTERS:]
+    if output:
+        told.append(say("It said: {output}", output=output))
+    told.append(say("Nothing was saved. Run it in the container to see why."))
+    return EngineError(" ".join(told), reason=Reason.DUMP)

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any
 
 from bot.entry import ROOT, Entry, Item
-from bot.language import say
 from bot.operations.scratch import Scratch, merged, to_bytes
 from bot.operations.walkdiff import WALK_COLUMNS, Compared, Judge, carried
 from bot.taredit import UNCHANGED, Edit
@@ -155,7 +154,7 @@ class Extras:
         """What is to be compared, in the order of paths; the first path of its hard-link group comes second."""
         where, values = "true", tuple[bytes, ...]()
         if below:
-            where = say("(path = ? OR (path > ? AND path < ?))")
+            where = "(path = ? OR (path > ? AND path < ?))"
             values = (to_bytes(below), to_bytes(f"{below}/"), to_bytes(f"{below}0"))
         columns = ", ".join(f"w.{name}" for name in WALK_COLUMNS[2:])
         return self._scratch.rows(

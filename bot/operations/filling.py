@@ -107,12 +107,12 @@ class Filler:
             raise EngineError(
                 say(
                     "There is not enough room {where}: what is to be restored needs {needed}, {free} are "
-                    "free, {needed_2} are missing. Nothing was changed. Make room, then send the command "
+                    "free, {missing} are missing. Nothing was changed. Make room, then send the command "
                     "again.",
                     where=where,
                     needed=size(needed),
                     free=size(free),
-                    needed_2=size(needed - free),
+                    missing=size(needed - free),
                 ),
                 reason=Reason.DISK_FULL,
             )
@@ -173,7 +173,7 @@ class Filler:
         for chunk in self._wanted.tar():
             done += len(chunk)
             self._run.check()
-            self._run.progress("restoring", min(done, self.raw_bytes), self.raw_bytes)
+            self._run.progress(say("restoring"), min(done, self.raw_bytes), self.raw_bytes)
             yield chunk
 
     def _read_back(self, spot: Spot) -> Generator[Entry, None, None]:
@@ -191,7 +191,7 @@ class Filler:
                 self._run.check()
                 parser.feed(chunk)
                 done += len(chunk)
-                self._run.progress("comparing", done, max(done, self.raw_bytes))
+                self._run.progress(say("comparing"), done, max(done, self.raw_bytes))
                 yield from found
                 found.clear()
             parser.close()
@@ -210,7 +210,7 @@ def filling(
 
     def tick(done_bytes: int) -> None:
         run.check()
-        run.progress("verifying", min(done_bytes, total), total)
+        run.progress(say("verifying"), min(done_bytes, total), total)
 
     archive.prove(backup, tick)
     with wanted(archive, backup, path) as found:

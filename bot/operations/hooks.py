@@ -76,7 +76,7 @@ def hooked(
                 life = "" if user.id in anew else user.started_at
                 after.enter_context(_run_afterwards(engine, run, (user, life, post), ran))
             if pre is not None:
-                run.progress(say("hook of {user}", user=user.name))
+                run.progress(say("hook of {container}", container=user.name))
                 ran.append(_execute(engine, user, pre, run))
                 _refuse_failure(ran[-1])
         yield ran
@@ -103,9 +103,9 @@ def run_undo(engine: Engine, arguments: Mapping[str, str]) -> None:
     if container.state == "paused":
         raise Conflict(
             say(
-                "The container “{container}” is paused, so its {POST_LABEL} could not be run.",
+                "The container “{container}” is paused, so its {label} could not be run.",
                 container=container.name,
-                POST_LABEL=POST_LABEL,
+                label=POST_LABEL,
             )
         )
     if container.state == "running":
@@ -153,7 +153,7 @@ def _run_post(engine: Engine, user: Container, hook: Hook, ran: list[HookRun], s
             ran.append(_execute(engine, now, hook))
             step.keep()
             return True
-        why = say("the container is {state}", state=now.state)
+        why = f"the container is {now.state}"
     except (NotFound, Conflict, EngineError) as error:
         why = str(error)
     _log.warning("%s of %s could not be run: %s", POST_LABEL, user.name, why)
@@ -206,23 +206,23 @@ def _refuse_failure(done: HookRun) -> None:
     if done.exit_code == 0:
         return
     label = PRE_LABEL if done.which == "pre" else POST_LABEL
-    how = (
-        say("did not end by itself")
-        if done.exit_code is None
-        else say("ended with exit code {exit_code}", exit_code=done.exit_code)
-    )
-    said = " ".join(done.output[-_SAID_CHARACTERS:].split())
-    raise EngineError(
-        say(
-            "The hook {label} of the container “{container}” {how}{extra} "
-            "Nothing was saved. Run its line in the container to see why, then send the command again.",
+    if done.exit_code is None:
+        ended = say(
+            "The hook {label} of the container “{container}” did not end by itself",
             label=label,
             container=done.container,
-            how=how,
-            extra=f": {said}" if said else ".",
-        ),
-        reason=Reason.HOOK,
-    )
+        )
+    else:
+        ended = say(
+            "The hook {label} of the container “{container}” ended with exit code {exit_code}",
+            label=label,
+            container=done.container,
+            exit_code=done.exit_code,
+        )
+    output = " ".join(done.output[-_SAID_CHARACTERS:].split())
+    ended = f"{ended}: {output}" if output else f"{ended}."
+    again = say("Nothing was saved. Run its line in the container to see why, then send the command again.")
+    raise EngineError(f"{ended} {again}", reason=Reason.HOOK)
 
 
 def _hooks_of(user: Container, policy: QuiescePolicy) -> tuple[Hook | None, Hook | None]:
@@ -244,11 +244,11 @@ def _limit(user: Container, policy: QuiescePolicy) -> timedelta:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 86_400):
         raise Conflict(
             say(
-                "The container “{user}” has the label {TIMEOUT_LABEL}={label}, which is no number of seconds from "
-                "1 to 86400. Nothing was run. Correct the label, then send the command again.",
-                user=user.name,
-                TIMEOUT_LABEL=TIMEOUT_LABEL,
-                label=label,
+                "The container “{container}” has the label {label}={value}, which is no number of seconds from 1 to "
+                "86400. Nothing was run. Correct the label, then send the command again.",
+                container=user.name,
+                label=TIMEOUT_LABEL,
+                value=label,
             )
         )
     return timedelta(seconds=int(text))

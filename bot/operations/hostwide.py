@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from bot.engine import Engine
 from bot.errors import BotError, EngineError
-from bot.language import say
+from bot.language import Thread, say
 from bot.reasons import Reason
 
 T = TypeVar("T")
@@ -50,8 +50,8 @@ def ask_all(engines: Mapping[str, Engine], ask: Callable[[Engine], T], limit: ti
         if not question.over.wait(max(0.0, deadline - time.monotonic())):
             refused[name] = EngineError(
                 say(
-                    "Host {name} did not answer within {limit:g} seconds. Nothing was changed.",
-                    name=name,
+                    "Host {host} did not answer within {limit:g} seconds. Nothing was changed.",
+                    host=name,
                     limit=limit.total_seconds(),
                 ),
                 reason=Reason.STALLED,
@@ -73,13 +73,13 @@ class _Question(Generic[T]):
         self.answers: list[T] = []
         self.error: BotError = EngineError(
             say(
-                "Asking host {engine_host} broke on our side; the log says how. Nothing was changed.",
-                engine_host=engine.host,
+                "Asking host {host} broke on our side; the log says how. Nothing was changed.",
+                host=engine.host,
             )
         )
         self.over = threading.Event()
         self._engine, self._ask = engine, ask
-        threading.Thread(target=self._put, name=f"ask-{engine.host}", daemon=True).start()
+        Thread(self._put, name=f"ask-{engine.host}").start()
 
     def _put(self) -> None:
         try:

@@ -43,7 +43,7 @@ def test_a_group_that_grew_or_fell_apart_is_named() -> None:
     """Who belongs to a group matters, and is said as such."""
     wanted = [file("a"), link("b", "a"), file("c")]
     for found in ([file("a"), file("b"), file("c")], [file("a"), link("b", "a"), link("c", "a")]):
-        with pytest.raises(EngineError, match=r"in 1 places: “[bc]” shares") as raised:
+        with pytest.raises(EngineError, match=r"in 1 place: “[bc]” shares") as raised:
             refuse_differences(wanted, found, "v")
         assert raised.value.reason is Reason.DIFFERS
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import EngineError, NotFound
+from bot.language import speaking, spoken
 from bot.model import Outcome, Status
 from bot.operations.hostwide import ask_all
 from bot.operations.paging import fits, line_for, page_of
@@ -209,6 +210,13 @@ def test_a_mute_host_delays_nobody() -> None:
     engines["a"].faults.down = True
     with pytest.raises(EngineError, match="does not answer"):
         ask_all({"a": engines["a"]}, lambda engine: engine.images(), timedelta(seconds=5))
+
+
+def test_a_host_is_asked_in_the_language_of_who_asks() -> None:
+    """What a host's answer says is said in the asker's language, though another thread asks."""
+    with speaking("ko"):
+        answers = ask_all({"a": FakeEngine("a")}, lambda _: spoken(), timedelta(seconds=5))
+    assert answers.given == {"a": "ko"}
 
 
 def test_pages_carry_the_same_line(looking: House) -> None:
