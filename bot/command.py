@@ -17,17 +17,25 @@ from typing import Any
 
 from bot.errors import UsageError
 from bot.kinds import Kind
-from bot.language import say
+from bot.language import later, say
 from bot.model import Invocation, Plan, Reply, Right
 from bot.sources import Source
 
 
-class ArgumentError(UsageError):
-    """One argument of a command cannot be taken as it stands: `parameter` is its name, `sentence` says why."""
+class Misused(UsageError):
+    """The words do not fit the command, of which `usage` is the line: `sentence` alone says why."""
+
+    def __init__(self, sentence: str, usage: str = "") -> None:
+        told = [sentence, *([say("Usage: `{usage}`", usage=usage)] if usage else [])]
+        super().__init__(" ".join(told))
+        self.sentence = sentence
+
+
+class ArgumentError(Misused):
+    """One argument of a command cannot be taken as it stands: `parameter` is its name."""
 
     def __init__(self, sentence: str, parameter: str, usage: str = "") -> None:
-        super().__init__(f"{sentence} Usage: `{usage}`" if usage else sentence)
-        self.sentence = sentence
+        super().__init__(sentence, usage)
         self.parameter = parameter
 
 
@@ -103,15 +111,14 @@ class Command:
     @property
     def usage(self) -> str:
         """One line, as manuals write it: `backup VOLUME [--quiesce none|pause|stop]`."""
-        parts = [self.name]
-        for parameter in parameters(self):
-            parts.append(parameter.usage)
-        return " ".join(parts)
+        return " ".join([self.name, *(parameter.usage for parameter in parameters(self))])
 
     @property
     def is_about_a_host(self) -> bool:
         """Whether the policy is asked about a host, too."""
-        return self.targets is not None or any(item.name == "host" for item in _fields(self))
+        return self.targets is not None or any(
+            item.name == "host" for item in dataclasses.fields(self.arguments)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,17 +156,17 @@ class Parameter:
 
 
 def parameters(command: Command) -> tuple[Parameter, ...]:
-    """The command's parameters, in the order of its arguments dataclass."""
+    """The command's parameters, in the order of its arguments dataclass, with their help in the reader's language."""
     hints = typing.get_type_hints(command.arguments)
     found = []
-    for item in _fields(command):
+    for item in dataclasses.fields(command.arguments):
         among = [k for k in typing.get_args(hints[item.name]) if k not in (type(None), Ellipsis)]
         kind = among[0] if among else hints[item.name]
         found.append(
             Parameter(
                 name=item.name,
                 kind=kind,
-                help=item.metadata["help"],
+                help=say(item.metadata["help"]),
                 choices=item.metadata["choices"],
                 required=item.default is MISSING,
                 positional=item.metadata["positional"] or item.default is MISSING,
@@ -183,13 +190,10 @@ def find(commands: Mapping[str, Command], words: Sequence[str]) -> Command:
         raise UsageError(say("There is no command in that line. Nothing was changed. `help` lists them."))
     command = commands.get(words[0])
     if command is None:
-        raise UsageError(
-            say(
-                "There is no command “{words}”.{words_2} Nothing was changed. `help` lists the commands.",
-                words=words[0],
-                words_2=_did_you_mean(words[0], commands),
-            )
+        sentence = later(
+            "There is no command “{command}”.{hint} Nothing was changed. `help` lists the commands."
         )
+        raise UsageError(say(sentence, command=words[0], hint=_did_you_mean(words[0], commands)))
     return command
 
 
@@ -203,7 +207,7 @@ def parse(command: Command, words: Sequence[str]) -> Any:
     except ArgumentError as error:
         raise ArgumentError(error.sentence, error.parameter, command.usage) from error
     except UsageError as error:
-        raise UsageError(f"{error} Usage: `{command.usage}`") from error
+        raise Misused(str(error), command.usage) from error
     for parameter in parameters(command):
         if parameter.required and parameter.name not in values:
             raise _missing(command, parameter, values)
@@ -211,10 +215,9 @@ def parse(command: Command, words: Sequence[str]) -> Any:
 
 
 def _missing(command: Command, parameter: Parameter, values: Mapping[str, Any]) -> MissingArgument:
-    sentence = say(
-        "{usage} is missing ({help}). Nothing was changed.", usage=parameter.usage, help=parameter.help
-    )
-    error = MissingArgument(sentence, parameter.name, command.usage)
+    sentence = later("{parameter} is missing ({help}). Nothing was changed.")
+    told = say(sentence, parameter=parameter.usage, help=parameter.help)
+    error = MissingArgument(told, parameter.name, command.usage)
     error.given = values
     return error
 
@@ -233,7 +236,7 @@ def _read(known: tuple[Parameter, ...], words: list[str]) -> dict[str, Any]:
             parameter = _flag(flags, name)
             if parameter.name in values and parameter.takes is Takes.ONE:
                 raise ArgumentError(
-                    say("{name} is given twice. Nothing was changed.", name=name), parameter.name
+                    say("{flag} is given twice. Nothing was changed.", flag=name), parameter.name
                 )
             _keep(values, parameter, _flag_value(parameter, words, value if equals else None))
         elif positional:
@@ -254,12 +257,9 @@ def _keep(values: dict[str, Any], parameter: Parameter, value: Any) -> None:
 def _flag(flags: Mapping[str, Parameter], name: str) -> Parameter:
     parameter = flags.get(name)
     if parameter is None:
+        hint = _did_you_mean(name, flags)
         raise UsageError(
-            say(
-                "There is no flag {name} here.{name_2} Nothing was changed.",
-                name=name,
-                name_2=_did_you_mean(name, flags),
-            )
+            say("There is no flag {flag} here.{hint} Nothing was changed.", flag=name, hint=hint)
         )
     return parameter
 
@@ -273,12 +273,8 @@ def _flag_value(parameter: Parameter, words: list[str], value: str | None) -> An
         return True
     if value is None:
         if not words or (words[0].startswith("--") and len(words[0]) > 2):
-            sentence = say(
-                "{flag} needs a value ({help}). Nothing was changed.",
-                flag=parameter.flag,
-                help=parameter.help,
-            )
-            raise ArgumentError(sentence, parameter.name)
+            sentence = later("{flag} needs a value ({help}). Nothing was changed.")
+            raise ArgumentError(say(sentence, flag=parameter.flag, help=parameter.help), parameter.name)
         value = words.pop(0)
     return typed(parameter, value)
 
@@ -286,17 +282,9 @@ def _flag_value(parameter: Parameter, words: list[str], value: str | None) -> An
 def typed(parameter: Parameter, word: str) -> Any:
     """The word as what the parameter takes; raises ArgumentError."""
     if parameter.choices and word not in parameter.choices:
-        allowed = ", ".join(parameter.choices)
-        hint = _did_you_mean(word, parameter.choices)
-        raise ArgumentError(
-            say(
-                "“{word}” is not one of {allowed}.{hint} Nothing was changed.",
-                word=word,
-                allowed=allowed,
-                hint=hint,
-            ),
-            parameter.name,
-        )
+        allowed, hint = ", ".join(parameter.choices), _did_you_mean(word, parameter.choices)
+        sentence = later("“{word}” is not one of {allowed}.{hint} Nothing was changed.")
+        raise ArgumentError(say(sentence, word=word, allowed=allowed, hint=hint), parameter.name)
     if not issubclass(parameter.kind, Kind):
         return word
     try:
@@ -307,8 +295,4 @@ def typed(parameter: Parameter, word: str) -> Any:
 
 def _did_you_mean(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return say(" Did you mean {near}?", near=near[0]) if near else ""
-
-
-def _fields(command: Command) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(command.arguments)
+    return " " + say("Did you mean {name}?", name=near[0]) if near else ""

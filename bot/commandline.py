@@ -46,9 +46,9 @@ def split(line: str) -> list[str]:
     if len(line) > LONGEST:
         raise UsageError(
             say(
-                "That line has {line_count} characters; at most {LONGEST} are read. Nothing was changed.",
-                line_count=len(line),
-                LONGEST=LONGEST,
+                "That line has {count} characters; at most {most} are read. Nothing was changed.",
+                count=len(line),
+                most=LONGEST,
             )
         )
     if "\0" in line or "\ufffd" in line:

@@ -1,7 +1,4 @@
-"""The typed kinds of arguments: what a word of a command line may be. Knows no command and no store.
-
-A kind is a `str` that was checked. Its `parse` raises UsageError with a sentence that says what is wrong.
-"""
+"""The typed kinds of arguments: what a word of a command line may be. Knows no command and no store."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from bot.sources import Source
 
 
 class Kind(str):
-    """A checked word: `noun` names it in usage lines, `shape` is its pattern, `hint` says so in words.
+    """A checked word: `noun` names it in usage lines, `shape` is its pattern, `hint` says so in words, once said.
 
     `sources` say what it could be completed to; none for what nobody can guess. A number has a `span`.
     """
@@ -30,7 +27,9 @@ class Kind(str):
     def parse(cls, word: str) -> Self:
         """The word, checked; raises UsageError."""
         if not cls.shape.fullmatch(word):
-            raise UsageError(say("“{word}” is not {hint}. Nothing was changed.", word=word, hint=cls.hint))
+            raise UsageError(
+                say("“{word}” is not {hint}. Nothing was changed.", word=word, hint=say(cls.hint))
+            )
         return cls(word)
 
 
@@ -55,7 +54,10 @@ class SourceName(Kind):
     noun = "VOLUME|CONTAINER:/PATH"
     sources = (Source.VOLUME, Source.BACKED_UP)
     shape = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?")
-    hint = f"{VolumeName.hint}, nor CONTAINER:/PATH, such as web:/etc/nginx"
+    hint = later(
+        "the name of a volume (letters, digits, `_`, `.` and `-`, at least two of them), nor CONTAINER:/PATH, such as "
+        "web:/etc/nginx"
+    )
 
     @property
     def is_path(self) -> bool:
@@ -71,9 +73,7 @@ class BackupReference(Kind):
 
     noun = "BACKUP"
     sources: ClassVar[tuple[Source, ...]] = (Source.BACKUP,)
-    shape = re.compile(
-        r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{1,254}(?::/[^\0\n]{0,4000})?/)?(?:\d{8}T\d{6}Z-)?[0-9a-f]{8}"
-    )
+    shape = re.compile(rf"(?:{SourceName.shape.pattern}/)?(?:\d{{8}}T\d{{6}}Z-)?[0-9a-f]{{8}}")
     hint = later("a backup’s id (8 characters such as 7f3a2c1b, or its file’s name); `backups` lists them")
 
 
@@ -100,7 +100,7 @@ class Text(Kind):
 
     noun = "TEXT"
     shape = re.compile(r".*", re.DOTALL)
-    hint = "text"
+    hint = later("text")
 
 
 class CommandName(Kind):
@@ -222,12 +222,10 @@ class RepositoryName(ImageReference):
         """The word, checked; raises UsageError."""
         named = reference.parse(word)
         if named.tag or named.digest:
-            raise UsageError(
-                say(
-                    "“{word}” names one image of a repository. Nothing was changed; leave out the tag or digest.",
-                    word=word,
-                )
+            sentence = later(
+                "“{word}” names one image of a repository. Nothing was changed; leave out the tag or digest."
             )
+            raise UsageError(say(sentence, word=word))
         return cls(word)
 
 

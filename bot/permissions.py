@@ -113,25 +113,23 @@ class Policy:
         if self.allows(request):
             return
         may = self.explain(request).have_command
-        about = (
-            *request.targets,
-            *((say("host {request_host}", request_host=request.host),) if request.host else ()),
-        )
-        on = say(" on {about}", about=", ".join(about)) if about else ""
-        who = (
-            say("Roles that have `{command}`: {may}", command=request.command.name, may=", ".join(may))
-            if may
-            else say("No role has it")
-        )
-        raise PermissionDenied(
+        name = request.command.name
+        host = (say("host {host}", host=request.host),) if request.host else ()
+        about = ", ".join((*request.targets, *host))
+        parts = (
+            say("You may not use `{command}` on {targets} from here.", command=name, targets=about)
+            if about
+            else say("You may not use `{command}` from here.", command=name),
+            say("Nothing was changed."),
             say(
-                "You may not use `{command}`{on} from here. Nothing was changed. {who}; "
-                "whoever keeps shipkeeper's settings can give it to you.",
-                command=request.command.name,
-                on=on,
-                who=who,
+                "Roles that have `{command}`: {roles}; whoever keeps shipkeeper's settings can give it to you.",
+                command=name,
+                roles=", ".join(may),
             )
+            if may
+            else say("No role has it; whoever keeps shipkeeper's settings can give it to you."),
         )
+        raise PermissionDenied(" ".join(parts))
 
     def allows(self, request: Request) -> bool:
         """Whether it is allowed."""

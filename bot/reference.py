@@ -134,8 +134,8 @@ def _of_name(made: Reference) -> str:
         )
     if len(made.name) > MOST_NAME_CHARACTERS:
         return say(
-            "the name is longer than {MOST_NAME_CHARACTERS} characters",
-            MOST_NAME_CHARACTERS=MOST_NAME_CHARACTERS,
+            "the name is longer than {most} characters",
+            most=MOST_NAME_CHARACTERS,
         )
     return ""
 
@@ -174,7 +174,11 @@ def _is_same(short: str, made: Reference) -> bool:
 
 def _refused(word: str, why: str) -> UsageError:
     return UsageError(
-        say("“{word}” is not the name of an image: {why}. Nothing was changed.", word=_shown(word), why=why)
+        say(
+            "“{word}” is not the name of an image: {reason}. Nothing was changed.",
+            word=_shown(word),
+            reason=why,
+        )
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bot.language import later
-
 
 class Source(StrEnum):
     """Where what could stand in the place of a word comes from: things of hosts, of the archive, of the settings."""
@@ -16,7 +14,7 @@ class Source(StrEnum):
     REPOSITORY = "repository"
     SNAPSHOT = "snapshot"
     BACKUP = "backup"
-    BACKED_UP = later("backed up")
+    BACKED_UP = "backed up"
     """Paths in containers that backups are of."""
     RUN = "run"
     HOST = "host"

@@ -74,7 +74,7 @@ def parse_header(block: bytes) -> Header:
 def out_of_bounds(header: Header) -> str:
     """Which of its numbers no file system has, in words; empty when all are as they may be."""
     if not 0 <= header.size < 1 << 63:
-        return say("a size of {size}", size=header.size)[:60]
+        return say("a size of {size}", size=str(header.size)[:50])
     if not (0 <= header.uid < 1 << 63 and 0 <= header.gid < 1 << 63):
         return say("an owner that no file system has")
     if not -(1 << 63) <= header.mtime < 1 << 63:
@@ -103,7 +103,7 @@ def _demand_checksum(block: bytes, claimed: int) -> None:
         return
     high = sum(byte > 127 for byte in block) - sum(byte > 127 for byte in block[_CHECKSUM])
     if total - 256 * high != claimed:
-        raise ValueError("its checksum does not fit")
+        raise ValueError(say("its checksum does not fit"))
 
 
 def _text(field: bytes) -> str:
@@ -178,7 +178,7 @@ def apply_pax(header: Header, records: Mapping[str, str]) -> None:
     """
     for key, value in records.items():
         if key.startswith("GNU.sparse."):
-            raise ValueError("sparse members cannot be checked")
+            raise ValueError(say("sparse members cannot be checked"))
         if not value:
             continue
         if key == "path":
@@ -187,7 +187,7 @@ def apply_pax(header: Header, records: Mapping[str, str]) -> None:
             header.linkname = value
         elif key in ("size", "uid", "gid"):
             if not (value.isascii() and value.isdigit()):
-                raise ValueError(f"{key} is not a number")
+                raise ValueError(say("{field} is not a number", field=key))
             setattr(header, key, int(value))
         elif key == "mtime":
             header.mtime = _seconds(value)
@@ -195,7 +195,7 @@ def apply_pax(header: Header, records: Mapping[str, str]) -> None:
 
 def _seconds(text: str) -> int | float:
     if not _TIME.fullmatch(text):
-        raise ValueError("mtime is not a time")
+        raise ValueError(say("mtime is not a time"))
     return int(float(text)) if float(text).is_integer() else float(text)
 
 

@@ -90,21 +90,22 @@ class TarParser:
     def close(self) -> None:
         """Nothing more comes; raises StreamCut unless the end marker was reached between two entries."""
         if not self._ended:
-            where = f" inside “{printable(self._current.name)}”" if self._left else ""
+            where = read = size(self._offset)
+            if self._left:
+                where = say("{size} inside “{name}”", size=read, name=printable(self._current.name))
             raise StreamCut(
                 say(
-                    "The tar stream was cut after {offset}{where}: its end marker never came, "
+                    "The tar stream was cut after {where}: its end marker never came, "
                     "so files are missing. Nothing of it counts as read; run it again.",
-                    offset=size(self._offset),
                     where=where,
                 )
             )
         if self._offset % BLOCK_BYTES or not self.entries:
             raise StreamCut(
                 say(
-                    "The tar stream of {offset} and {entries} entries is not whole. "
+                    "The tar stream of {size} and {entries} entries is not whole. "
                     "Nothing of it counts as read; run it again.",
-                    offset=size(self._offset),
+                    size=size(self._offset),
                     entries=self.entries,
                 )
             )
@@ -166,14 +167,14 @@ class TarParser:
         try:
             header = parse_header(block)
         except ValueError as error:
-            raise self._malformed(say("a header is damaged ({error})", error=error)) from error
+            raise self._malformed(say("a header is damaged ({reason})", reason=error)) from error
         if header.type in KINDS:
             self._begin_entry(header, block)
         elif header.type in _EXTENSIONS:
             self._expect_extension(header, block)
         else:
             raise self._malformed(
-                say("“{header}” is of unknown type {type!r}", header=printable(header.name), type=header.type)
+                say("“{name}” is of unknown type {type!r}", name=printable(header.name), type=header.type)
             )
 
     def _zero_block(self) -> None:
@@ -221,10 +222,12 @@ class TarParser:
                 raise self._malformed(f"“{printable(header.name)}”: {error}") from error
         problem = out_of_bounds(header)
         if problem:
-            raise self._malformed(f"“{printable(header.name[:200])}” claims {problem}")
+            raise self._malformed(
+                say("“{name}” claims {problem}", name=printable(header.name[:200]), problem=problem)
+            )
         if header.size < 0 or (header.size and KINDS[header.type] != "file"):
             raise self._malformed(
-                say("“{header}” claims {size} bytes", header=printable(header.name), size=header.size)
+                say("“{name}” claims {size} bytes", name=printable(header.name), size=header.size)
             )
         self._current = header
         self._left = header.size

@@ -46,9 +46,9 @@ class Parameter:
         return f"[{shown}]" if self.default else shown
 
     def problem(self, value: str) -> str:
-        """What is wrong with a value, to follow it in a sentence; empty when nothing is."""
+        """What is wrong with a value, to follow it and a colon or a verb; empty when nothing is."""
         if len(value) > LONGEST:
-            return say("is longer than {LONGEST} characters", LONGEST=LONGEST)
+            return say("is longer than {most} characters", most=LONGEST)
         if self.type == "integer":
             return self._problem_of_integer(value)
         if self.type == "choice":

@@ -10,10 +10,26 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from bot.errors import BotError, EngineError
-from bot.language import say
+from bot.language import later, say
 from bot.stores.journal import Entry, Journal
 
 _log = logging.getLogger(__name__)
+_DEEDS = {
+    "remove_helper": later("remove helper"),
+    "unpause": later("unpause"),
+    "start": later("start"),
+    "discard_draft": later("discard draft"),
+    "remove_volume": later("remove volume"),
+    "run_hook": later("run hook"),
+    "clear_stage": later("clear stage"),
+    "exchange_back": later("exchange back"),
+    "untag": later("untag"),
+    "remove_files": later("remove files"),
+    "put_back_file": later("put back file"),
+    "remove_part": later("remove part"),
+    "remove_snapshot": later("remove snapshot"),
+    "remove_clone": later("remove clone"),
+}
 Undo = Callable[[str, Mapping[str, str]], None]
 """Takes the host and the entry's arguments; may be called twice; raises BotError when it fails."""
 
@@ -59,7 +75,7 @@ class Undoer:
         for entry in self._journal.open_entries(run_id):
             container = entry.arguments.get("container", "")
             if container in not_back:
-                problems.append(say("{entry}: waits until that container is back.", entry=_in_words(entry)))
+                problems.append(say("{deed}: waits until that container is back.", deed=_in_words(entry)))
                 continue
             try:
                 if entry.error is not None and not failed_too:
@@ -73,4 +89,5 @@ class Undoer:
 
 def _in_words(entry: Entry) -> str:
     name = entry.arguments.get("name") or entry.arguments.get("volume") or ""
-    return f"{entry.verb.replace('_', ' ')} {name}".strip()
+    deed = say(_DEEDS.get(entry.verb, entry.verb.replace("_", " ")))
+    return say("{deed} {name}", deed=deed, name=name) if name else deed

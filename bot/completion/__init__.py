@@ -115,7 +115,7 @@ class Completion:
         for one in found:
             if one.value not in seen and may(one):
                 seen.add(one.value)
-                yield one
+                yield one.told
 
 
 def _decider(policy: Policy, request: Request) -> Callable[[Candidate], bool]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from bot.command import Command
 
@@ -13,7 +13,8 @@ class Candidate:
     """What is written (`value`), what people see in its place (`label`), and what is said about it (`about`).
 
     `also` are further words to find it by. The policy is asked about `targets` on `host`, with `command` in the place
-    of the one that is being filled in, if there is one; `owner` is who may name it without being asked.
+    of the one that is being filled in, if there is one; `owner` is who may name it without being asked. `tell` makes
+    `about`, where that was found on a thread that speaks to nobody.
     """
 
     value: str
@@ -24,12 +25,18 @@ class Candidate:
     targets: tuple[str, ...] = ()
     command: Command | None = None
     owner: str = ""
+    tell: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     words: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """All it is found by, folded once, for it is looked through at every keystroke."""
 
     def __post_init__(self) -> None:
         found_by = (self.value, self.also) if self.also else (self.value,)
         object.__setattr__(self, "words", tuple(word.casefold() for word in found_by))
+
+    @property
+    def told(self) -> Candidate:
+        """The same, with what is said about it in the language that is spoken here."""
+        return self if self.tell is None else replace(self, about=self.tell(), tell=None)
 
 
 def best_first(candidates: Iterable[Candidate], letters: str) -> Iterator[Candidate]:

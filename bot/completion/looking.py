@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from bot import words
 from bot.completion.candidates import Candidate
 from bot.engine import Engine
 from bot.engine.image_contract import Image
 from bot.errors import UsageError
-from bot.language import say
+from bot.language import later, say
 from bot.operations.holds import standing, target_of, target_of_source
 from bot.operations.inventory import short
 from bot.operations.snapshots import listed
@@ -37,7 +38,7 @@ def look_at_host(engine: Engine) -> Iterator[Found]:
         tuple(
             Candidate(
                 value=volume.name,
-                about=f"{'in use' if volume.name in used else 'not in use'} · {volume.driver}",
+                tell=partial(_volume_told, volume.driver, is_used=volume.name in used),
                 host=engine.host,
                 targets=(f"volume:{volume.name}",),
             )
@@ -47,7 +48,12 @@ def look_at_host(engine: Engine) -> Iterator[Found]:
     yield (
         Source.CONTAINER,
         tuple(
-            Candidate(value=one.name, about=one.state, host=engine.host, targets=(f"container:{one.name}",))
+            Candidate(
+                value=one.name,
+                tell=partial(say, one.state),
+                host=engine.host,
+                targets=(f"container:{one.name}",),
+            )
             for one in containers
         ),
     )
@@ -69,7 +75,12 @@ def look_at_archive(archive: Archive) -> Iterator[Found]:
     yield (
         Source.BACKED_UP,
         tuple(
-            Candidate(value=path, about=say("was backed up"), host=host, targets=(target_of_source(path),))
+            Candidate(
+                value=path,
+                tell=partial(say, later("was backed up")),
+                host=host,
+                targets=(target_of_source(path),),
+            )
             for path, host in sorted(paths)
         ),
     )
@@ -78,6 +89,10 @@ def look_at_archive(archive: Archive) -> Iterator[Found]:
 def look_at_runs(runs: Runs) -> Iterator[Found]:
     """The newest runs; raises StoreError."""
     yield Source.RUN, tuple(_of_run(run) for run in runs.newest(limit=_NEWEST_RUNS))
+
+
+def _volume_told(driver: str, *, is_used: bool) -> str:
+    return " · ".join((say("in use") if is_used else say("not in use"), driver))
 
 
 def _of_image(host: str, image: Image) -> Iterator[Candidate]:
@@ -108,7 +123,7 @@ def _snapshots(engine: Engine) -> tuple[Candidate, ...]:
         Candidate(
             value=one.id,
             label=f"{one.id} · {one.facts.container}",
-            about=say("snapshot of {replace} UTC", replace=one.facts.made_at[:16].replace("T", " ")),
+            tell=partial(say, later("snapshot of {time} UTC"), time=one.facts.made_at[:16].replace("T", " ")),
             also=one.facts.container,
             host=engine.host,
             targets=(f"container:{one.facts.container}",),
@@ -119,11 +134,12 @@ def _snapshots(engine: Engine) -> tuple[Candidate, ...]:
 
 def _of_backup(archive: Archive, backup: Backup, *, alone: bool) -> Candidate:
     manifest = backup.manifest
+    about = f"{manifest.started_at:%Y-%m-%d %H:%M} UTC · {words.size(manifest.raw.bytes)}"
     state = standing(backup, archive.marks(backup))
     return Candidate(
         value=manifest.run_id if alone else f"{backup.volume}/{manifest.run_id}",
         label=f"{manifest.run_id} · {backup.volume}",
-        about=f"{manifest.started_at:%Y-%m-%d %H:%M} UTC · {words.size(manifest.raw.bytes)} · {state}",
+        tell=lambda: f"{about} · {say(state)}",
         also=f"{backup.volume} {backup.id}",
         host=backup.host,
         targets=(target_of(backup),),
@@ -132,11 +148,11 @@ def _of_backup(archive: Archive, backup: Backup, *, alone: bool) -> Candidate:
 
 def _of_run(run: Run) -> Candidate:
     """What it was about is found out when it is planned: before that only who may do it to everything sees it."""
-    line = run.invocation.line
+    line, status, since = run.invocation.line, run.status.value, f"{run.created_at:%Y-%m-%d %H:%M} UTC"
     return Candidate(
         value=run.id,
         label=f"{run.id} · {line}",
-        about=f"{run.status.value} · {run.created_at:%Y-%m-%d %H:%M} UTC",
+        tell=lambda: f"{say(status)} · {since}",
         also=line,
         host=run.host,
         targets=(run.plan.targets if run.plan else ()) or ("*",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.completion.candidates import Candidate
+from bot.language import say
 from bot.services import Services
 from bot.sources import Source
 
@@ -28,7 +29,7 @@ def settled(services: Services, source: Source) -> tuple[Candidate, ...] | None:
 def commands_of(services: Services) -> tuple[Candidate, ...]:
     """All commands; each is for whoever may use it."""
     return tuple(
-        Candidate(value=one.name, about=one.summary, command=one) for one in services.commands.values()
+        Candidate(value=one.name, about=say(one.summary), command=one) for one in services.commands.values()
     )
 
 

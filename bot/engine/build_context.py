@@ -62,13 +62,13 @@ def gather(root: Path, dockerfile: str, most_bytes: int) -> Context:
     if size > most_bytes:
         raise BuildFailed(
             say(
-                "The context {root} has {size} bytes in {sizes_count} files, and the settings allow {most_bytes}. Nothing "
-                "was built. Leave something out with {IGNORE}, or allow more.",
+                "The context {root} has {size} bytes in {count} files, and the settings allow {most}. Nothing "
+                "was built. Leave something out with {ignore}, or allow more.",
                 root=root,
                 size=size,
-                sizes_count=len(sizes),
-                most_bytes=most_bytes,
-                IGNORE=_IGNORE,
+                count=len(sizes),
+                most=most_bytes,
+                ignore=_IGNORE,
             )
         )
     return Context(root=root, paths=paths, size_bytes=size)

@@ -104,9 +104,9 @@ class _Log(Narration):
         if self.error is not None:
             raise BuildFailed(
                 say(
-                    "{engine} could not build it: {rstrip}.",
+                    "{engine} could not build it: {reason}.",
                     engine=engine,
-                    rstrip=scrub(self.error).rstrip("."),
+                    reason=scrub(self.error).rstrip("."),
                 )
             )
         if not self._image:

@@ -62,10 +62,10 @@ class CheckVerbs(VolumeVerbs):
         except docker.errors.ImageNotFound as error:
             raise NotFound(
                 say(
-                    "There is no image “{image}” on host “{connection_host}”, and none is pulled for a "
+                    "There is no image “{image}” on host “{host}”, and none is pulled for a "
                     "check. Nothing was changed; pull it, or correct the settings.",
                     image=scrub(image),
-                    connection_host=self._connection.host,
+                    host=self._connection.host,
                 )
             ) from error
 
@@ -82,8 +82,8 @@ class CheckVerbs(VolumeVerbs):
                 self._kill(name, identifier)
                 raise EngineError(
                     say(
-                        "The check “{name}” took longer than {limit:g} seconds, so it was stopped. What it looked at was "
-                        "not changed; give it more time in the settings, or look at what it does.",
+                        "The check “{name}” took longer than {limit:g} seconds, so it was stopped. What it looked "
+                        "at was not changed; give it more time in the settings, or look at what it does.",
                         name=name,
                         limit=limit,
                     ),

@@ -35,7 +35,7 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
                 self.volume(storage)
         identifier = self._create(clone, fit)
         with self._connection.call(
-            say("start the container “{clone}”", clone=clone.name), changes=True
+            say("start the container “{container}”", container=clone.name), changes=True
         ) as api:
             for network in fit.networks:
                 api.connect_container_to_network(identifier, network)
@@ -54,7 +54,9 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
         raw = self._inspect(name)
         if raw is None or (raw["Config"].get("Labels") or {}).get(RUN_LABEL) != run_id:
             return
-        with self._connection.call(say("remove the container “{name}”", name=name), changes=True) as api:
+        with self._connection.call(
+            say("remove the container “{container}”", container=name), changes=True
+        ) as api:
             try:
                 api.remove_container(raw["Id"], force=True, v=True)
             except docker.errors.NotFound:
@@ -68,7 +70,7 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
         storage = next((one for one in clone.mounts.values() if isinstance(one, HostPath)), HostPath("/"))
         with (
             self._connection.call(
-                say("create the container “{clone}”", clone=clone.name), changes=True
+                say("create the container “{container}”", container=clone.name), changes=True
             ) as api,
             missing_path_is_not_found(storage, self._connection.host),
         ):
@@ -88,9 +90,9 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
         except docker.errors.ImageNotFound as error:
             raise NotFound(
                 say(
-                    "There is no image “{image}” on host “{connection_host}”. Nothing was made. Pull it.",
+                    "There is no image “{image}” on host “{host}”. Nothing was made. Pull it.",
                     image=scrub(image),
-                    connection_host=self._connection.host,
+                    host=self._connection.host,
                 )
             ) from error
 

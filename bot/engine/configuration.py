@@ -132,9 +132,9 @@ def _read(text: str) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError) as error:
         raise EngineError(
             say(
-                "The configuration that was kept with the snapshot cannot be read ({error}). Nothing was changed. Start a "
-                "container from its image by hand.",
-                error=error,
+                "The configuration that was kept with the snapshot cannot be read ({reason}). Nothing was changed. "
+                "Start a container from its image by hand.",
+                reason=error,
             )
         ) from error
     found: dict[str, Any] = made
@@ -162,10 +162,7 @@ def _networks(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _without_others(host: Mapping[str, Any]) -> list[str]:
     shared = [mode for mode in _MODES if str(host.get(mode, "")).startswith(_OF_ANOTHER)]
-    return [
-        say("the {removesuffix} of another container", removesuffix=mode.removesuffix("Mode").lower())
-        for mode in shared
-    ]
+    return [say("the {mode} of another container", mode=mode.removesuffix("Mode").lower()) for mode in shared]
 
 
 def _ports(host: dict[str, Any], taken: frozenset[Port]) -> list[str]:
@@ -177,9 +174,9 @@ def _ports(host: dict[str, Any], taken: frozenset[Port]) -> list[str]:
             if _is_fixed(binding) and (_protocol(port), str(binding["HostPort"])) in taken:
                 missing.append(
                     say(
-                        "port {binding}/{port} of the host, which is taken",
-                        binding=binding["HostPort"],
-                        port=_protocol(port),
+                        "port {number}/{protocol} of the host, which is taken",
+                        number=binding["HostPort"],
+                        protocol=_protocol(port),
                     )
                 )
             else:
@@ -201,17 +198,23 @@ def _fitting_networks(
         return (), missing
     mode = host["NetworkMode"]
     if mode not in _OWN_NETWORKS and mode not in present:
-        missing.append(say("the network {mode}, which is not here", mode=mode))
+        missing.append(say("the network {network}, which is not here", network=mode))
         host["NetworkMode"] = "none"
     if mode == "host":
         missing.append(say("ports of its own, for it shares the host's network with the original"))
     further = [one["name"] for one in networks if one["name"] not in (mode, "none", "host", "bridge")]
     missing += [
-        say("the network {name}, which is not here", name=name) for name in further if name not in present
+        say("the network {network}, which is not here", network=name)
+        for name in further
+        if name not in present
     ]
     for one in networks:
-        missing += [say("its other names on network {one}", one=one["name"])] if one["aliases"] else []
-        missing += [say("its fixed address on network {one}", one=one["name"])] if one["address"] else []
+        missing += (
+            [say("its other names on network {network}", network=one["name"])] if one["aliases"] else []
+        )
+        missing += (
+            [say("its fixed address on network {network}", network=one["name"])] if one["address"] else []
+        )
     joined = tuple(name for name in further if name in present)
     return joined if host["NetworkMode"] != "none" else (), missing
 

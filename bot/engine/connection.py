@@ -178,9 +178,9 @@ def _refuse_podman(version: Mapping[str, Any], attempt: Attempt) -> None:
     if any("podman" in name.lower() for name in names):
         raise EngineError(
             say(
-                "What answers for host “{attempt_host}” at {address} is Podman, not Docker: its archive "
+                "What answers for host “{host}” at {address} is Podman, not Docker: its archive "
                 "API loses owners and files without a word. Nothing was changed; point the host to a Docker engine.",
-                attempt_host=attempt.host,
+                host=attempt.host,
                 address=scrub(attempt.address),
             )
         )

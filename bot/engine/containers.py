@@ -19,7 +19,7 @@ from bot.engine.names import did_you_mean
 from bot.engine.translate import scrub
 from bot.engine.volumes import is_name
 from bot.errors import Conflict, NotFound
-from bot.language import say
+from bot.language import later, say
 
 NEVER_STARTED = "0001-01-01T00:00:00Z"
 
@@ -40,11 +40,10 @@ class ContainerVerbs(Verbs):
         if found is None:
             raise NotFound(
                 say(
-                    "There is no container “{reference}” on host “{connection_host}”."
-                    "{reference_2} Nothing was changed.",
-                    reference=scrub(reference),
-                    connection_host=self._connection.host,
-                    reference_2=did_you_mean(reference, self._names()),
+                    "There is no container “{container}” on host “{host}”.{hint} Nothing was changed.",
+                    container=scrub(reference),
+                    host=self._connection.host,
+                    hint=did_you_mean(reference, self._names()),
                 )
             )
         return _container(found)
@@ -70,7 +69,7 @@ class ContainerVerbs(Verbs):
 
     def pause(self, container: Container) -> None:
         """Freeze a running container; raises Conflict when it is not running in this life, or EngineError."""
-        self._same_life(container, ("running",), "paused")
+        self._same_life(container, ("running",), later("paused"))
         with self._connection.call(
             say("pause the container “{container}”", container=container.name), changes=True
         ) as api:
@@ -79,11 +78,12 @@ class ContainerVerbs(Verbs):
         if after is not None and after.started_at != container.started_at:
             # It was restarted in between: our caller's journal knows another life, and would never wake this one.
             self.unpause(after)
-            raise _other_life(container, "paused")
+            raise _other_life(container, later("paused"))
 
     def unpause(self, container: Container) -> bool:
         """Wake it if it is still paused in the same life; raises EngineError."""
-        return self._undo(container, "paused", "unpause", lambda api: api.unpause(container.id))
+        doing = say("unpause the container “{container}”", container=container.name)
+        return self._undo(container, "paused", doing, lambda api: api.unpause(container.id))
 
     def start(self, container: Container) -> bool:
         """Start it if it is still stopped, or is just being stopped, and was not started since; raises EngineError.
@@ -92,14 +92,15 @@ class ContainerVerbs(Verbs):
         so one that still runs is watched for as long as a stop may last.
         """
         self._outlast_stop(container)
-        return self._undo(container, "exited", "start", lambda api: api.start(container.id))
+        doing = say("start the container “{container}”", container=container.name)
+        return self._undo(container, "exited", doing, lambda api: api.start(container.id))
 
     def stop(self, container: Container, grace_seconds: int) -> None:
         """Stop a running or paused one; raises Conflict if it is neither in this life, or EngineError.
 
         Also Conflict for one made with `--rm`: Docker would remove it, and nothing could start it again.
         """
-        raw = self._same_life(container, ("running", "paused"), "stopped")
+        raw = self._same_life(container, ("running", "paused"), later("stopped"))
         if raw["HostConfig"].get("AutoRemove"):
             raise Conflict(
                 say(
@@ -130,16 +131,14 @@ class ContainerVerbs(Verbs):
                 return
             pause.wait(_LOOK_AGAIN_SECONDS)
 
-    def _undo(self, container: Container, state: str, verb: str, act: Callable[[Any], None]) -> bool:
+    def _undo(self, container: Container, state: str, doing: str, act: Callable[[Any], None]) -> bool:
         def needed() -> bool:
             now = self._present(container.id)
             return now is not None and now.state == state and now.started_at == container.started_at
 
         if not needed():
             return False
-        with self._connection.call(
-            say("{verb} the container “{container}”", verb=verb, container=container.name), changes=True
-        ) as api:
+        with self._connection.call(doing, changes=True) as api:
             try:
                 act(api)
             except docker.errors.APIError as error:
@@ -156,7 +155,7 @@ class ContainerVerbs(Verbs):
                     "The container “{container}” is gone, so it could not be {done}. Nothing was changed; "
                     "look at the host, then send the command again.",
                     container=container.name,
-                    done=done,
+                    done=say(done),
                 )
             )
         now = _container(raw)
@@ -169,7 +168,7 @@ class ContainerVerbs(Verbs):
                     "Nothing was changed; look at the host, then send the command again.",
                     container=container.name,
                     state=now.state,
-                    done=done,
+                    done=say(done),
                 )
             )
         return raw
@@ -179,7 +178,7 @@ class ContainerVerbs(Verbs):
         return None if raw is None else _container(raw)
 
     def _inspect(self, reference: str) -> Mapping[str, Any] | None:
-        with self._connection.call(say("look at the container “{reference}”", reference=reference)) as api:
+        with self._connection.call(say("look at the container “{container}”", container=reference)) as api:
             try:
                 found: Mapping[str, Any] = api.inspect_container(reference)
             except docker.errors.NotFound:
@@ -204,7 +203,7 @@ def _other_life(container: Container, done: str) -> Conflict:
             "The container “{container}” was restarted in the meantime, so it was not {done}. "
             "Nothing was changed; send the command again.",
             container=container.name,
-            done=done,
+            done=say(done),
         )
     )
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from bot.engine import NOTHING_AROUND, Container, Execution, Surroundings
 from bot.engine.containers import ContainerVerbs
 from bot.engine.programs import Job, running
-from bot.language import say
+from bot.language import later
 
 
 class ExecutionVerbs(ContainerVerbs):
@@ -32,7 +32,7 @@ class ExecutionVerbs(ContainerVerbs):
         """
 
         def may_start() -> None:
-            self._same_life(container, ("running",), say("asked to run a program"))
+            self._same_life(container, ("running",), later("asked to run a program"))
 
         may_start()
         job = Job(

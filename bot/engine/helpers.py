@@ -57,7 +57,7 @@ class HelperVerbs(VolumeVerbs):
         self._refuse_missing_volume(storage)
         with (
             self._connection.call(
-                say("create the helper container “{name}”", name=name), changes=True
+                say("create the helper container “{container}”", container=name), changes=True
             ) as api,
             missing_path_is_not_found(storage, self._connection.host),
         ):
@@ -77,15 +77,16 @@ class HelperVerbs(VolumeVerbs):
         Looks it up in the list, for the engine answers no inspection while a stream runs (engine fact 8).
         """
         with self._connection.call(
-            say("remove the helper container “{name}”", name=name), changes=True
+            say("remove the helper container “{container}”", container=name), changes=True
         ) as api:
             found = [raw for raw in api.containers(all=True) if listed_name(raw) == name]
             for raw in found:
                 if HELPER_LABEL not in (raw.get("Labels") or {}):
                     raise Conflict(
                         say(
-                            "The container “{name}” is not one of our helpers. It was not removed; remove it by hand.",
-                            name=name,
+                            "The container “{container}” is not one of our helpers. It was not removed; remove it "
+                            "by hand.",
+                            container=name,
                         )
                     )
                 self._remove(api, raw["Id"])
@@ -117,7 +118,7 @@ class HelperVerbs(VolumeVerbs):
         Or what `check` raises, which is asked while the answer does not begin: the engine may be busy with the
         container for long before that.
         """
-        what = f"“{scrub(path)}” in “{holder}”"
+        what = say("“{path}” in “{holder}”", path=scrub(path), holder=holder)
         attempt = self._connection.attempt(say("read {what}", what=what))
         with self._connection.transfer(attempt) as api:
 
@@ -173,7 +174,9 @@ class HelperVerbs(VolumeVerbs):
         self, helper: str, pieces: Iterator[bytes], path: str, *, keep_directories: bool = False
     ) -> None:
         source = Source(pieces)
-        attempt = self._connection.attempt(f"write “{scrub(path)}” through “{helper}”", changes=True)
+        attempt = self._connection.attempt(
+            say("write “{path}” through “{holder}”", path=scrub(path), holder=helper), changes=True
+        )
         silence = self._connection.limits.stall.total_seconds()
         answer = max(silence, ANSWER_LIMIT.total_seconds())
         try:

@@ -53,7 +53,7 @@ class ImageVerbs(Verbs):
 
     def image(self, reference: str) -> Image:
         """The image with that name or id; raises NotFound naming the nearest ones, or EngineError."""
-        with self._connection.call(say("look at the image “{reference}”", reference=scrub(reference))) as api:
+        with self._connection.call(say("look at the image “{image}”", image=scrub(reference))) as api:
             try:
                 return _inspected(api.inspect_image(reference))
             except docker.errors.ImageNotFound:
@@ -61,11 +61,10 @@ class ImageVerbs(Verbs):
         names = [_short(name) for image in self.images() for name in image.references]
         raise NotFound(
             say(
-                "There is no image “{reference}” on host “{connection_host}”."
-                "{reference_2} Nothing was changed.",
-                reference=scrub(reference),
-                connection_host=self._connection.host,
-                reference_2=did_you_mean(reference, names),
+                "There is no image “{image}” on host “{host}”.{hint} Nothing was changed.",
+                image=scrub(reference),
+                host=self._connection.host,
+                hint=did_you_mean(reference, names),
             )
         )
 
@@ -77,13 +76,13 @@ class ImageVerbs(Verbs):
 
     def tag(self, image_id: str, reference: Reference) -> None:
         """Give it that name, too; raises NotFound, or EngineError."""
-        with self._connection.call(say("tag {reference}", reference=scrub(reference)), changes=True) as api:
+        with self._connection.call(say("tag {image}", image=scrub(reference)), changes=True) as api:
             api.tag(image_id, reference.name, tag=reference.tag)
 
     def untag(self, reference: Reference, image_id: str) -> bool:
         """Take the name away if it is that image's and not its last; raises EngineError."""
         with self._connection.call(
-            say("remove the tag {reference}", reference=scrub(reference)), changes=True
+            say("remove the tag {image}", image=scrub(reference)), changes=True
         ) as api:
             try:
                 now = _inspected(api.inspect_image(reference.text))
@@ -102,7 +101,7 @@ class ImageVerbs(Verbs):
         check: Callable[[], None] = lambda: None,
     ) -> str:
         """Send it; its digest. Raises NotFound, RegistryError with a reason, EngineError, or what `check` raises."""
-        doing = say("push {reference}", reference=reference)
+        doing = say("push {image}", image=reference)
         told = Narration(on_progress)
 
         def start(api: Any) -> Any:
@@ -114,10 +113,10 @@ class ImageVerbs(Verbs):
         if told.digest is None:
             raise RegistryError(
                 say(
-                    "{engine} ended the push of {reference} without saying what the registry has "
+                    "{engine} ended the push of {image} without saying what the registry has "
                     "now, so it does not count as pushed. Push it again.",
                     engine=self._attempt(doing).engine,
-                    reference=reference,
+                    image=reference,
                 )
             )
         return told.digest
@@ -137,7 +136,7 @@ class ImageVerbs(Verbs):
             headers = {"X-Registry-Auth": _auth(login)}
             return api._post(api._url("/images/create"), params=parameters, headers=headers, stream=True)
 
-        self._told(say("pull {reference}", reference=reference), start, told, login, check)
+        self._told(say("pull {image}", image=reference), start, told, login, check)
         return self.image(f"{reference.name}@{reference.digest}" if reference.digest else reference.text)
 
     def _attempt(self, doing: str) -> Attempt:
@@ -179,11 +178,11 @@ def _failure(attempt: Attempt, words: object, secrets: Iterable[str]) -> BotErro
     said = scrub(words, secrets).rstrip(".")
     reason = next((reason for reason, pattern in _WORDS if pattern.search(said)), Reason.REGISTRY)
     text = say(
-        "{engine} could not {doing}: {said}. It does not count as done. {ADVICE}",
+        "{engine} could not {doing}: {said}. It does not count as done. {advice}",
         engine=attempt.engine,
         doing=attempt.doing,
         said=said,
-        ADVICE=_ADVICE[reason],
+        advice=say(_ADVICE[reason]),
     )
     return NotFound(text) if reason is Reason.NOT_FOUND else RegistryError(text, reason=reason)
 

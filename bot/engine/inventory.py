@@ -41,7 +41,7 @@ class InventoryVerbs(Verbs):
 
     def condition(self, identifier: str) -> Condition | None:
         """How the container is now; None when it is gone. Raises EngineError."""
-        with self._connection.call(say("look at the container “{identifier}”", identifier=identifier)) as api:
+        with self._connection.call(say("look at the container “{container}”", container=identifier)) as api:
             try:
                 return _condition(api.inspect_container(identifier))
             except docker.errors.NotFound:

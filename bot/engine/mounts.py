@@ -15,10 +15,10 @@ import docker
 from bot.engine import HostPath, Mount, Storage
 from bot.engine.translate import scrub
 from bot.errors import EngineError, NotFound
-from bot.language import later, say
+from bot.language import say
 
 # What daemons say for a path that is not there: 400 from 20.10 on.
-_NO_SUCH_SOURCE = later("bind source path does not exist")
+_NO_SUCH_SOURCE = "bind source path does not exist"
 
 
 def docker_mount(storage: Storage, target: str, *, read_only: bool) -> Any:
@@ -32,7 +32,7 @@ def name_of(storage: Storage) -> str:
     """How sentences name it."""
     if isinstance(storage, HostPath):
         return say("the path “{path}”", path=scrub(storage.path))
-    return say("the volume “{storage}”", storage=scrub(storage))
+    return say("the volume “{volume}”", volume=scrub(storage))
 
 
 @contextmanager

@@ -21,10 +21,10 @@ def nearest(wanted: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def did_you_mean(wanted: str, names: Iterable[str]) -> str:
-    """The end of a sentence that names them, or `""`."""
+    """A sentence that names them, with a blank before it, or `""`."""
     quoted = [f"“{name}”" for name in nearest(wanted, names)]
     if not quoted:
         return ""
     if len(quoted) == 1:
-        return say(" Did you mean {quoted}?", quoted=quoted[0])
-    return say(" Did you mean {quoted} or {quoted_2}?", quoted=", ".join(quoted[:-1]), quoted_2=quoted[-1])
+        return " " + say("Did you mean {name}?", name=quoted[0])
+    return " " + say("Did you mean {names} or {last}?", names=", ".join(quoted[:-1]), last=quoted[-1])

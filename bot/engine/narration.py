@@ -14,7 +14,7 @@ from typing import Any
 
 from bot.engine.image_contract import OnProgress
 from bot.engine.streams import Wire
-from bot.language import later
+from bot.language import Thread
 
 _LOOK_SECONDS = 0.2
 _LAST_SECONDS = 0.5
@@ -22,15 +22,7 @@ _READ_BYTES = 1 << 14
 _MOST_LINE_BYTES = 1 << 20
 _DIGEST = re.compile(r"(?:^|\s)[Dd]igest: (sha256:[0-9a-f]{64})\b")
 _MOVING = frozenset({"Pushing", "Downloading"})
-_MOVED = frozenset(
-    {
-        "Pushed",
-        later("Download complete"),
-        later("Pull complete"),
-        later("Layer already exists"),
-        later("Already exists"),
-    }
-)
+_MOVED = frozenset({"Pushed", "Download complete", "Pull complete", "Layer already exists", "Already exists"})
 
 
 class Narration:
@@ -97,11 +89,11 @@ def follow(start: Callable[[], Any], narration: Narration, check: Callable[[], N
         raise teller.error
 
 
-class _Teller(threading.Thread):
+class _Teller(Thread):
     """Reads events from the response; its last one is None, and `error` is then what ended it early."""
 
     def __init__(self, start: Callable[[], Any]) -> None:
-        super().__init__(name="telling", daemon=True)
+        super().__init__(self._tell, name="telling")
         self._begin = start
         self._lock = threading.Lock()
         self._wire: Wire | None = None
@@ -109,8 +101,7 @@ class _Teller(threading.Thread):
         self.events: queue.Queue[Mapping[str, Any] | None] = queue.Queue()
         self.error: BaseException | None = None
 
-    def run(self) -> None:
-        """Read everything."""
+    def _tell(self) -> None:
         with self:
             wire = Wire(self._begin())
             with self._lock:

@@ -19,7 +19,7 @@ from bot.engine.connection import Connection
 from bot.engine.streams import BROKEN, STDERR, Frames, Wire
 from bot.engine.translate import is_timeout, our_errors, scrub
 from bot.errors import BotError, Conflict, EngineError, NotFound, StreamCut
-from bot.language import say
+from bot.language import later, say
 from bot.reasons import Reason
 
 _READ_BYTES = 1 << 16
@@ -34,6 +34,15 @@ _WRAPPER = ("/bin/sh", "-c", 'echo $$ >&2; exec "$@"', "sh")
 
 # It leads a group of its own, for the runtime gives every exec a session. Not every shell's kill knows groups.
 _KILL = ("/bin/sh", "-c", 'kill -s KILL -- "-$1" || kill -s KILL "$1"', "sh")
+
+_SILENT = later(
+    "A program in the container “{container}” wrote nothing for {seconds:g} seconds, so it was given up. "
+    "Look at the container, then try again."
+)
+_TOO_SLOW = later(
+    "A program in the container “{container}” took longer than {seconds:g} seconds, so it was given up. "
+    "Look at the container, then try again."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +67,7 @@ class Program:
 
     def __init__(self, wire: Wire, job: Job, connection: Connection, identifier: str) -> None:
         self._wire, self._job, self._connection, self._identifier = wire, job, connection, identifier
+        self._where = {"container": job.shown, "host": connection.host}
         self._ends_at = None if job.limit is None else time.monotonic() + job.limit.total_seconds()
         self._frames = Frames(self._take)
         self._out: deque[bytes] = deque()
@@ -96,10 +106,9 @@ class Program:
         if self._exit_code is None:
             raise EngineError(
                 say(
-                    "Nobody can know how the program in the container “{job}” ended: Docker on host "
-                    "“{connection_host}” says that it still runs, but its output has ended. Look at the container.",
-                    job=self._job.shown,
-                    connection_host=self._connection.host,
+                    "Nobody can know how the program in the container “{container}” ended: Docker on host "
+                    "“{host}” says that it still runs, but its output has ended. Look at the container.",
+                    **self._where,
                 )
             )
         return self._exit_code
@@ -116,7 +125,7 @@ class Program:
             return
         try:
             with self._connection.call(
-                say("end a program in “{job}”", job=self._job.shown), changes=True
+                say("end a program in “{container}”", **self._where), changes=True
             ) as api:
                 words = [*_KILL, str(self._number)]
                 made = api.exec_create(self._job.container, words, user=self._job.user)
@@ -125,16 +134,16 @@ class Program:
             if self._ask() is None:
                 raise EngineError(
                     say(
-                        "A program still runs in the container “{job}” and could not be ended: {error}",
-                        job=self._job.shown,
+                        "A program still runs in the container “{container}” and could not be ended: {error}",
+                        **self._where,
                         error=error,
                     )
                 ) from error
         if self._wait_for_end() is None:
             raise EngineError(
                 say(
-                    "A program still runs in the container “{job}”, though it was killed. Look at the host.",
-                    job=self._job.shown,
+                    "A program still runs in the container “{container}”, though it was killed. Look at the host.",
+                    **self._where,
                 )
             )
 
@@ -149,7 +158,7 @@ class Program:
                 error = broken
         if self._wire.is_cut:
             raise StreamCut(
-                say("Listening to a program in the container “{job}” was ended.", job=self._job.shown)
+                say("Listening to a program in the container “{container}” was ended.", **self._where)
             )
         if error is not None:
             raise self._explained(error) from error
@@ -193,15 +202,14 @@ class Program:
     def _ask(self) -> int | None:
         """Its exit code; None while it runs."""
         try:
-            with self._connection.call(say("say how a program in “{job}” ended", job=self._job.shown)) as api:
+            with self._connection.call(say("say how a program in “{container}” ended", **self._where)) as api:
                 state = api.exec_inspect(self._identifier)
         except NotFound as error:  # the daemon, or the container, had another life since
             raise _Forgotten(
                 say(
-                    "Nobody can know how the program in the container “{job}” ended: Docker on host "
-                    "“{connection_host}” has forgotten it. Look at the container.",
-                    job=self._job.shown,
-                    connection_host=self._connection.host,
+                    "Nobody can know how the program in the container “{container}” ended: Docker on host "
+                    "“{host}” has forgotten it. Look at the container.",
+                    **self._where,
                 )
             ) from error
         code = state.get("ExitCode")
@@ -212,7 +220,7 @@ class Program:
         try:
             return self._ask() is not None
         except _Forgotten:
-            with self._connection.call(say("look at the container “{job}”", job=self._job.shown)) as api:
+            with self._connection.call(say("look at the container “{container}”", **self._where)) as api:
                 try:
                     is_running = api.inspect_container(self._job.container)["State"]["Running"]
                 except docker.errors.NotFound:
@@ -226,47 +234,27 @@ class Program:
             return self._too_long()
         return StreamCut(
             say(
-                "Docker on host “{connection_host}” broke off while a program ran in the container "
-                "“{job}”: {error}. Look at the host, then try again.",
-                connection_host=self._connection.host,
-                job=self._job.shown,
+                "Docker on host “{host}” broke off while a program ran in the container "
+                "“{container}”: {error}. Look at the host, then try again.",
+                **self._where,
                 error=scrub(error),
             )
         )
 
     def _too_long(self) -> EngineError:
-        if self._job.limit is None:
-            stall = self._connection.limits.stall.total_seconds()
-            text = say(
-                "A program in the container “{job}” wrote nothing for {stall:g} seconds",
-                job=self._job.shown,
-                stall=stall,
-            )
-        else:
-            limit = self._job.limit.total_seconds()
-            text = say(
-                "A program in the container “{job}” took longer than {limit:g} seconds",
-                job=self._job.shown,
-                limit=limit,
-            )
-        return EngineError(
-            say("{text}, so it was given up. Look at the container, then try again.", text=text),
-            reason=Reason.STALLED,
-        )
+        limit, text = self._job.limit, _TOO_SLOW
+        if limit is None:
+            limit, text = self._connection.limits.stall, _SILENT
+        told = say(text, **self._where, seconds=limit.total_seconds())
+        return EngineError(told, reason=Reason.STALLED)
 
     def _not_started(self, words: bytes) -> EngineError:
         said = scrub(words.decode("utf-8", "replace")) or say("it said nothing")
-        why = say(" Programs are started through its /bin/sh.") if "/bin/sh" in said else ""
-        return EngineError(
-            say(
-                "The container “{job}” on host “{connection_host}” could not start a program: "
-                "{rstrip}.{why} Nothing was run.",
-                job=self._job.shown,
-                connection_host=self._connection.host,
-                rstrip=said.rstrip("."),
-                why=why,
-            )
-        )
+        sentence = later("The container “{container}” on host “{host}” could not start a program: {reason}.")
+        told = [say(sentence, **self._where, reason=said.rstrip("."))]
+        if "/bin/sh" in said:
+            told.append(say("Programs are started through its /bin/sh."))
+        return EngineError(" ".join((*told, say("Nothing was run."))))
 
 
 @contextmanager
@@ -278,8 +266,9 @@ def running(
     Docker forgets what was made, but not started, in a former life of the container: so what `may_start` sees
     of the container is true of the life that the program runs in. Raises NotFound, Conflict or EngineError.
     """
-    attempt = connection.attempt(say("run a program in the container “{job}”", job=job.shown), changes=True)
-    with connection.call(attempt.doing, changes=True) as api:
+    doing = say("run a program in the container “{container}”", container=job.shown)
+    attempt = connection.attempt(doing, changes=True)
+    with connection.call(doing, changes=True) as api:
         words, environment = [*_WRAPPER, *job.words], dict(job.environment) or None
         identifier = api.exec_create(job.container, words, user=job.user, environment=environment)["Id"]
     may_start()

@@ -61,9 +61,9 @@ class Sandbox:
         if any(volume.name == VOLUME for volume in self._engine.volumes()):
             raise Conflict(
                 say(
-                    "There is a volume {VOLUME} that the demo did not make. Nothing was changed. "
+                    "There is a volume {volume} that the demo did not make. Nothing was changed. "
                     "Remove or rename it, then start the demo again.",
-                    VOLUME=VOLUME,
+                    volume=VOLUME,
                 )
             )
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from bot.errors import StreamCut
-from bot.language import say
+from bot.language import Thread, say
 
 _HELD_PIECES = 8
 _LOOK_SECONDS = 0.2
@@ -55,17 +55,16 @@ class _Feed:
                 yield piece
 
 
-class _Sending(threading.Thread):
+class _Sending(Thread):
     """The thread that sends; `error` is what it came to, if it failed."""
 
     def __init__(self, put: Callable[[Iterator[bytes]], None], feed: _Feed) -> None:
-        super().__init__(name="sending", daemon=True)
+        super().__init__(self._send, name="sending")
         self._put, self._feed = put, feed
         self.error: BaseException | None = None
         self.is_over = threading.Event()
 
-    def run(self) -> None:
-        """Send everything that is fed."""
+    def _send(self) -> None:
         with self:
             self._put(iter(self._feed))
 

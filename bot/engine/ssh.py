@@ -81,7 +81,7 @@ class _Connection(urllib3.connection.HTTPConnection):
         except FileNotFoundError as error:
             ours.close()
             raise OSError(
-                "the program ssh is missing here; install the Debian package openssh-client"
+                say("the program ssh is missing here; install the Debian package openssh-client")
             ) from error
         finally:
             theirs.close()

@@ -93,10 +93,10 @@ class Reader:
         if self._wire.is_cut:
             raise StreamCut(
                 say(
-                    "Reading {what} on host “{host}” was ended after {count}. It was not changed.",
+                    "Reading {what} on host “{host}” was ended after {size}. It was not changed.",
                     what=self._what,
                     host=self._host,
-                    count=words.size(self._count),
+                    size=words.size(self._count),
                 )
             )
         if error is not None:
@@ -112,21 +112,21 @@ class Reader:
         if is_timeout(error):
             return EngineError(
                 say(
-                    "Docker on host “{host}” sent nothing for {stall:g} seconds after "
-                    "{count} of {what}. It was not changed; look at the host, then try again.",
+                    "Docker on host “{host}” sent nothing for {seconds:g} seconds after "
+                    "{size} of {what}. It was not changed; look at the host, then try again.",
                     host=self._host,
-                    stall=self._stall.total_seconds(),
-                    count=words.size(self._count),
+                    seconds=self._stall.total_seconds(),
+                    size=words.size(self._count),
                     what=self._what,
                 ),
                 reason=Reason.STALLED,
             )
         return StreamCut(
             say(
-                "Docker on host “{host}” broke off after {count} of {what}: {error}. "
+                "Docker on host “{host}” broke off after {size} of {what}: {error}. "
                 "It was not changed; look at the host, then try again.",
                 host=self._host,
-                count=words.size(self._count),
+                size=words.size(self._count),
                 what=self._what,
                 error=scrub(error),
             )

@@ -45,7 +45,9 @@ class ToolVerbs(HelperVerbs):
         """Create and start a container of our programs; raises NotFound without the storage, Conflict, EngineError."""
         self._refuse_missing_volume(storage)
         with (
-            self._connection.call(say("start the tool container “{name}”", name=name), changes=True) as api,
+            self._connection.call(
+                say("start the tool container “{container}”", container=name), changes=True
+            ) as api,
             missing_path_is_not_found(storage, self._connection.host),
         ):
             made = api.create_container(
@@ -85,10 +87,10 @@ class ToolVerbs(HelperVerbs):
                 raise NotFound(
                     say(
                         "There is no “{path}” in what the tool “{tool}” on host "
-                        "“{connection_host}” looks into. Nothing was changed; check the path.",
+                        "“{host}” looks into. Nothing was changed; check the path.",
                         path=scrub(printable(path)),
                         tool=tool,
-                        connection_host=self._connection.host,
+                        host=self._connection.host,
                     )
                 )
             yield _items(program, first, Walk(path, attributes=attributes), complaints)
@@ -134,7 +136,11 @@ class ToolVerbs(HelperVerbs):
                 )
             )
         if code:
-            raise self._failed(tool, f"put “{_shown(exchange.new)}” at “{_shown(exchange.place)}”", errors)
+            raise self._failed(
+                tool,
+                say("put “{new}” at “{place}”", new=_shown(exchange.new), place=_shown(exchange.place)),
+                errors,
+            )
 
     def exchange_back(self, tool: str, exchange: Exchange) -> None:
         """Take an exchange back wherever it stopped; raises EngineError. May be called twice."""
@@ -160,7 +166,7 @@ class ToolVerbs(HelperVerbs):
         """Remove it and all below, but nothing on other file systems; raises EngineError. May be called twice."""
         code, _, errors = self._run(tool, scripts.REMOVE, scripts.below_mount(path), limit=REMOVAL_LIMIT)
         if code:
-            raise self._failed(tool, f"remove “{_shown(path)}”", errors)
+            raise self._failed(tool, say("remove “{path}”", path=_shown(path)), errors)
 
     def _run(
         self, tool: str, words: str, *paths: str, limit: timedelta = QUESTION_LIMIT
@@ -174,12 +180,12 @@ class ToolVerbs(HelperVerbs):
     def _failed(self, tool: str, doing: str, errors: str) -> EngineError:
         return EngineError(
             say(
-                "The tool “{tool}” on host “{connection_host}” could not {doing}: "
-                "{errors}. Look at the host, then send the command again.",
+                "The tool “{tool}” on host “{host}” could not {doing}: "
+                "{reason}. Look at the host, then send the command again.",
                 tool=tool,
-                connection_host=self._connection.host,
+                host=self._connection.host,
                 doing=doing,
-                errors=scrub(errors) or "it said nothing",
+                reason=scrub(errors) or say("it said nothing"),
             )
         )
 

@@ -97,9 +97,9 @@ def _program(name: str, package: str) -> Path:
     if found is None or Path(os.path.realpath(found)).name == "busybox":
         raise EngineError(
             say(
-                "Looking into volumes needs the program {name} on the machine that the bot runs on. "
+                "Looking into volumes needs the program {program} on the machine that the bot runs on. "
                 "Nothing was changed; install the Debian package {package} there, then send the command again.",
-                name=name,
+                program=name,
                 package=package,
             )
         )
@@ -126,10 +126,10 @@ def _libraries(program: Path) -> list[tuple[Path, bool]]:
     if "not found" in done.stdout:
         raise EngineError(
             say(
-                "The program {program} of the machine that the bot runs on lacks a library: {stdout}. "
+                "The program {program} of the machine that the bot runs on lacks a library: {reason}. "
                 "Nothing was changed; mend it, then send the command again.",
                 program=program,
-                stdout=scrub(done.stdout),
+                reason=scrub(done.stdout),
             )
         )
     return libraries_in(done.stdout)

@@ -30,7 +30,10 @@ _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """What is being tried: `doing` completes “Docker … could not …”; `changes` says whether it alters anything."""
+    """What is being tried: `doing` completes “Docker … could not …”; `changes` says whether it alters anything.
+
+    Other languages have no such verb to insert: theirs is a noun phrase, such as “making an image”.
+    """
 
     host: str
     address: str
@@ -70,19 +73,19 @@ def translated(error: BaseException, attempt: Attempt) -> BotError:
     if is_timeout(error):
         return EngineError(
             say(
-                "{engine} did not answer in time, so it could not {doing}. {state_after_silence}",
+                "{engine} did not answer in time, so it could not {doing}. {state}",
                 engine=attempt.engine,
                 doing=attempt.doing,
-                state_after_silence=attempt.state_after_silence,
+                state=attempt.state_after_silence,
             )
         )
     return EngineError(
         say(
-            "{engine} could not {doing}, for the connection failed: {error}. {state_after_silence}",
+            "{engine} could not {doing}, for the connection failed: {error}. {state}",
             engine=attempt.engine,
             doing=attempt.doing,
             error=scrub(error),
-            state_after_silence=attempt.state_after_silence,
+            state=attempt.state_after_silence,
         )
     )
 
@@ -103,17 +106,16 @@ def is_timeout(error: BaseException | None) -> bool:
 
 
 def _refusal(error: docker.errors.APIError, attempt: Attempt) -> BotError:
-    words = scrub(error.explanation or error)
-    status = error.status_code
-    text = say(
-        "{engine} refused to {doing}: {given}.",
+    said = say(
+        "{engine} refused to {doing}: {reason}.",
         engine=attempt.engine,
         doing=attempt.doing,
-        given=words.rstrip("."),
+        reason=scrub(error.explanation or error).rstrip("."),
     )
-    if status == 404:
-        return NotFound(say("{text} Nothing was changed; check the name.", text=text))
-    if status == 409:
-        return Conflict(say("{text} Nothing was changed.", text=text))
-    advice = say("Look at the host") if attempt.changes else say("Nothing was changed. Look at the host")
-    return EngineError(say("{text} {advice}, then send the command again.", text=text, advice=advice))
+    if error.status_code == 404:
+        return NotFound(" ".join((said, say("Nothing was changed; check the name."))))
+    unchanged = (said, say("Nothing was changed."))
+    if error.status_code == 409:
+        return Conflict(" ".join(unchanged))
+    told = (said,) if attempt.changes else unchanged
+    return EngineError(" ".join((*told, say("Look at the host, then send the command again."))))

@@ -44,10 +44,10 @@ class VolumeVerbs(Verbs):
             names = [other.name for other in self.volumes()]
             raise NotFound(
                 say(
-                    "There is no volume “{name}” on host “{connection_host}”.{name_2} Nothing was changed.",
-                    name=scrub(name),
-                    connection_host=self._connection.host,
-                    name_2=did_you_mean(name, names),
+                    "There is no volume “{volume}” on host “{host}”.{hint} Nothing was changed.",
+                    volume=scrub(name),
+                    host=self._connection.host,
+                    hint=did_you_mean(name, names),
                 )
             )
         return volume
@@ -61,22 +61,22 @@ class VolumeVerbs(Verbs):
         if not is_name(volume.name):
             raise EngineError(
                 say(
-                    "“{shown}” is no name for a volume: Docker takes two or more letters, digits, “_”, “.” and “-”. "
+                    "“{name}” is no name for a volume: Docker takes two or more letters, digits, “_”, “.” and “-”. "
                     "Nothing was changed; choose another name.",
-                    shown=shown,
+                    name=shown,
                 )
             )
         taken = Conflict(
             say(
-                "There is a volume “{shown}” on host “{connection_host}” already. "
+                "There is a volume “{volume}” on host “{host}” already. "
                 "It was not changed; choose another name, or remove it first.",
-                shown=shown,
-                connection_host=self._connection.host,
+                volume=shown,
+                host=self._connection.host,
             )
         )
         if self._find_volume(volume.name) is not None:
             raise taken
-        with self._connection.call(say("create the volume “{shown}”", shown=shown), changes=True) as api:
+        with self._connection.call(say("create the volume “{volume}”", volume=shown), changes=True) as api:
             raw = api.create_volume(
                 volume.name,
                 driver=volume.driver,
@@ -91,7 +91,7 @@ class VolumeVerbs(Verbs):
         """Remove it if it is there, which may take minutes; raises Conflict while used, or EngineError."""
         if not is_name(name):
             return
-        with self._connection.call(say("remove the volume “{name}”", name=name), changes=True) as api:
+        with self._connection.call(say("remove the volume “{volume}”", volume=name), changes=True) as api:
             # docker-py's own method has no time limit to set. A kept connection would keep this long one.
             answer = api._delete(
                 api._url("/volumes/{0}", name),
@@ -104,7 +104,7 @@ class VolumeVerbs(Verbs):
     def _find_volume(self, name: str) -> Volume | None:
         if not is_name(name):
             return None
-        with self._connection.call(say("look for the volume “{name}”", name=name)) as api:
+        with self._connection.call(say("look for the volume “{volume}”", volume=name)) as api:
             try:
                 return _volume(api.inspect_volume(name))
             except docker.errors.NotFound:

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Generic, TypeVar
 
+from bot.language import Thread
+
 T = TypeVar("T")
 _LOOK_SECONDS = 0.2
 
 
-class _Asking(threading.Thread, Generic[T]):
+class _Asking(Thread, Generic[T]):
     """The thread that asks, and what came of it."""
 
     def __init__(self, ask: Callable[[], T], discard: Callable[[T], None]) -> None:
-        super().__init__(name="asking", daemon=True)
+        super().__init__(self._ask_once, name="asking")
         self._ask, self._discard = ask, discard
         self._lock = threading.Lock()
         self._is_unwanted = False
@@ -23,8 +25,7 @@ class _Asking(threading.Thread, Generic[T]):
         self._error: BaseException | None = None
         self.is_over = threading.Event()
 
-    def run(self) -> None:
-        """Ask once."""
+    def _ask_once(self) -> None:
         with self:
             answer = self._ask()
             with self._lock:

@@ -88,9 +88,9 @@ class Walk:
         except (ValueError, KeyError) as error:
             raise EngineError(
                 say(
-                    "The walk through the volume wrote what nobody understands ({error}). "
+                    "The walk through the volume wrote what nobody understands ({reason}). "
                     "Nothing was changed; are find, stat and getfattr of GNU findutils, coreutils and attr?",
-                    error=error,
+                    reason=error,
                 )
             ) from error
         del self._fields[:used]
@@ -233,10 +233,10 @@ class Complaints:
             said = scrub("; ".join(self.others)) or say("they said nothing")
             raise EngineError(
                 say(
-                    "The walk through the volume is not whole: its programs ended with {exit_code}: {said}. "
+                    "The walk through the volume is not whole: its programs ended with {code}: {reason}. "
                     "Nothing was changed; look at the volume's file system, then try again.",
-                    exit_code=exit_code,
-                    said=said,
+                    code=exit_code,
+                    reason=said,
                 )
             )
 

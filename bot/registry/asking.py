@@ -167,19 +167,19 @@ class Asking:
             return RegistryError(
                 say(
                     "{place} lets nobody do this without a login, and the settings give none. Nothing was "
-                    "changed. Give [registries.{place_2}] a username and where its password lies.",
+                    "changed. Give [registries.{registry}] a username and where its password lies.",
                     place=place,
-                    place_2=place.name,
+                    registry=place.name,
                 ),
                 reason=Reason.UNAUTHORIZED,
             )
         return RegistryError(
             say(
                 "{place} did not accept the login of the settings, or that user may not do this. Nothing was "
-                "changed. Correct the user or the password of [registries.{place_2}], then try "
-                "`login {place_2}`.",
+                "changed. Correct the user or the password of [registries.{registry}], then try "
+                "`login {registry}`.",
                 place=place,
-                place_2=place.name,
+                registry=place.name,
             ),
             reason=Reason.UNAUTHORIZED,
         )
@@ -187,10 +187,10 @@ class Asking:
     def _failed(self, answer: Answer) -> RegistryError:
         return RegistryError(
             say(
-                "{place} failed: {status}{answer}. Nothing was changed. Type the command again in a while.",
+                "{place} failed: {status}{said}. Nothing was changed. Type the command again in a while.",
                 place=self._place,
                 status=answer.status,
-                answer=_said(answer, self._secrets),
+                said=_said(answer, self._secrets),
             ),
             reason=Reason.UNREACHABLE,
         )

@@ -99,23 +99,23 @@ def _helped(registry: str, helper: str, server: str) -> Login:
         raise _cannot(
             registry,
             say(
-                "{program} did not answer within {HELPER_SECONDS:g} seconds",
+                "{program} did not answer within {seconds:g} seconds",
                 program=program,
-                HELPER_SECONDS=_HELPER_SECONDS,
+                seconds=_HELPER_SECONDS,
             ),
         ) from error
     except OSError as error:
         raise _cannot(
-            registry, say("{program} cannot be run ({strerror})", program=program, strerror=error.strerror)
+            registry, say("{program} cannot be run ({reason})", program=program, reason=error.strerror)
         ) from error
     if done.returncode != 0:
         raise _cannot(
             registry,
             say(
-                "{program} knows none for {server}, or failed: exit code {returncode}",
+                "{program} knows none for {server}, or failed: exit code {code}",
                 program=program,
                 server=server,
-                returncode=done.returncode,
+                code=done.returncode,
             ),
         )
     answer = _object(done.stdout.decode("utf-8", "replace"), registry, program)
@@ -153,7 +153,7 @@ def _text(path: Path, registry: str) -> str:
         return data.decode()
     except OSError as error:
         raise _cannot(
-            registry, say("the file {path} cannot be read ({strerror})", path=path, strerror=error.strerror)
+            registry, say("the file {path} cannot be read ({reason})", path=path, reason=error.strerror)
         ) from error
     except UnicodeDecodeError:
         raise _cannot(registry, say("the file {path} is not UTF-8 text", path=path)) from None
@@ -177,10 +177,10 @@ def _mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _cannot(registry: str, why: str) -> RegistryError:
     return RegistryError(
         say(
-            "The login for the registry {registry} cannot be had: {why}. Nothing was changed. Correct that, or "
+            "The login for the registry {registry} cannot be had: {reason}. Nothing was changed. Correct that, or "
             "[registries.{registry}] in the settings.",
             registry=registry,
-            why=why,
+            reason=why,
         ),
         reason=Reason.UNAUTHORIZED,
     )

@@ -127,8 +127,8 @@ class Wire:
             raise RegistryError(
                 say(
                     "No safe connection to {where} can be made: {error}. Nothing was changed. If its "
-                    "certificate is of an authority of your own, name that as `ca_file`; if it really speaks HTTP without "
-                    "TLS, say `insecure_http = true`.",
+                    "certificate is of an authority of your own, name that as `ca_file`; if it really speaks HTTP "
+                    "without TLS, say `insecure_http = true`.",
                     where=self._where,
                     error=scrub(error),
                 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.command import ArgumentError, Command, MissingArgument, find, for_help, parameters, parse
+from bot.command import ArgumentError, Command, MissingArgument, Misused, find, for_help, parameters, parse
 from bot.commandline import split
 from bot.completion import Asking, Completion
 from bot.errors import UsageError
@@ -169,7 +169,7 @@ class Dialogues:
         except ArgumentError as error:
             wrong = {error.parameter: error.sentence}
         except UsageError as error:
-            wrong = {"": str(error).partition(" Usage: `")[0]}
+            wrong = {"": error.sentence if isinstance(error, Misused) else str(error)}
         if wrong:
             return _refused(command, view, wrong)
         return self._stored(body, opened.place, line)

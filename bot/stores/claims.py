@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import Busy, LostHold
-from bot.language import say
+from bot.language import later, say
 from bot.model import Button, Plan, Progress, Reply, Status
 from bot.stores import locks
 from bot.stores.audit import Audit, AuditEvent
@@ -123,10 +123,10 @@ class Claims:
         if holder is not None:
             raise Busy(
                 say(
-                    "{replace} is held by run {run_id} (`{line}`, by "
+                    "{target} is held by run {run_id} (`{line}`, by "
                     "{actor}) since {since:%Y-%m-%d %H:%M:%S} UTC. Nothing was changed. "
                     "Add --wait to queue behind it, or type `cancel {run_id}`.",
-                    replace=holder.target.replace(":", " ", 1),
+                    target=_in_words(holder.target),
                     run_id=holder.run_id,
                     line=holder.line,
                     actor=holder.actor.name,
@@ -221,6 +221,24 @@ class Claims:
         _offer(connection, run_id, ending.reply.buttons)
         offer_files(connection, run_id, ending.reply.attachments, self._clock())
         self._audit.append(connection, event)
+
+
+_KINDS = {
+    "volume": later("volume"),
+    "container": later("container"),
+    "image": later("image"),
+    "path": later("path"),
+    "repository": later("repository"),
+    "runbook": later("runbook"),
+    "registry": later("registry"),
+    "build": later("build"),
+}
+
+
+def _in_words(target: str) -> str:
+    """`volume pgdata`, with the kind in the reader's words."""
+    kind, colon, name = target.partition(":")
+    return f"{say(_KINDS.get(kind, kind))} {name}" if colon else target
 
 
 def _offer(connection: Connection, run_id: str, offered: tuple[Button, ...]) -> None:

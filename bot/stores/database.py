@@ -173,9 +173,9 @@ def _engine(url: str, is_sqlite: bool) -> Engine:
     except (ArgumentError, ImportError, ValueError) as error:  # its text may repeat the address: not shown
         raise StoreError(
             say(
-                "SHIPKEEPER_DATABASE_URL cannot be used ({name__}). Nothing was changed. Give "
+                "SHIPKEEPER_DATABASE_URL cannot be used ({error}). Nothing was changed. Give "
                 "sqlite:///PATH, or postgresql+psycopg://… with the `postgresql` extra installed.",
-                name__=type(error).__name__,
+                error=type(error).__name__,
             )
         ) from None
 
@@ -208,9 +208,9 @@ def _as_store_error() -> Iterator[None]:
         _log.error("database: %s", error)
         raise StoreError(
             say(
-                "The database does not answer as it should ({name__}). Nothing was changed "
+                "The database does not answer as it should ({error}). Nothing was changed "
                 "by this step. Look at the log, and at the disk that holds it.",
-                name__=type(error.orig).__name__,
+                error=type(error.orig).__name__,
             )
         ) from error
     except SQLAlchemyError as error:

@@ -52,6 +52,17 @@ class Message:
     """Whether people saw the run in some former state."""
 
 
+def _spent(button: str, run_id: str | None) -> str:
+    """Why a button does nothing any more."""
+    if run_id is None:
+        return say("The button {button} came too late. This press changed nothing.", button=button)
+    return say(
+        "The button {button} was pressed already, by run {run_id}. This press changed nothing.",
+        button=button,
+        run_id=run_id,
+    )
+
+
 class Outbox:
     """Which messages are behind, and what became of sending them."""
 
@@ -201,14 +212,7 @@ class Outbox:
             )
             row = connection.execute(select(buttons).where(buttons.c.token == token)).one()
             if done.rowcount != 1 and row.used_run != run_id:
-                why = (
-                    say("was pressed already, by run {used_run}", used_run=row.used_run)
-                    if row.used_run
-                    else say("came too late")
-                )
-                raise Conflict(
-                    say("The button {label} {why}. This press changed nothing.", label=row.label, why=why)
-                )
+                raise Conflict(_spent(row.label, row.used_run))
             connection.execute(
                 update(runs).where(runs.c.id == row.run_id).values(revision=runs.c.revision + 1)
             )

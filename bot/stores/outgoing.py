@@ -173,10 +173,10 @@ def _new_file(directory: Path, name: str, run_id: str) -> tuple[Path, int]:
             continue
     raise StoreError(
         say(
-            "{directory} holds a {name} already, and one of run {run_id}. They were not changed. Move them away, then "
+            "{directory} holds a {file} already, and one of run {run_id}. They were not changed. Move them away, then "
             "send the command again.",
             directory=directory,
-            name=name,
+            file=name,
             run_id=run_id,
         )
     )
@@ -188,13 +188,16 @@ def _disk_errors(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = say("Make room there") if full else say("Make sure that the bot may read and write there")
+        advice = (
+            say("Make room there, then send the command again.")
+            if full
+            else say("Make sure that the bot may read and write there, then send the command again.")
+        )
         raise StoreError(
             say(
-                "A file for the answer cannot be kept at {filename}: {strerror}. "
-                "{advice}, then send the command again.",
-                filename=error.filename or directory,
-                strerror=error.strerror or error,
+                "A file for the answer cannot be kept at {path}: {reason}. {advice}",
+                path=error.filename or directory,
+                reason=error.strerror or error,
                 advice=advice,
             ),
             reason=Reason.DISK_FULL if full else None,

@@ -145,10 +145,9 @@ class Runs:
                 .where(runs.c.status == Status.QUEUED.value)
                 .values(released_at=self._clock())
             )
-            if done.rowcount != 1:
-                return False
-            self._enqueue(connection, run_id, Lane.FRONT)
-            return True
+            if done.rowcount == 1:
+                self._enqueue(connection, run_id, Lane.FRONT)
+            return done.rowcount == 1
 
     def get(self, run_id: str) -> Run:
         """The run of that id; raises NotFound."""
@@ -197,11 +196,9 @@ class Runs:
 
     def asked_to_cancel(self) -> tuple[str, ...]:
         """Ids of running runs whose cancel flag is up."""
-        query = select(runs.c.id).where(
-            runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None)
-        )
+        asked = (runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None))
         with self._database.read() as connection:
-            return tuple(connection.execute(query).scalars())
+            return tuple(connection.execute(select(runs.c.id).where(*asked)).scalars())
 
     def running(self) -> tuple[Run, ...]:
         """Runs that somebody holds, or held when it died."""

@@ -40,10 +40,10 @@ class Sole:
         except OSError as error:
             raise StoreError(
                 say(
-                    "The state directory {parent} cannot be written ({strerror}). Nothing was "
+                    "The state directory {directory} cannot be written ({reason}). Nothing was "
                     "changed. Give this user the directory, or name another one with SHIPKEEPER_STATE.",
-                    parent=self._path.parent,
-                    strerror=error.strerror,
+                    directory=self._path.parent,
+                    reason=error.strerror,
                 )
             ) from error
         try:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import handlers
-from bot.command import Command, Takes, arg, find, parse
+from bot.command import Command, Misused, Takes, arg, find, parse
 from bot.commandline import LONGEST, from_slack, repair, split
 from bot.errors import UsageError
 from bot.kinds import Assignment, Count, Text
@@ -320,6 +320,10 @@ def test_usage_is_in_every_refusal_of_arguments() -> None:
     """Whoever gets the arguments wrong is shown how the command is written."""
     with pytest.raises(UsageError, match=r"Usage: `say TEXT \[TEXT\] \[--mood calm\|loud\|sad\]"):
         _read("say")
+    with pytest.raises(Misused) as refused:
+        _read("say a b c")
+    assert refused.value.sentence == "“c” is one word too many. Nothing was changed."
+    assert str(refused.value).startswith(f"{refused.value.sentence} Usage: `say TEXT")
 
 
 def test_usage_shows_what_may_be_many() -> None:

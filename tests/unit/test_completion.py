@@ -15,6 +15,7 @@ from bot.completion import MOST, Asking, Candidate, Completion, inventory
 from bot.completion.candidates import best_first
 from bot.completion.inventory import Shelf
 from bot.errors import EngineError
+from bot.language import speaking, spoken
 from bot.model import Actor, Origin
 from bot.sources import Source
 from tests.fakes import FakeEngine
@@ -142,6 +143,14 @@ def test_things_are_found_by_what_they_are_of() -> None:
     """A backup has no speaking name: its volume finds it."""
     backup = Candidate(value="7f3a2c1b", also="pgdata 20270131T020000Z-7f3a2c1b")
     assert list(best_first([backup], "pgd")) == list(best_first([backup], "7f3a")) == [backup]
+
+
+def test_what_is_said_of_a_thing_is_said_to_whoever_asks() -> None:
+    """It was found on a thread that speaks to nobody, and is told where it is offered."""
+    found = Candidate(value="web", tell=spoken)
+    with speaking("ko"):
+        assert found.told.about == "ko"
+    assert found.told.about == "en"
 
 
 def test_everything_of_a_host_is_offered(completion: Completion) -> None:

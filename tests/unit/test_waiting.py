@@ -6,8 +6,10 @@ import threading
 
 import pytest
 
+from bot.engine.sending import send
 from bot.engine.waiting import patiently
 from bot.errors import Cancelled, EngineError
+from bot.language import speaking, spoken
 
 
 def test_an_answer_or_an_error_comes_through() -> None:
@@ -55,3 +57,12 @@ def test_an_answer_that_nobody_takes_any_more_is_discarded() -> None:
     assert not discarded.is_set()
     answer.set()
     assert discarded.wait(10)
+
+
+def test_whoever_asks_or_sends_for_somebody_speaks_as_they_do() -> None:
+    """A thread of ours that makes sentences makes them in the language of who started it."""
+    heard: list[str] = []
+    with speaking("ko"):
+        assert patiently(spoken, lambda: None) == "ko"
+        send(lambda pieces: heard.extend(spoken() for _ in pieces), iter([b"a"]), lambda: None)
+    assert heard == ["ko"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bot.entry import Entry, Item
 from bot.errors import ArchiveError, Conflict, NotFound
-from bot.language import say
+from bot.language import later, say
 from bot.reasons import Reason
 from bot.stores.archive.disk import disk_errors, free_bytes, refuse_full, write_whole
 from bot.stores.archive.draft import Beginning, Draft
@@ -36,8 +36,8 @@ class Archive:
 
     def begin(self, host: str, volume: str, run_id: str) -> Draft:
         """A draft with its id; no file is made before it is entered. Raises ArchiveError for unsafe names."""
-        now = self._clock().astimezone(UTC)
-        backup_id = f"{now:%Y%m%dT%H%M%SZ}-{safe_name('run', run_id)}"
+        now, run = self._clock().astimezone(UTC), safe_name(later("run"), run_id)
+        backup_id = f"{now:%Y%m%dT%H%M%SZ}-{run}"
         beginning = Beginning(host=host, volume=volume, run_id=run_id, started_at=now)
         return Draft(files_of(self.root, host, volume, backup_id), beginning, self._clock)
 
@@ -75,12 +75,7 @@ class Archive:
             return fitting[0]
         if fitting:
             places = ", ".join(
-                say(
-                    "{volume}/{item_id} on {item_host}",
-                    volume=item.volume,
-                    item_id=item.id,
-                    item_host=item.host,
-                )
+                say("{backup} on {host}", backup="/".join((item.volume, item.id)), host=item.host)
                 for item in fitting
             )
             raise Conflict(
@@ -94,17 +89,17 @@ class Archive:
             if isinstance(item, Damaged) and _named(item.path, reference):
                 raise ArchiveError(
                     say(
-                        "Backup {reference} is damaged: {reason}. Nothing was changed. Look at the archive's disk.",
-                        reference=reference,
+                        "Backup {backup} is damaged: {reason}. Nothing was changed. Look at the archive's disk.",
+                        backup=reference,
                         reason=item.reason,
                     ),
                     reason=Reason.DAMAGED,
                 )
         raise NotFound(
             say(
-                "There is no backup {reference}. Nothing was changed.{reference_2}",
-                reference=reference,
-                reference_2=_nearest(reference, backups),
+                "There is no backup {backup}. Nothing was changed. {hint}",
+                backup=reference,
+                hint=_nearest(reference, backups),
             )
         )
 
@@ -135,7 +130,7 @@ class Archive:
         """
         unchanged = say("The backup and what was noted of it are as they were.")
         with disk_errors(
-            say("Marking backup {backup_id}", backup_id=backup.id),
+            say("Marking backup {backup}", backup=backup.id),
             backup.files.directory,
             unchanged=unchanged,
         ):
@@ -146,8 +141,8 @@ class Archive:
             except FileNotFoundError as error:
                 raise NotFound(
                     say(
-                        "There is no backup {backup_id} any more. Nothing was noted of it.",
-                        backup_id=backup.id,
+                        "There is no backup {backup} any more. Nothing was noted of it.",
+                        backup=backup.id,
                     )
                 ) from error
         return made
@@ -189,4 +184,4 @@ def _named(path: Path, reference: str) -> bool:
 def _nearest(reference: str, backups: list[Backup]) -> str:
     names = [name for item in backups for name in (item.manifest.run_id, item.id)]
     near = difflib.get_close_matches(reference, names, n=3, cutoff=0.5)
-    return say(" The nearest are: {near}.", near=", ".join(near)) if near else say(" `backups` lists them.")
+    return say("The nearest are: {names}.", names=", ".join(near)) if near else say("`backups` lists them.")

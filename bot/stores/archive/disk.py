@@ -102,32 +102,35 @@ def disk_errors(
         yield
     except OSError as error:
         if error.errno in _FULL:
-            written = say(
-                "; {written_bytes} of this backup had been written and still more are needed",
-                written_bytes=size(written_bytes),
-            )
             raise ArchiveError(
                 say(
-                    "{doing} failed: the archive's disk is full ({directory} are free at "
-                    "{directory_2}{written}). {unchanged} Make room, then run it again.",
+                    "{doing} failed: the archive's disk is full ({room}). {unchanged} Make room, then run it again.",
                     doing=doing,
-                    directory=size(free_bytes(directory)),
-                    directory_2=directory,
-                    written=written if written_bytes else "",
-                    unchanged=unchanged,
+                    room=_room(directory, written_bytes),
+                    unchanged=say(unchanged),
                 ),
                 reason=Reason.DISK_FULL,
             ) from error
         raise ArchiveError(
             say(
-                "{doing} failed at {filename}: {strerror}. {unchanged} "
+                "{doing} failed at {path}: {reason}. {unchanged} "
                 "Make sure that the bot may read and write there, then send the command again.",
                 doing=doing,
-                filename=error.filename or directory,
-                strerror=error.strerror or error,
-                unchanged=unchanged,
+                path=error.filename or directory,
+                reason=error.strerror or error,
+                unchanged=say(unchanged),
             )
         ) from error
+
+
+def _room(directory: Path, written_bytes: int) -> str:
+    """What is free there, and how much of the backup had found room."""
+    parts = [say("{size} are free at {directory}", size=size(free_bytes(directory)), directory=directory)]
+    if written_bytes:
+        parts.append(
+            say("{size} of this backup had been written and still more are needed", size=size(written_bytes))
+        )
+    return "; ".join(parts)
 
 
 def free_bytes(directory: Path) -> int:
@@ -145,13 +148,13 @@ def refuse_full(directory: Path, needed_bytes: int, what: str) -> None:
     if needed_bytes > free:
         raise ArchiveError(
             say(
-                "There is no room for {what}: {needed_bytes} are needed, {free} are free at {directory}, so "
-                "{needed_bytes_2} are missing. Nothing was changed. Make room there, then run it again.",
+                "There is no room for {what}: {needed} are needed, {free} are free at {directory}, so "
+                "{missing} are missing. Nothing was changed. Make room there, then run it again.",
                 what=what,
-                needed_bytes=size(needed_bytes),
+                needed=size(needed_bytes),
                 free=size(free),
                 directory=directory,
-                needed_bytes_2=size(needed_bytes - free),
+                missing=size(needed_bytes - free),
             ),
             reason=Reason.DISK_FULL,
         )

@@ -114,7 +114,7 @@ class Draft:
         return self._items.count
 
     def __enter__(self) -> Draft:
-        with disk_errors(say("Starting backup {id}", id=self.id), self.files.directory):
+        with disk_errors(say("Starting backup {backup}", backup=self.id), self.files.directory):
             self._tar = self._begun()
             self._entries.start()
         return self
@@ -135,7 +135,9 @@ class Draft:
     def write(self, data: bytes) -> None:
         """Take the next bytes of the tar; raises ArchiveError when the disk does not take them."""
         tar = self._open_tar()
-        with disk_errors(say("Writing backup {id}", id=self.id), self.files.directory, tar.stored_bytes):
+        with disk_errors(
+            say("Writing backup {backup}", backup=self.id), self.files.directory, tar.stored_bytes
+        ):
             tar.write(data)
 
     def entry(self, entry: Entry) -> None:
@@ -174,7 +176,9 @@ class Draft:
         """
         tar = self._open_tar()
         lists = [file for file in (self._entries.file, self._items.file) if file is not None]
-        with disk_errors(say("Writing backup {id}", id=self.id), self.files.directory, tar.stored_bytes):
+        with disk_errors(
+            say("Writing backup {backup}", backup=self.id), self.files.directory, tar.stored_bytes
+        ):
             for file in (tar, *lists):
                 file.finish()
         done = 0
@@ -194,14 +198,14 @@ class Draft:
         """
         if self._sealed is None or not self._sealed.is_described_by(manifest):
             raise ArchiveError(
-                say("The manifest is not that of backup {id}. Nothing was published.", id=self.id)
+                say("The manifest is not that of backup {backup}. Nothing was published.", backup=self.id)
             )
         text = readable_json(manifest)
         paths = [self.files.tar, self.files.entries]
         if self._sealed.inventory is not None:
             paths.append(self.files.inventory)
         with disk_errors(
-            say("Publishing backup {id}", id=self.id), self.files.directory, self._sealed.stored.bytes
+            say("Publishing backup {backup}", backup=self.id), self.files.directory, self._sealed.stored.bytes
         ):
             for spool in self._spools:
                 spool.remove()
@@ -222,14 +226,16 @@ class Draft:
 
     def _add(self, lines: Lines, line: str) -> None:
         tar = self._open_tar()
-        with disk_errors(say("Writing backup {id}", id=self.id), self.files.directory, tar.stored_bytes):
+        with disk_errors(
+            say("Writing backup {backup}", backup=self.id), self.files.directory, tar.stored_bytes
+        ):
             lines.add(line)
 
     def _facts(self, tar: CompressedFile) -> Sealed:
         began, stored, files = self._beginning, tar.stored(), self.files
         entries = _list_facts(self._entries, files.entries)
         if entries is None:
-            raise ArchiveError(say("Backup {id} was never begun. Nothing was changed.", id=self.id))
+            raise ArchiveError(say("Backup {backup} was never begun. Nothing was changed.", backup=self.id))
         return Sealed(
             id=self.id,
             host=began.host,
@@ -250,7 +256,9 @@ class Draft:
 
     def _open_tar(self) -> CompressedFile:
         if self._tar is None or self._sealed is not None:
-            raise ArchiveError(say("Backup {id} takes no more data. Nothing was changed.", id=self.id))
+            raise ArchiveError(
+                say("Backup {backup} takes no more data. Nothing was changed.", backup=self.id)
+            )
         return self._tar
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from bot.language import later, say
+
 FORMAT = 1
 
 _CHECKSUM = "checksum"
@@ -31,14 +33,21 @@ def parse_object(text: str, sealed_since: str) -> Fields:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError("it is not JSON") from error
+        raise ValueError(say("it is not JSON")) from error
     fields = Fields(found, "")
     if found.get("format") != FORMAT:
-        raise ValueError(f"it has format {found.get('format')!r}, and this version reads only {FORMAT}")
+        found_format = repr(found.get("format"))
+        raise ValueError(
+            say(
+                "it has format {format}, and this version reads only {known}",
+                format=found_format,
+                known=FORMAT,
+            )
+        )
     if sealed_since in found or _CHECKSUM in found:
         seal = _SEALED.fullmatch(text)
         if seal is None or seal["checksum"] != _checksum(seal["body"]):
-            raise ValueError("it is not as it was written, for its checksum is wrong")
+            raise ValueError(say("it is not as it was written, for its checksum is wrong"))
     return fields
 
 
@@ -66,15 +75,18 @@ class Fields:
 
     def __init__(self, found: object, path: str) -> None:
         if not isinstance(found, dict):
-            raise ValueError(f"“{path.rstrip('.') or 'it'}” is not an object")
+            raise ValueError(say("“{field}” is not an object", field=path.rstrip(".") or "it"))
         self._found: dict[str, Any] = found
         self._path = path
 
     def _take(self, key: str, what: type | tuple[type, ...]) -> Any:
         value = self._found.get(key)
         if not isinstance(value, what) or isinstance(value, bool):
-            raise ValueError(f"“{self._path}{key}” is missing or not of the right kind")
+            raise self._wrong(later("“{field}” is missing or not of the right kind"), key)
         return value
+
+    def _wrong(self, sentence: str, key: str, **values: str) -> ValueError:
+        return ValueError(say(sentence, field=self._path + key, **values))
 
     def text(self, key: str, default: str | None = None) -> str:
         """A string; `default`, if there is one, stands for a missing key."""
@@ -86,14 +98,15 @@ class Fields:
         """One of these strings."""
         value = self.text(key)
         if value not in wanted:
-            raise ValueError(f"“{self._path}{key}” should be “{'” or “'.join(wanted)}”")
+            allowed = " / ".join(f"“{one}”" for one in wanted)
+            raise self._wrong(later("“{field}” should be {allowed}"), key, allowed=allowed)
         return value
 
     def whole(self, key: str) -> int:
         """A whole number, not negative."""
         value = int(self._take(key, int))
         if value < 0:
-            raise ValueError(f"“{self._path}{key}” is negative")
+            raise self._wrong(later("“{field}” is negative"), key)
         return value
 
     def maybe_whole(self, key: str) -> int | None:
@@ -108,7 +121,7 @@ class Fields:
         """The field of that name: 64 hexadecimal digits."""
         value = self.text("sha256")
         if not _SHA256.fullmatch(value):
-            raise ValueError(f"“{self._path}sha256” is not a SHA-256")
+            raise self._wrong(later("“{field}” is not a SHA-256"), "sha256")
         return value
 
     def time(self, key: str) -> datetime:
@@ -116,13 +129,13 @@ class Fields:
         try:
             value = datetime.fromisoformat(self.text(key))
         except ValueError as error:
-            raise ValueError(f"“{self._path}{key}” is not a time") from error
+            raise self._wrong(later("“{field}” is not a time"), key) from error
         if value.tzinfo is None:
-            raise ValueError(f"“{self._path}{key}” has no time zone")
+            raise self._wrong(later("“{field}” has no time zone"), key)
         try:
             return value.astimezone(UTC)
         except OverflowError as error:
-            raise ValueError(f"“{self._path}{key}” is no time of this calendar") from error
+            raise self._wrong(later("“{field}” is no time of this calendar"), key) from error
 
     def maybe_time(self, key: str) -> datetime | None:
         """A time, or nothing."""

@@ -46,12 +46,15 @@ PROOF_READ_TWICE = "read-twice"
 """No walk was possible: the tar was read twice, and held the same both times."""
 LOST = (
     later("extended attributes"),
-    "POSIX ACLs",
+    later("POSIX ACLs"),
     later("sub-second modification times"),
-    "sockets",
-    "sparseness",
+    later("sockets"),
+    later("sparseness"),
 )
-"""What Docker's archive API does not hand out, whatever the volume holds: lost unless an inventory keeps it."""
+"""What Docker's archive API does not hand out, whatever the volume holds: lost unless an inventory keeps it.
+
+Manifests hold them in English; whoever shows them says them.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +99,13 @@ def readable_json(manifest: Manifest) -> bytes:
     try:
         parse_manifest(text)
         if len(text) > LARGEST_BYTES:
-            raise ValueError(f"it is larger than {size(LARGEST_BYTES)}")
+            raise ValueError(say("it is larger than {size}", size=size(LARGEST_BYTES)))
     except ValueError as error:
         raise ArchiveError(
             say(
-                "The manifest of backup {manifest_id} could not be read again: {error}. Nothing was published.",
-                manifest_id=manifest.id,
-                error=error,
+                "The manifest of backup {backup} could not be read again: {reason}. Nothing was published.",
+                backup=manifest.id,
+                reason=error,
             )
         ) from error
     return text.encode("ascii")
@@ -118,7 +121,7 @@ def parse_manifest(text: str) -> Manifest:
     outcome = top.one_of("outcome", OUTCOME_OK, OUTCOME_PARTIAL)
     problems = top.maybe_child("problems", _problems, Problems())
     if outcome == OUTCOME_OK and problems.count:
-        raise ValueError("“outcome” is “ok”, and yet there are problems")
+        raise ValueError(say("“outcome” is “ok”, and yet there are problems"))
     return Manifest(
         id=backup_id,
         host=top.text("host"),
@@ -176,7 +179,7 @@ def _list(fields: Fields, name: str) -> EntriesFile:
 def _source(fields: Fields) -> SourceFacts:
     root = fields.text("root")
     if root in ("", ".", "..") or "/" in root or "\0" in root:
-        raise ValueError("“source.root” is not a name")
+        raise ValueError(say("“source.root” is not a name"))
     return SourceFacts(
         kind=fields.one_of("kind", *SOURCE_KINDS),
         container=fields.text("container"),

@@ -57,7 +57,7 @@ def parse_marks(text: str, backup_id: str) -> Marks:
     """The marks in that JSON; raises ValueError saying what is wrong, also for those of another backup."""
     top = parse_object(text, sealed_since="id")
     if top.text("id") != backup_id:
-        raise ValueError("they are those of another backup")
+        raise ValueError(say("they are those of another backup"))
     return Marks(
         verified_at=top.maybe_time("verified_at"),
         drilled_at=top.maybe_time("drilled_at"),
@@ -91,5 +91,5 @@ def _unreadable(files: BackupFiles, why: str) -> Marks:
         at = datetime.fromtimestamp(files.marks.stat().st_mtime, UTC)
     except (OSError, OverflowError, ValueError):
         at = datetime.fromtimestamp(0, UTC)
-    note = say("its marks could not be read ({why}), and a hold may have been among them", why=why)
+    note = say("its marks could not be read ({reason}), and a hold may have been among them", reason=why)
     return Marks(hold=Hold(by=PRECAUTION, at=at, note=note), unreadable=why)

@@ -44,16 +44,16 @@ def is_safe_name(name: str) -> bool:
 
 
 def safe_name(word: str, name: str) -> str:
-    """The name, if it may be a file's; raises ArchiveError otherwise. `word` says what it is the name of."""
+    """The name, if it may be a file's; raises ArchiveError otherwise. `word` says of what it is the name."""
     if not is_safe_name(name):
         raise ArchiveError(
             say(
-                "“{name}” cannot be the name of a {word} in the archive: only letters, digits and _ . - are "
-                "allowed, the first must be a letter or digit, and {LONGEST_NAME} characters are the most. "
+                "“{name}” cannot be the name of a {kind} in the archive: only letters, digits and _ . - are "
+                "allowed, the first must be a letter or digit, and {longest} characters are the most. "
                 "Nothing was touched.",
                 name=name,
-                word=word,
-                LONGEST_NAME=LONGEST_NAME,
+                kind=say(word),
+                longest=LONGEST_NAME,
             )
         )
     return name

@@ -99,15 +99,13 @@ def decompress(path: Path, sha256: str) -> Iterator[bytes]:
                     yield chunk
             found = source.rest()
     except zstandard.ZstdError as error:
-        raise _damaged(path, say("it cannot be decompressed ({error})", error=error)) from error
+        raise _damaged(path, say("it cannot be decompressed ({reason})", reason=error)) from error
     except OSError as error:
-        raise _damaged(
-            path, say("it cannot be read ({strerror})", strerror=error.strerror or error)
-        ) from error
+        raise _damaged(path, say("it cannot be read ({reason})", reason=error.strerror or error)) from error
     if found.sha256 != sha256:
         raise _damaged(
             path,
-            say("its SHA-256 is {sha256} and should be {sha256_2}", sha256=found.sha256, sha256_2=sha256),
+            say("its SHA-256 is {found} and should be {wanted}", found=found.sha256, wanted=sha256),
         )
 
 
@@ -122,9 +120,9 @@ def read_raw(path: Path, stored_sha256: str, raw: Content) -> Iterator[bytes]:
         raise _damaged(
             path,
             say(
-                "it holds {count} of another content than the {bytes} that were saved",
-                count=size(count),
-                bytes=size(raw.bytes),
+                "it holds {found} of another content than the {saved} that were saved",
+                found=size(count),
+                saved=size(raw.bytes),
             ),
         )
 
@@ -145,11 +143,9 @@ def read_growing(path: Path, raw: Content) -> Iterator[bytes]:
                 left -= len(chunk)
                 yield chunk
     except zstandard.ZstdError as error:
-        raise _damaged(path, say("it cannot be decompressed ({error})", error=error)) from error
+        raise _damaged(path, say("it cannot be decompressed ({reason})", reason=error)) from error
     except OSError as error:
-        raise _damaged(
-            path, say("it cannot be read ({strerror})", strerror=error.strerror or error)
-        ) from error
+        raise _damaged(path, say("it cannot be read ({reason})", reason=error.strerror or error)) from error
     if left or hashed.hexdigest() != raw.sha256:
         raise _damaged(path, say("the disk did not give back what was written"))
 
@@ -192,7 +188,7 @@ def _read_list(path: Path, recorded: EntriesFile, make: Callable[[bytes], _T]) -
     if count != recorded.count:
         raise _damaged(
             path,
-            say("it lists {count} things and should list {count_2}", count=count, count_2=recorded.count),
+            say("it lists {found} things and should list {wanted}", found=count, wanted=recorded.count),
         )
 
 
@@ -240,16 +236,15 @@ def _prove_tar(backup: Backup, tick: Tick) -> None:
 
 
 def _difference(wanted: Entry | None, found: Entry | None) -> str:
-    if found is None or wanted is None:
-        present, where = (wanted, "tar") if found is None else (found, "list")
-        return say(
-            "“{path}” is not in the {where}", path=printable(present.path if present else ""), where=where
-        )
+    if wanted is None:
+        return say("“{path}” is not in the list", path=printable(found.path if found else ""))
+    if found is None:
+        return say("“{path}” is not in the tar", path=printable(wanted.path))
     if wanted.path != found.path:
         return say(
-            "“{path}” stands where “{path_2}” should",
+            "“{path}” stands where “{wanted}” should",
             path=printable(found.path),
-            path_2=printable(wanted.path),
+            wanted=printable(wanted.path),
         )
     return say("“{path}” is not as listed", path=printable(found.path))
 
@@ -257,11 +252,11 @@ def _difference(wanted: Entry | None, found: Entry | None) -> str:
 def _damaged(path: Path, what: str) -> ArchiveError:
     return ArchiveError(
         say(
-            "{path} is damaged: {what}. Nothing was changed. Do not rely on this backup; "
-            "take a new one, and look after the disk under {parent}.",
-            path=path.name,
-            what=what,
-            parent=path.parent,
+            "{file} is damaged: {reason}. Nothing was changed. Do not rely on this backup; "
+            "take a new one, and look after the disk under {directory}.",
+            file=path.name,
+            reason=what,
+            directory=path.parent,
         ),
         reason=Reason.DAMAGED,
     )

@@ -36,7 +36,7 @@ def remove_draft(files: BackupFiles) -> tuple[Path, ...]:
 
     Of a backup that has its manifest only half-written marks go. Directories that are empty then go as well.
     """
-    with disk_errors(say("Removing the leftovers of {files_id}", files_id=files.id), files.directory):
+    with disk_errors(say("Removing the leftovers of {backup}", backup=files.id), files.directory):
         with suppress(FileNotFoundError), held(files):
             return _unlink(files, [part_of(files.marks)])
         removed = _unlink(files, [*files.parts, *files.contents, *files.spools()])
@@ -47,9 +47,7 @@ def remove_draft(files: BackupFiles) -> tuple[Path, ...]:
 def remove_backup(files: BackupFiles) -> None:
     """Remove a backup: the manifest first and durably, so that it is whole or a leftover. May be called twice."""
     unchanged = say("Other backups were not changed.")
-    with disk_errors(
-        say("Removing backup {files_id}", files_id=files.id), files.directory, unchanged=unchanged
-    ):
+    with disk_errors(say("Removing backup {backup}", backup=files.id), files.directory, unchanged=unchanged):
         with suppress(FileNotFoundError), held(files):
             _unlink(files, [files.manifest])
         _unlink(files, [*files.parts, *files.contents, *files.spools()])

@@ -69,9 +69,9 @@ def report(root: Path, now: datetime) -> Report:
         marks = read_marks(found.files)
         if marks.failed_at is not None:
             why = say(
-                "found bad at {failed_at:%Y-%m-%d %H:%M} UTC: {failure}",
-                failed_at=marks.failed_at,
-                failure=marks.failure,
+                "found bad at {time:%Y-%m-%d %H:%M} UTC: {reason}",
+                time=marks.failed_at,
+                reason=marks.failure,
             )
             damaged.append(Damaged(path=found.files.manifest, reason=why))
     return Report(

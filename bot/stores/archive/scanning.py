@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import ArchiveError
-from bot.language import say
+from bot.language import later, say
 from bot.stores.archive.disk import BackupFiles, disk_errors
 from bot.stores.archive.manifest import LARGEST_BYTES, parse_manifest
 from bot.stores.archive.marks import read_marks
@@ -45,13 +45,13 @@ class Leftovers:
 
 def files_of(root: Path, host: str, source: str, backup_id: str) -> BackupFiles:
     """Where a backup's files belong; raises ArchiveError for names that lead elsewhere."""
-    directory = root / safe_name("host", host) / directory_name(source)
-    return BackupFiles(directory=directory, id=safe_name("backup", backup_id))
+    directory = root / safe_name(later("host"), host) / directory_name(source)
+    return BackupFiles(directory=directory, id=safe_name(later("backup"), backup_id))
 
 
 def directories(root: Path, host: str | None, source: str | None) -> Iterator[Path]:
     """Those of hosts and sources; `lost+found` and the like, which may be closed to us, are neither."""
-    hosts = list(filter(is_safe_name, _names(root))) if host is None else [safe_name("host", host)]
+    hosts = list(filter(is_safe_name, _names(root))) if host is None else [safe_name(later("host"), host)]
     wanted = None if source is None else [directory_name(source)]
     for host_name in hosts:
         place = root / host_name
@@ -111,16 +111,14 @@ def _read(files: BackupFiles) -> Backup | Damaged:
             manifest = parse_manifest(file.read(LARGEST_BYTES + 1).decode())
         place = (files.directory.parent.name, files.directory.name, files.id)
         if (manifest.host, directory_name(manifest.volume.name), manifest.id) != place:
-            raise ValueError("it belongs to another place")
+            raise ValueError(say("it belongs to another place"))
         if files.tar.stat().st_size != manifest.stored.bytes:
-            raise ValueError(f"{files.tar.name} is not as long as it should be")
+            raise ValueError(say("{file} is not as long as it should be", file=files.tar.name))
         for path in (files.entries, *([files.inventory] if manifest.inventory else [])):
             if not path.is_file():
-                raise ValueError(f"{path.name} is missing")
+                raise ValueError(say("{file} is missing", file=path.name))
     except FileNotFoundError as error:
-        return Damaged(
-            path=files.manifest, reason=say("{filename} is missing", filename=Path(error.filename).name)
-        )
+        return Damaged(path=files.manifest, reason=say("{file} is missing", file=Path(error.filename).name))
     except (ValueError, OSError, ArchiveError) as error:
         return Damaged(path=files.manifest, reason=str(error))
     return Backup(manifest=manifest, files=files)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import zstandard
 
+from bot.language import say
 from bot.stores.archive.disk import create_file, disk_errors, forget_cached, write_all
 from bot.stores.archive.facts import Content
 from bot.stores.archive.reading import parse_lines, read_growing, split_lines
@@ -57,7 +58,7 @@ class CompressedFile:
     def read_so_far(self) -> Iterator[bytes]:
         """What was written until now; raises ArchiveError when the disk gives back anything else."""
         if not self._is_finished and self._descriptor is not None:
-            with disk_errors(f"Writing {self.path.name}", self.path.parent, self.stored_bytes):
+            with disk_errors(say("Writing {file}", file=self.path.name), self.path.parent, self.stored_bytes):
                 self._store(self._zstd.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
         return read_growing(self.path, self.raw())
 
@@ -80,7 +81,7 @@ class Spool:
     """A compressed temporary file beside a draft, for bytes whose size must be known before they are stored."""
 
     def __init__(self, path: Path) -> None:
-        with disk_errors(f"Starting {path.name}", path.parent):
+        with disk_errors(say("Starting {file}", file=path.name), path.parent):
             self._file = CompressedFile(path)
 
     @property
@@ -100,7 +101,9 @@ class Spool:
 
     def write(self, data: bytes) -> None:
         """Take the next bytes; raises ArchiveError when the disk does not take them."""
-        with disk_errors(f"Writing {self.path.name}", self.path.parent, self._file.stored_bytes):
+        with disk_errors(
+            say("Writing {file}", file=self.path.name), self.path.parent, self._file.stored_bytes
+        ):
             self._file.write(data)
 
     def read(self) -> Iterator[bytes]:
@@ -110,7 +113,7 @@ class Spool:
     def remove(self) -> None:
         """Give the room back early; the draft does it anyway. May be called twice."""
         self.close()
-        with disk_errors(f"Removing {self.path.name}", self.path.parent):
+        with disk_errors(say("Removing {file}", file=self.path.name), self.path.parent):
             self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
