@@ -27,9 +27,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
     if chain.broken_at is not None:
         raise StoreError(
             say(
-                "The audit log was changed behind our back: line {broken_at} does not fit its seal. Keep "
+                "The audit log was changed behind our back: line {line} does not fit its seal. Keep "
                 "the database as it is and compare it with a copy from before.",
-                broken_at=chain.broken_at,
+                line=chain.broken_at,
             )
         )
     lines = services.audit.lines(
@@ -52,8 +52,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
     columns = ("line", "at", "event", "command", "by", "origin", "run")
     return Reply(
         text=say(
-            "{rows_count} lines are shown; all {lines} lines of the log fit their seals.",
-            rows_count=len(rows),
+            "{shown} lines are shown; all {lines} lines of the log fit their seals.",
+            shown=len(rows),
             lines=chain.lines,
         ),
         table=Table(columns=columns, rows=rows) if rows else None,
@@ -66,6 +66,6 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("audit", later("audit --volume pgdata"), "audit --run 7f3a2c1b"),
+    examples=("audit", "audit --volume pgdata", "audit --run 7f3a2c1b"),
     slash=True,
 )

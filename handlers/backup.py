@@ -85,10 +85,10 @@ COMMAND = Command(
     run=_run,
     done=_done,
     examples=(
-        later("backup pgdata"),
-        later("backup pgdata --quiesce stop"),
-        later("backup pgdata --dump"),
-        later('backup web:/etc/nginx --note "before the upgrade"'),
+        "backup pgdata",
+        "backup pgdata --quiesce stop",
+        "backup pgdata --dump",
+        'backup web:/etc/nginx --note "before the upgrade"',
     ),
     slash=True,
 )

@@ -8,7 +8,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, HostName, PageNumber, SourceName
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.holds import filed_as, standing, verified_at
 from bot.operations.paging import page_of
@@ -45,15 +45,12 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     found = services.archive.backups(arguments.host, source)
     damaged = services.archive.damaged(arguments.host, source)
     page = page_of(found, limit=arguments.limit, number=arguments.page)
-    text = page.in_words("backup", "backups")
-    if damaged:
-        listed = "; ".join(f"{item.path.name}: {item.reason}" for item in damaged[:3])
-        text += say(
-            " {damaged_count} damaged and not counted: {listed}.", damaged_count=len(damaged), listed=listed
-        )
+    text = page.in_words(say_count("1 backup", "{number} backups", page.total))
+    files = "; ".join(f"{item.path.name}: {item.reason}" for item in damaged[:3])
+    but = say("{count} damaged and not counted: {files}.", count=len(damaged), files=files) if damaged else ""
     rows = tuple(_row(backup, services) for backup in page.rows)
     return Reply(
-        text=text,
+        text=" ".join(filter(None, (text, but))),
         table=Table(columns=_COLUMNS, rows=rows) if rows else None,
         buttons=page.buttons(split(run.invocation.line)),
     )
@@ -83,5 +80,5 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("backups", later("backups pgdata")),
+    examples=("backups", "backups pgdata"),
 )

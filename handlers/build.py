@@ -17,6 +17,10 @@ from bot.operations.registries import Known
 from bot.reference import Reference, parse
 from bot.services import Services
 
+_NO_REGISTRY = later("The settings name no registry for the build {build}. Nothing was built or pushed.")
+_STEPS = (later("send"), later("build"), later("name"))
+_PUSH_STEPS = (later("push"), later("read back"))
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -43,12 +47,7 @@ def _asked(arguments: Arguments, services: Services) -> tuple[BuildRule, Referen
     if not arguments.push:
         return rule, reference, None
     if known is None:
-        raise UsageError(
-            say(
-                "The settings name no registry for the build {rule}. Nothing was built or pushed.",
-                rule=rule.name,
-            )
-        )
+        raise UsageError(say(_NO_REGISTRY, build=rule.name))
     known.refuse_unwanted(reference)
     return rule, reference, known
 
@@ -65,7 +64,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     return Plan(
         text=buildtold.planned(plan(rule, reference), host, known.name if known else None),
         targets=_targets(arguments, services),
-        steps=("send", "build", "name", *(("push", say("read back")) if known else ())),
+        steps=(*_STEPS, *(_PUSH_STEPS if known else ())),
     )
 
 
@@ -80,7 +79,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if known is not None:
         with kept_all_the_same(reference):
             done = push(engine, run, PushPlan(image=built.image, reference=reference, known=known))
-        pushed = say(" The registry {known} serves {digest}.", known=known.name, digest=done.digest)
+        pushed = " " + say(
+            "The registry {registry} serves {digest}.", registry=known.name, digest=done.digest
+        )
     return buildtold.told(made, built.image, pushed, run.host, file)
 
 
@@ -98,5 +99,5 @@ COMMAND = Command(
     plan=_plan,
     run=_run,
     done=_done,
-    examples=(later("build web"), later("build web --no-cache --push")),
+    examples=("build web", "build web --no-cache --push"),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot.command import Command
 from bot.context import RunContext
-from bot.language import later, say
+from bot.language import later, say_count
 from bot.model import Reply, Right, Table
 from bot.services import Services
 
@@ -29,7 +29,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
         for _, rule in sorted(services.builds.items())
     )
     columns = ("build", "image", "context", "dockerfile", "network", "registry")
-    text = "1 build." if len(rows) == 1 else say("{rows_count} builds.", rows_count=len(rows))
+    text = say_count("1 build.", "{number} builds.", len(rows))
     return Reply(text=text, table=Table(columns=columns, rows=rows) if rows else None)
 
 

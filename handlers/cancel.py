@@ -25,21 +25,21 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if wanted.status.is_ending:
         raise Conflict(
             say(
-                "Run {wanted_id} is over already: it {status}. Nothing was changed.",
-                wanted_id=wanted.id,
-                status=wanted.status.value,
+                "Run {run} is over already: it {status}. Nothing was changed.",
+                run=wanted.id,
+                status=say(wanted.status.value),
             )
         )
     now = services.cancel(wanted, run.actor)
     if now.status.is_ending:
         return Reply(
-            text=say("Run {now_id} is {status}; it had not begun.", now_id=now.id, status=now.status.value)
+            text=say("Run {run} is {status}; it had not begun.", run=now.id, status=say(now.status.value))
         )
     return Reply(
         text=say(
-            "Run {now_id} was asked to end. It stops at its next step and takes back what it had begun; "
+            "Run {run} was asked to end. It stops at its next step and takes back what it had begun; "
             "its own message says when that is done.",
-            now_id=now.id,
+            run=now.id,
         )
     )
 

@@ -9,7 +9,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, HostName, PageNumber, Pattern, VolumeName
-from bot.language import later
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import LOOK_LIMIT, ask_all
 from bot.operations.inventory import ContainerRow, MayTouch, container_rows, named
@@ -42,10 +42,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     visible = [row for row in found if may_touch(row.host, f"container:{row.container.name}")]
     page = page_of(visible, limit=arguments.limit, number=arguments.page)
     looked = [_looked_at(row, services) for row in page.rows]
+    count = say_count("1 container", "{number} containers", page.total)
     return Reply(
-        text=page.in_words("container", "containers")
-        + left_out(len(found) - len(visible))
-        + answers.in_words,
+        text=page.in_words(count) + left_out(len(found) - len(visible)) + answers.in_words,
         table=Table(columns=_COLUMNS, rows=tuple(_cells(row, may_touch) for row in looked))
         if looked
         else None,
@@ -72,7 +71,7 @@ def _cells(row: ContainerRow, may_touch: MayTouch) -> tuple[Value, ...]:
     return (
         one.name,
         row.host,
-        now.state if now else "gone",
+        now.state if now else say("gone"),
         now.health if now else None,
         now.since.isoformat() if now else None,
         now.exit_code if now else None,
@@ -87,5 +86,5 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("containers", later("containers web-* --state running"), later("containers --volume pgdata")),
+    examples=("containers", "containers web-* --state running", "containers --volume pgdata"),
 )

@@ -71,8 +71,8 @@ COMMAND = Command(
     done=_done,
     at_home=at_home,
     examples=(
-        later("cp web:/etc/nginx/nginx.conf slack"),
-        later("cp upload web:/etc/nginx/"),
-        later("cp ./app.toml web:/etc/app.toml"),
+        "cp web:/etc/nginx/nginx.conf slack",
+        "cp upload web:/etc/nginx/",
+        "cp ./app.toml web:/etc/app.toml",
     ),
 )

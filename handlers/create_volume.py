@@ -34,8 +34,8 @@ def _wanted(arguments: Arguments) -> Wanted:
     return Wanted(
         name=arguments.volume,
         driver=arguments.driver,
-        labels=pairs(arguments.label, "label"),
-        options=pairs(arguments.option, "option"),
+        labels=pairs(arguments.label, say("label")),
+        options=pairs(arguments.option, say("option")),
     )
 
 
@@ -78,5 +78,5 @@ COMMAND = Command(
     run=_run,
     done=_done,
     right_for=_right,
-    examples=(later("create-volume pgdata16"), later("create-volume cache --label team=shop --label tier=2")),
+    examples=("create-volume pgdata16", "create-volume cache --label team=shop --label tier=2"),
 )

@@ -32,7 +32,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         *(_row(noted) for noted in services.noted(wanted.id)),
     ]
     return Reply(
-        text=f"Run {wanted.id}: `{wanted.invocation.line}`, {wanted.status.value}. {_plan(wanted)}".strip(),
+        text=_text(wanted),
         facts={**_facts(wanted), **(reply.facts if reply else {})},
         table=Table(
             columns=("at", "what", "until_at", "then"), rows=tuple(sorted(rows, key=lambda row: str(row[0])))
@@ -44,11 +44,14 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     )
 
 
-def _plan(run: Run) -> str:
-    if run.plan is None:
-        return ""
-    steps = f" Steps: {', '.join(run.plan.steps)}." if run.plan.steps else ""
-    return say("Its plan: {plan}{steps}", plan=run.plan.text, steps=steps)
+def _text(run: Run) -> str:
+    line, status = run.invocation.line, say(run.status.value)
+    said = [say("Run {run}: `{line}`, {status}.", run=run.id, line=line, status=status)]
+    if run.plan is not None:
+        said.append(say("Its plan: {plan}", plan=run.plan.text))
+        if run.plan.steps:
+            said.append(say("Steps: {steps}.", steps=", ".join(say(step) for step in run.plan.steps)))
+    return " ".join(said)
 
 
 def _facts(run: Run) -> dict[str, Value]:
@@ -66,7 +69,7 @@ def _audited(run: Run, services: Services) -> list[AuditLine]:
 
 def _row(noted: Noted) -> tuple[str, str, str | None, str]:
     then = (
-        "stays"
+        say("stays")
         if noted.kept
         else say("taken back")
         if noted.settled_at

@@ -9,7 +9,7 @@ from bot.context import RunContext
 from bot.kinds import BackupReference, Count
 from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right, Table
-from bot.operations.changes import Change, Difference
+from bot.operations.changes import Change
 from bot.operations.difference import between, held_now, until_now
 from bot.operations.holds import target_of
 from bot.services import Services
@@ -39,18 +39,20 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     backup, *others = _backups(arguments, services)
     now = () if others else held_now(services.engine(backup.host), backup)
     return Plan(
-        text=say("Look for what changed from {backup}. Nothing is changed.", backup=_until(backup, others)),
+        text=say("Look for what changed from {span}. Nothing is changed.", span=_span(backup, others)),
         targets=tuple(dict.fromkeys((*_targets(arguments, services), *now))),
-        steps=("list", "compare"),
+        steps=(later("list"), later("compare")),
     )
 
 
-def _until(backup: Backup, others: list[Backup]) -> str:
+def _span(backup: Backup, others: list[Backup]) -> str:
     first = say("backup {run_id} of {volume}", run_id=backup.manifest.run_id, volume=backup.volume)
     if not others:
         return say("{first} until now", first=first)
-    of = "" if others[0].volume == backup.volume else say(" of {volume}", volume=others[0].volume)
-    return say("{first} to backup {run_id}{of}", first=first, run_id=others[0].manifest.run_id, of=of)
+    last = say("backup {run_id}", run_id=others[0].manifest.run_id)
+    if others[0].volume != backup.volume:
+        last = say("backup {run_id} of {volume}", run_id=others[0].manifest.run_id, volume=others[0].volume)
+    return say("{first} to {last}", first=first, last=last)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
@@ -59,36 +61,27 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         found, judged = between(services.archive, run, backup, others[0], limit)
     else:
         found, judged = until_now(services.engine(run.host), services.archive, run, backup, limit)
-    listed = (
-        say(" The first {first_count} by name are listed.", first_count=len(found.first))
-        if len(found.first) < found.total
-        else ""
-    )
+    facts = {"added": found.added, "removed": found.removed, "changed": found.changed}
+    changes = say("nothing changed")
+    if found.total:
+        changes = say("{added} added, {removed} removed and {changed} changed", **facts)
+    said = [say("From {span} {changes}.", span=_span(backup, others), changes=changes)]
+    if len(found.first) < found.total:
+        said.append(say("The first {count} by name are listed.", count=len(found.first)))
     return Reply(
-        text=f"From {_until(backup, others)} {_counts(found)}.{listed} {judged}",
-        facts={"added": found.added, "removed": found.removed, "changed": found.changed},
+        text=" ".join((*said, judged)),
+        facts=facts,
         table=_table(found.first) if found.first else None,
-        buttons=(
-            Button(label=say("Restore a copy"), line=say("restore {run_id}", run_id=backup.manifest.run_id)),
-        ),
-    )
-
-
-def _counts(found: Difference) -> str:
-    if not found.total:
-        return say("nothing changed")
-    return say(
-        "{added} added, {removed} removed and {changed} changed",
-        added=found.added,
-        removed=found.removed,
-        changed=found.changed,
+        buttons=(Button(label=say("Restore a copy"), line=f"restore {backup.manifest.run_id}"),),
     )
 
 
 def _table(changes: tuple[Change, ...]) -> Table:
     return Table(
         columns=("path", "change", "what", "old_bytes", "new_bytes"),
-        rows=tuple((c.path, c.what, ", ".join(c.aspects), c.old_bytes, c.new_bytes) for c in changes),
+        rows=tuple(
+            (c.path, say(c.what), ", ".join(map(say, c.aspects)), c.old_bytes, c.new_bytes) for c in changes
+        ),
     )
 
 

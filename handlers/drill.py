@@ -9,7 +9,7 @@ from bot.context import RunContext
 from bot.kinds import BackupReference, HostName, SourceName
 from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
-from bot.operations.drill import drill, newest, plan, refuse_partial
+from bot.operations.drill import Drilled, drill, newest, plan, refuse_partial
 from bot.operations.holds import filed_as, target_of
 from bot.services import Services
 from bot.stores.archive import Backup
@@ -43,13 +43,13 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     return Plan(
         text=say(
             "Restore backup {run_id} of {volume} into a throw-away volume on host "
-            "{arguments}, compare it, check it, and remove it again.",
+            "{host}, compare it, check it, and remove it again.",
             run_id=backup.manifest.run_id,
             volume=backup.volume,
-            arguments=_host(arguments, services),
+            host=_host(arguments, services),
         ),
         targets=(target_of(backup),),
-        steps=("verify", "fill", "compare", "check", "remove"),
+        steps=(later("verify"), later("fill"), later("compare"), later("check"), later("remove")),
     )
 
 
@@ -57,25 +57,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     made = plan(_backup(arguments, services), run.run_id, services.drills)
     done = drill(services.engine(run.host), services.archive, run, made, services.clock)
     backup = done.backup
-    checks = (
-        say(" Checks that passed: {checks}.", checks=", ".join(done.checks))
-        if done.checks
-        else say(" No check is set for it.")
-    )
-    losses = (
-        say(" What a restore does not put back: {losses}.", losses="; ".join(done.losses))
-        if done.losses
-        else ""
-    )
     return Reply(
-        text=say(
-            "Backup {run_id} of {volume} can be restored: it was unpacked into a throw-away "
-            "volume and is the same, entry by entry.{checks}{losses} The throw-away volume was removed again.",
-            run_id=backup.manifest.run_id,
-            volume=backup.volume,
-            checks=checks,
-            losses=losses,
-        ),
+        text=_text(done),
         facts={
             "backup": backup.id,
             "volume": backup.volume,
@@ -83,10 +66,25 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
             "entries": done.entries,
             "raw_bytes": done.raw_bytes,
         },
-        buttons=(
-            Button(label=say("Restore a copy"), line=say("restore {run_id}", run_id=backup.manifest.run_id)),
-        ),
+        buttons=(Button(label=say("Restore a copy"), line=f"restore {backup.manifest.run_id}"),),
     )
+
+
+def _text(done: Drilled) -> str:
+    said = [
+        say(
+            "Backup {run_id} of {volume} can be restored: it was unpacked into a throw-away "
+            "volume and is the same, entry by entry.",
+            run_id=done.backup.manifest.run_id,
+            volume=done.backup.volume,
+        ),
+        say("Checks that passed: {checks}.", checks=", ".join(done.checks))
+        if done.checks
+        else say("No check is set for it."),
+    ]
+    if done.losses:
+        said.append(say("What a restore does not put back: {losses}.", losses="; ".join(done.losses)))
+    return " ".join((*said, say("The throw-away volume was removed again.")))
 
 
 COMMAND = Command(
@@ -98,5 +96,5 @@ COMMAND = Command(
     host=_host,
     plan=_plan,
     run=_run,
-    examples=(later("drill pgdata"), later("drill pgdata --backup 7f3a2c1b")),
+    examples=("drill pgdata", "drill pgdata --backup 7f3a2c1b"),
 )

@@ -69,5 +69,5 @@ COMMAND = Command(
     run=_run,
     done=_done,
     right_for=_right,
-    examples=(later("exec db vacuum table=orders"), later("exec web-1 reload")),
+    examples=("exec db vacuum table=orders", "exec web-1 reload"),
 )

@@ -23,7 +23,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if arguments.command is not None:
         return _one(find(services.commands, [arguments.command]))
     rows = tuple(
-        (command.examples[0] if command.examples else command.name, command.summary)
+        (command.examples[0] if command.examples else command.name, say(command.summary))
         for command in services.commands.values()
         if services.policy.allows(run.request(command))
     )
@@ -39,9 +39,11 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 def _one(command: Command) -> Reply:
     rows = tuple((parameter.usage.strip("[]"), parameter.help) for parameter in parameters(command))
     examples = ", ".join(f"`{example}`" for example in command.examples)
+    said = [say("{summary}. Usage: `{usage}`.", summary=say(command.summary), usage=command.usage)]
+    if examples:
+        said.append(say("Examples: {examples}.", examples=examples))
     return Reply(
-        text=f"{command.summary}. Usage: `{command.usage}`."
-        + (f" Examples: {examples}." if examples else ""),
+        text=" ".join(said),
         table=Table(columns=("argument", "means"), rows=rows) if rows else None,
     )
 
@@ -52,5 +54,5 @@ COMMAND = Command(
     right=Right.NONE,
     arguments=Arguments,
     run=_run,
-    examples=("help", later("help backup")),
+    examples=("help", "help backup"),
 )

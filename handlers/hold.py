@@ -34,17 +34,13 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
 def _plan(arguments: Arguments, services: Services) -> Plan:
     backup = services.archive.find(arguments.backup)
     _end_of(arguments.until, services)
+    sentence = (
+        later("Keep backup {run_id} of {volume} from being pruned until {day} is over.")
+        if arguments.until
+        else later("Keep backup {run_id} of {volume} from being pruned until it is released.")
+    )
     return Plan(
-        text=say(
-            "Keep backup {run_id} of {volume} from being pruned",
-            run_id=backup.manifest.run_id,
-            volume=backup.volume,
-        )
-        + (
-            say(" until {until} is over.", until=arguments.until)
-            if arguments.until
-            else say(" until it is released.")
-        ),
+        text=say(sentence, run_id=backup.manifest.run_id, volume=backup.volume, day=arguments.until),
         targets=(target_of(backup),),
     )
 
@@ -69,21 +65,21 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     hold = Hold(by=run.actor.name, at=services.clock(), note=arguments.note, until=until)
     before = services.archive.marks(backup).hold
     services.archive.mark(backup, lambda marks: held(marks, hold))
-    instead = say(" It takes the place of the hold of {by}.", by=before.by) if before else ""
+    sentence = (
+        later("Backup {run_id} of {volume} is held: `prune` does not remove it until {day} is over ({zone}).")
+        if until
+        else later("Backup {run_id} of {volume} is held: `prune` does not remove it until it is released.")
+    )
+    zone = until.tzname() if until else ""
+    said = [
+        say(sentence, run_id=backup.manifest.run_id, volume=backup.volume, day=arguments.until, zone=zone)
+    ]
+    if before:
+        said.append(say("It takes the place of the hold of {by}.", by=before.by))
     return Reply(
-        text=say(
-            "Backup {run_id} of {volume} is held: `prune` does not remove it ",
-            run_id=backup.manifest.run_id,
-            volume=backup.volume,
-        )
-        + (
-            say("until {until} is over ({until_2:%Z}).", until=arguments.until, until_2=until)
-            if until
-            else say("until it is released.")
-        )
-        + instead,
+        text=" ".join(said),
         facts={"backup": backup.id, "held_by": hold.by, "note": hold.note},
-        buttons=(Button(label="Release", line=say("release {run_id}", run_id=backup.manifest.run_id)),),
+        buttons=(Button(label=say("Release"), line=f"release {backup.manifest.run_id}"),),
     )
 
 
@@ -96,5 +92,5 @@ COMMAND = Command(
     host=lambda arguments, services: services.archive.find(arguments.backup).host,
     plan=_plan,
     run=_run,
-    examples=("hold 7f3a2c1b", later('hold 7f3a2c1b --note "before the audit" --until 2027-01-31')),
+    examples=("hold 7f3a2c1b", 'hold 7f3a2c1b --note "before the audit" --until 2027-01-31'),
 )

@@ -12,7 +12,7 @@ from bot.engine import Engine
 from bot.engine.inventory_contract import HostSurvey
 from bot.errors import BotError, EngineError
 from bot.kinds import Count, PageNumber, Pattern
-from bot.language import later
+from bot.language import later, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import Answers, ask_all
 from bot.operations.paging import fits, page_of
@@ -42,8 +42,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     page = page_of(names, limit=arguments.limit, number=arguments.page)
     answers = _asked({name: services.engines[name] for name in page.rows})
     rows = tuple(_cells(name, services, answers.given.get(name)) for name in page.rows)
+    count = say_count("1 host", "{number} hosts", page.total)
     return Reply(
-        text=page.in_words("host", "hosts") + answers.in_words,
+        text=page.in_words(count) + answers.in_words,
         table=Table(columns=_COLUMNS, rows=rows) if rows else None,
         buttons=page.buttons(split(run.invocation.line)),
     )
@@ -76,5 +77,5 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("hosts", later("hosts shop-*")),
+    examples=("hosts", "hosts shop-*"),
 )

@@ -27,19 +27,19 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if asked and login:
         return Reply(
             text=say(
-                "The registry {registry} took the login of {username}.",
+                "The registry {registry} took the login of {user}.",
                 registry=registry.name,
-                username=login.username,
+                user=login.username,
             ),
             facts=facts,
         )
     if login:
         raise Conflict(
             say(
-                "The registry {registry} lets everybody in and did not ask for a login, so that of {username} "
+                "The registry {registry} lets everybody in and did not ask for a login, so that of {user} "
                 "is not proven. Nothing was changed. Its users are to be set up there.",
                 registry=registry.name,
-                username=login.username,
+                user=login.username,
             )
         )
     return Reply(
@@ -56,5 +56,5 @@ COMMAND = Command(
     right=Right.OPERATE,
     arguments=Arguments,
     run=_run,
-    examples=(later("login company"),),
+    examples=("login company",),
 )

@@ -12,7 +12,7 @@ from bot.language import later, say
 from bot.model import Plan, Reply, Right, Status
 from bot.operations.holds import filed_as, is_about, target_of_source
 from bot.operations.prune import Rules, Ruling, judge, prune, room_of
-from bot.operations.prunetold import NO_RETENTION, Asked, plan_of, reply_after_crash, reply_of
+from bot.operations.prunetold import Asked, no_retention, plan_of, reply_after_crash, reply_of
 from bot.services import Services
 
 
@@ -41,9 +41,9 @@ def _sources(asked: Asked, services: Services) -> tuple[str, ...]:
     if asked.source and not found:
         raise NotFound(
             say(
-                "There are no backups of {source} on host {asked_host}. Nothing was pruned.",
+                "There are no backups of {source} on host {host}. Nothing was pruned.",
                 source=asked.source,
-                asked_host=asked.host,
+                host=asked.host,
             )
         )
     return tuple(found)
@@ -58,10 +58,9 @@ def _rulings(asked: Asked, services: Services, held: tuple[str, ...]) -> tuple[R
         ending = services.audit.last_ending(
             "backup", asked.host, target_of_source(source), lambda targets: is_about(targets, source)
         )
-        failed = ending is not None and ending.kind != Status.SUCCEEDED.value
-        return (
-            say("run {run_id}: {kind}", run_id=ending.run_id, kind=ending.kind) if ending and failed else ""
-        )
+        if ending is None or ending.kind == Status.SUCCEEDED.value:
+            return ""
+        return say("run {run}: {status}", run=ending.run_id, status=say(ending.kind))
 
     rules = Rules(
         retention=services.retention, last_failure=last_failure, despite_shrink=asked.despite_shrink
@@ -77,7 +76,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if not services.retention.is_set:
-        return NO_RETENTION
+        return no_retention()
     asked, plan = _asked(arguments, services), services.runs.get(run.run_id).plan
     rulings = _rulings(asked, services, plan.targets if plan else ())
     if asked.dry_run:
@@ -95,5 +94,5 @@ COMMAND = Command(
     plan=_plan,
     run=_run,
     done=lambda run_id, services: reply_after_crash(services.archive, services.runs.get(run_id).plan),
-    examples=("prune --dry-run", later("prune pgdata"), later("prune pgdata --despite-shrink")),
+    examples=("prune --dry-run", "prune pgdata", "prune pgdata --despite-shrink"),
 )

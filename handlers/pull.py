@@ -38,13 +38,13 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     host = arguments.host or services.default_host
     return Plan(
         text=say(
-            "Pull {reference} from the registry {known} to host {host}.",
+            "Pull {reference} from the registry {registry} to host {host}.",
             reference=reference,
-            known=known.name,
+            registry=known.name,
             host=host,
         ),
         targets=_targets(arguments, services),
-        steps=("ask", "pull", "compare"),
+        steps=(later("ask"), later("pull"), later("compare")),
     )
 
 
@@ -53,9 +53,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     done = pull(services.engine(run.host), run, services.registries.of(reference), reference)
     return Reply(
         text=say(
-            "{reference} is on host {run_host}: it is {digest}, as the registry serves it.",
+            "{reference} is on host {host}: it is {digest}, as the registry serves it.",
             reference=reference,
-            run_host=run.host,
+            host=run.host,
             digest=done.digest,
         ),
         facts={
@@ -76,5 +76,5 @@ COMMAND = Command(
     targets=_targets,
     plan=_plan,
     run=_run,
-    examples=(later("pull team/web:1.4"), later("pull registry.example.com/team/web:1.4 --host alpha")),
+    examples=("pull team/web:1.4", "pull registry.example.com/team/web:1.4 --host alpha"),
 )

@@ -9,8 +9,9 @@ from bot.commandline import split
 from bot.context import RunContext
 from bot.engine import Engine
 from bot.kinds import HostName, ImageReference
-from bot.language import later, say
+from bot.language import later
 from bot.model import Plan, Reply, Right
+from bot.operations import imagetold
 from bot.operations.push import Pushed, PushPlan, push
 from bot.operations.tagging import holder
 from bot.reference import Reference
@@ -47,54 +48,17 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     engine = services.engine(arguments.host)
     made = _push_plan(arguments, services, engine)
     before = holder(engine, made.reference)
-    moved = (
-        say(" The host’s own name {reference} moves to it from another image.", reference=made.reference)
-        if before
-        else ""
-    )
     return Plan(
-        text=say(
-            "Push {image} of host {engine_host} to the registry {known} as {reference}.{moved}",
-            image=arguments.image,
-            engine_host=engine.host,
-            known=made.known.name,
-            reference=made.reference,
-            moved=moved if before != made.image.id else "",
-        ),
+        text=imagetold.will_push(arguments.image, engine.host, made, before),
         targets=_targets(arguments, services),
-        steps=("ask", "tag", "push", say("read back")),
+        steps=(later("ask"), later("tag"), later("push"), later("read back")),
     )
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine = services.engine(run.host)
     made = _push_plan(arguments, services, engine)
-    return _reply(made, push(engine, run, made), run.host)
-
-
-def _reply(made: PushPlan, pushed: Pushed, host: str) -> Reply:
-    told = (
-        say("was there already, the same image, so nothing was sent")
-        if pushed.was_there
-        else say("is pushed")
-    )
-    return Reply(
-        text=say(
-            "{reference} {told}: the registry {known} serves {digest}.",
-            reference=pushed.reference,
-            told=told,
-            known=made.known.name,
-            digest=pushed.digest,
-        ),
-        facts={
-            "reference": pushed.reference.text,
-            "digest": pushed.digest,
-            "registry": made.known.name,
-            "image": made.image.id,
-            "size_bytes": made.image.size_bytes,
-            "host": host,
-        },
-    )
+    return imagetold.pushed(made, push(engine, run, made), run.host)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
@@ -102,7 +66,9 @@ def _done(run_id: str, services: Services) -> Reply | None:
     asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
     made = _push_plan(asked, services, services.engine(run.host))
     digest = made.known.registry.has_image(made.reference, made.image.id)
-    return _reply(made, Pushed(reference=made.reference, digest=digest), run.host) if digest else None
+    if not digest:
+        return None
+    return imagetold.pushed(made, Pushed(reference=made.reference, digest=digest), run.host)
 
 
 COMMAND = Command(
@@ -115,9 +81,9 @@ COMMAND = Command(
     run=_run,
     done=_done,
     examples=(
-        later("push web"),
-        later("push web:1.4 --as team/web:1.4"),
-        later("push web --as registry.example.com/team/web:1.4"),
+        "push web",
+        "push web:1.4 --as team/web:1.4",
+        "push web --as registry.example.com/team/web:1.4",
     ),
     slash=True,
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot.command import Command
 from bot.context import RunContext
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table
 from bot.services import Services
 
@@ -20,10 +20,11 @@ def _run(_arguments: Arguments, services: Services, run: RunContext) -> Reply:  
     known = services.registries.known
     if not known:
         return Reply(text=say("The settings have no registry. Whoever keeps them can add [registries.NAME]."))
-    first = say(" {known} is meant where a name has no registry.", known=known[0].name)
+    count = say_count("One registry.", "{number} registries.", len(known))
+    first = say("{registry} is meant where a name has no registry.", registry=known[0].name)
     columns = ("registry", "host", "namespace", "login", "repositories", "tags", "immutable")
     return Reply(
-        text=f"{'One registry' if len(known) == 1 else f'{len(known)} registries'}.{first}",
+        text=f"{count} {first}",
         table=Table(
             columns=columns,
             rows=tuple(

@@ -42,31 +42,31 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
     if hold is None:
         raise Conflict(
             say(
-                "Backup {made_by} of {volume} is not held. Nothing was changed.",
-                made_by=made_by,
+                "Backup {run_id} of {volume} is not held. Nothing was changed.",
+                run_id=made_by,
                 volume=backup.volume,
             )
         )
     services.archive.mark(backup, released)
     safety = say(
-        " It is the safety backup that restore {made_by} made of what it replaced: once `prune` has removed it, "
+        "It is the safety backup that restore {run_id} made of what it replaced: once `prune` has removed it, "
         "that restore cannot be undone from it any more.",
-        made_by=made_by,
+        run_id=made_by,
+    )
+    text = say(
+        "Backup {run_id} of {volume} is not held any more; the next `prune` decides about it.",
+        run_id=made_by,
+        volume=backup.volume,
     )
     return Reply(
-        text=say(
-            "Backup {made_by} of {volume} is not held any more; the next `prune` decides about it.",
-            made_by=made_by,
-            volume=backup.volume,
-        )
-        + (safety if backup.manifest.purpose == SAFETY else ""),
+        text=f"{text} {safety}" if backup.manifest.purpose == SAFETY else text,
         facts={
             "backup": backup.id,
             "was_held_by": hold.by,
             "held_at": hold.at.isoformat(),
             "note": hold.note,
         },
-        buttons=(Button(label=say("Hold again"), line=say("hold {made_by}", made_by=made_by)),),
+        buttons=(Button(label=say("Hold again"), line=f"hold {made_by}"),),
     )
 
 

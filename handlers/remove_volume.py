@@ -37,11 +37,10 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:  # no
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     services.engine(arguments.host).volume(arguments.volume)
-    what = "Remove" if arguments.confirm else say("Look what would be lost with")
-    return Plan(
-        text=say("{what} volume {volume}.", what=what, volume=arguments.volume),
-        targets=_targets(arguments, services),
-    )
+    what = later("Remove volume {volume}.")
+    if not arguments.confirm:
+        what = later("Look what would be lost with volume {volume}.")
+    return Plan(text=say(what, volume=arguments.volume), targets=_targets(arguments, services))
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
@@ -91,5 +90,5 @@ COMMAND = Command(
     plan=_plan,
     run=_run,
     done=_done,
-    examples=(later("remove-volume pgdata-old"), later("remove-volume scratch --without-backup")),
+    examples=("remove-volume pgdata-old", "remove-volume scratch --without-backup"),
 )

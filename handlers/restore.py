@@ -59,9 +59,9 @@ def _host(arguments: Arguments, services: Services) -> str:
 def _plan(arguments: Arguments, services: Services) -> Plan:
     host = _host(arguments, services)
     made = _wish(arguments, services).plan(services.engine(host))
-    text = say("{made} This is on host {host}.", made=made.text, host=host)
+    text = " ".join((made.text, say("This is on host {host}.", host=host)))
     if arguments.dry_run:
-        return Plan(text=say("Look what it would take, and change nothing: {text}", text=text))
+        return Plan(text=say("Look what it would take, and change nothing: {plan}", plan=text))
     return Plan(text=text, targets=made.targets, steps=made.steps)
 
 
@@ -69,7 +69,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, archive = services.engine(run.host), services.archive
     made = _wish(arguments, services).plan(engine)
     if arguments.dry_run:
-        told = say("{explained} Nothing was changed.", explained=made.explained(engine))
+        told = " ".join((made.explained(engine), say("Nothing was changed.")))
         return Reply(text=told, facts={"host": run.host, **made.facts})
     terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
     return restored(engine, archive, run, made, terms)
@@ -94,9 +94,9 @@ COMMAND = Command(
     done=_done,
     examples=(
         "restore 7f3a2c1b",
-        later("restore 7f3a2c1b --into pgdata-copy"),
+        "restore 7f3a2c1b --into pgdata-copy",
         "restore 7f3a2c1b --replace",
-        later("restore 7f3a2c1b --as web-2"),
+        "restore 7f3a2c1b --as web-2",
     ),
     slash=True,
 )

@@ -24,8 +24,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     over = services.to_repeat(arguments.run, run.invocation)
     raise Conflict(
         say(
-            "Run {over_id} ended only just now. Nothing was changed. Send `retry {over_id}` again.",
-            over_id=over.id,
+            "Run {run} ended only just now. Nothing was changed. Send `retry {run}` again.",
+            run=over.id,
         )
     )
 

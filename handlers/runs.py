@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import Count
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Status, Table
 from bot.services import Services
 
@@ -40,7 +40,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         if one.id != run.run_id
     )
     columns = ("run", "status", "line", "by", "asked_at", "took_seconds")
-    text = say("The newest {rows_count} runs.", rows_count=len(rows)) if rows else say("No runs yet.")
+    text = (
+        say_count("The newest run.", "The newest {number} runs.", len(rows)) if rows else say("No runs yet.")
+    )
     return Reply(text=text, table=Table(columns=columns, rows=rows) if rows else None)
 
 
@@ -50,5 +52,5 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("runs", later("runs --status running"), "runs --mine"),
+    examples=("runs", "runs --status running", "runs --mine"),
 )

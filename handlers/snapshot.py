@@ -40,9 +40,8 @@ class Arguments:
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
     """By its own name, whichever way it was named: roles and other runs know it by that."""
     made = _made(arguments, services)
-    if not arguments.push:
-        return made.targets
-    return (*made.targets, target(services.registries, _named(arguments, services, made).reference))
+    pushed = _named(arguments, services, made).reference if arguments.push else None
+    return made.targets if pushed is None else (*made.targets, target(services.registries, pushed))
 
 
 def _made(arguments: Arguments, services: Services) -> SnapshotPlan:
@@ -96,9 +95,9 @@ COMMAND = Command(
     run=_run,
     done=_done,
     examples=(
-        later("snapshot web"),
-        later("snapshot web --with-volumes --push"),
-        later('snapshot web --tag team/web:before --note "before the upgrade"'),
+        "snapshot web",
+        "snapshot web --with-volumes --push",
+        'snapshot web --tag team/web:before --note "before the upgrade"',
     ),
     slash=True,
 )

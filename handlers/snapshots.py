@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import ContainerName, Count, HostName
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.snapshotlabels import Snapshot
 from bot.operations.snapshots import listed
@@ -29,18 +29,20 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
     engine = services.engine(arguments.host)
     found = [one for one in listed(engine) if arguments.container in (None, one.facts.container)]
     shown = found[: int(arguments.limit)]
-    text = say("{found_count} snapshots", found_count=len(found)) if len(found) != 1 else "1 snapshot"
-    of = say(" of {container}", container=arguments.container) if arguments.container else ""
-    text += say("{of} on host {engine_host}", of=of, engine_host=engine.host) + (
-        say(", the newest {shown_count} are shown.", shown_count=len(shown))
-        if len(shown) < len(found)
-        else "."
+    text = say_count("1 snapshot", "{number} snapshots", len(found))
+    of = (
+        later("{snapshots} of {container} on host {host}")
+        if arguments.container
+        else later("{snapshots} on host {host}")
     )
+    text = say(of, snapshots=text, container=arguments.container, host=engine.host)
+    if len(shown) < len(found):
+        text = say("{snapshots}, the newest {count} are shown", snapshots=text, count=len(shown))
     backups: dict[str, list[str]] = {}
     for backup in services.archive.backups():
         backups.setdefault(backup.manifest.run_id, []).append(backup.volume)
     rows = tuple(_row(one, backups.get(one.id, [])) for one in shown)
-    return Reply(text=text, table=Table(columns=_COLUMNS, rows=rows) if rows else None)
+    return Reply(text=f"{text}.", table=Table(columns=_COLUMNS, rows=rows) if rows else None)
 
 
 def _row(snapshot: Snapshot, volumes: list[str]) -> tuple[Value, ...]:
@@ -64,5 +66,5 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("snapshots", later("snapshots web")),
+    examples=("snapshots", "snapshots web"),
 )

@@ -10,6 +10,7 @@ from bot.errors import Conflict, UsageError
 from bot.kinds import HostName, ImageReference
 from bot.language import later, say
 from bot.model import Plan, Reply, Right
+from bot.operations import imagetold
 from bot.operations.tagging import holder, named
 from bot.reference import Reference, parse
 from bot.services import Services
@@ -31,8 +32,8 @@ def _reference(arguments: Arguments) -> Reference:
     if made.digest:
         raise UsageError(
             say(
-                "{made} is a digest, which an image cannot be given. Nothing was changed. Give a tag.",
-                made=made,
+                "{digest} is a digest, which an image cannot be given. Nothing was changed. Give a tag.",
+                digest=made,
             )
         )
     return made.tagged
@@ -44,23 +45,16 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     if before not in ("", image.id) and not arguments.move:
         raise Conflict(
             say(
-                "{reference} is the name of another image on host {engine_host} ({before}). Nothing was changed. Say "
+                "{reference} is the name of another image on host {host} ({image}). Nothing was changed. Say "
                 "`--move` to take it from that one.",
                 reference=reference,
-                engine_host=engine.host,
-                before=before,
+                host=engine.host,
+                image=before,
             )
         )
-    moved = say(", which {before} loses", before=before) if before not in ("", image.id) else ""
+    loser = before if before != image.id else ""
     return Plan(
-        text=say(
-            "Give {image} ({image_id}) on host {engine_host} the name {reference}{moved}.",
-            image=arguments.image,
-            image_id=image.id,
-            engine_host=engine.host,
-            reference=reference,
-            moved=moved,
-        ),
+        text=imagetold.will_tag((arguments.image, image.id), engine.host, reference, loser),
         targets=_targets(arguments, services),
     )
 
@@ -83,10 +77,10 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         step.keep()
     return Reply(
         text=say(
-            "{image} is called {reference}, too, on host {run_host}.",
+            "{image} is called {reference}, too, on host {host}.",
             image=arguments.image,
             reference=reference,
-            run_host=run.host,
+            host=run.host,
         ),
         facts={"reference": reference.text, "image": image.id, "host": run.host},
     )
@@ -100,5 +94,5 @@ COMMAND = Command(
     targets=_targets,
     plan=_plan,
     run=_run,
-    examples=(later("tag web:1.4 web:stable"), later("tag web registry.example.com/team/web:1.4 --move")),
+    examples=("tag web:1.4 web:stable", "tag web registry.example.com/team/web:1.4 --move"),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import RepositoryName
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table
 from bot.services import Services
 
@@ -25,16 +25,17 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     reference = services.registries.complete(arguments.repository)
     known = services.registries.of(reference)
     tags = known.registry.tags(reference.repository, run.check)
-    count = say("one tag") if len(tags) == 1 else say("{tags_count} tags", tags_count=len(tags))
-    more = say(" The first {MOST_ROWS} of them:", MOST_ROWS=_MOST_ROWS) if len(tags) > _MOST_ROWS else ""
+    text = say_count(
+        "{repository} has one tag in the registry {registry}.",
+        "{repository} has {number} tags in the registry {registry}.",
+        len(tags),
+        repository=reference,
+        registry=known.name,
+    )
+    if len(tags) > _MOST_ROWS:
+        text = " ".join((text, say("The first {count} of them:", count=_MOST_ROWS)))
     return Reply(
-        text=say(
-            "{reference} has {count} in the registry {known}.{more}",
-            reference=reference,
-            count=count,
-            known=known.name,
-            more=more,
-        ),
+        text=text,
         facts={"repository": reference.name, "registry": known.name, "tags": len(tags)},
         table=Table(
             columns=("tag", "immutable"),
@@ -51,5 +52,5 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=(later("tags team/web"), later("tags registry.example.com/team/web")),
+    examples=("tags team/web", "tags registry.example.com/team/web"),
 )

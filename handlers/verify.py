@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import BackupReference
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.holds import is_verified, target_of
 from bot.operations.verify import verify
 from bot.services import Services
+from bot.stores.archive import Backup, Marks
 
 
 @dataclass(frozen=True)
@@ -45,26 +47,13 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     proven = verify(services.archive, run, services.archive.find(arguments.backup), services.clock)
     backup, marks = proven.backup, proven.marks
-    but = ""
-    if not backup.is_ok:
-        but = say(
-            " It stays partial: {count} files were not read as they should be when it was "
-            "taken, so it counts for nothing in retention.",
-            count=backup.manifest.problems.count,
-        )
-    elif not is_verified(backup, marks):
-        but = say(
-            " It still does not count as a backup to rely on ({failure}); a drill that passes changes that.",
-            failure=marks.failure,
-        )
+    text = say(
+        "Backup {run_id} of {volume} is whole: every stored byte and every entry is as its manifest says.",
+        run_id=backup.manifest.run_id,
+        volume=backup.volume,
+    )
     return Reply(
-        text=say(
-            "Backup {run_id} of {volume} is whole: every stored byte and every entry is as "
-            "its manifest says.{but}",
-            run_id=backup.manifest.run_id,
-            volume=backup.volume,
-            but=but,
-        ),
+        text=" ".join((text, *_but(backup, marks))),
         facts={
             "backup": backup.id,
             "volume": backup.volume,
@@ -72,10 +61,25 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
             "raw_bytes": proven.raw_bytes,
             "stored_bytes": proven.stored_bytes,
         },
-        buttons=(
-            Button(label=say("Restore a copy"), line=say("restore {run_id}", run_id=backup.manifest.run_id)),
-        ),
+        buttons=(Button(label=say("Restore a copy"), line=f"restore {backup.manifest.run_id}"),),
     )
+
+
+def _but(backup: Backup, marks: Marks) -> Iterator[str]:
+    """Why it does not count, although it is whole."""
+    if not backup.is_ok:
+        yield say_count(
+            "It stays partial: 1 file was not read as it should be when it was taken, so it counts for nothing in "
+            "retention.",
+            "It stays partial: {number} files were not read as they should be when it was taken, so it counts for "
+            "nothing in retention.",
+            backup.manifest.problems.count,
+        )
+    elif not is_verified(backup, marks):
+        yield say(
+            "It still does not count as a backup to rely on ({failure}); a drill that passes changes that.",
+            failure=marks.failure,
+        )
 
 
 COMMAND = Command(

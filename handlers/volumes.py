@@ -12,7 +12,7 @@ from bot.context import RunContext
 from bot.engine import Engine
 from bot.errors import EngineError
 from bot.kinds import Count, HostName, PageNumber, Pattern
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import LOOK_LIMIT, ask_all
 from bot.operations.inventory import MayTouch, VolumeRow, in_seconds, named, volume_rows
@@ -45,10 +45,11 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     found = [row for rows, _ in answers.given.values() for row in rows if _is_wanted(row, arguments)]
     visible = [row for row in found if may_touch(row.host, f"volume:{row.volume.name}")]
     page = page_of(visible, limit=arguments.limit, number=arguments.page)
-    notes = [answers.in_words, *(note for _, note in answers.given.values())]
+    notes = (answers.in_words, *(note for _, note in answers.given.values()))
     cells = tuple(_cells(row, may_touch, services) for row in page.rows)
+    text = page.in_words(say_count("1 volume", "{number} volumes", page.total))
     return Reply(
-        text=page.in_words("volume", "volumes") + left_out(len(found) - len(visible)) + "".join(notes),
+        text=text + left_out(len(found) - len(visible)) + "".join(notes),
         table=Table(columns=_COLUMNS, rows=cells) if cells else None,
         buttons=page.buttons(split(run.invocation.line)),
     )
@@ -61,7 +62,8 @@ def _rows(engine: Engine, arguments: Arguments, services: Services) -> tuple[tup
     try:
         return volume_rows(engine, services.archive, engine.volume_sizes(_SIZES_LIMIT)), ""
     except EngineError as error:
-        return volume_rows(engine, services.archive, {}), say(" The sizes are missing: {error}", error=error)
+        missing = say("The sizes are missing: {reason}", reason=error)
+        return volume_rows(engine, services.archive, {}), f" {missing}"
 
 
 def _is_wanted(row: VolumeRow, arguments: Arguments) -> bool:
@@ -92,10 +94,5 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=(
-        "volumes",
-        later("volumes pg* --sizes"),
-        "volumes --unprotected",
-        "volumes --unused --all-hosts",
-    ),
+    examples=("volumes", "volumes pg* --sizes", "volumes --unprotected", "volumes --unused --all-hosts"),
 )

@@ -24,9 +24,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
         roles = ", ".join(names) or say("none: you may use `help` and `whoami`")
     return Reply(
         text=say(
-            "You are {actor} ({actor_id}). Your roles: {roles}.",
-            actor=run.actor.name,
-            actor_id=run.actor.id,
+            "You are {name} ({id}). Your roles: {roles}.",
+            name=run.actor.name,
+            id=run.actor.id,
             roles=roles,
         ),
         facts={"actor": run.actor.id, "roles": roles, "origin": run.invocation.origin.value},

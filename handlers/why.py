@@ -16,6 +16,13 @@ _COLUMNS = ("role", *(part.value for part in Part))
 _KINDS = {"CONTAINER": "container", "IMAGE": "image", "REPOSITORY": "image", "BUILD": "build"}
 """What a plain name is of, by what the command's first argument is called; of all others it is a volume."""
 
+_MAY = later("{user} may use {what} from here: {reason}")
+_MAY_NOT = later("{user} may not use {what} from here: {reason}")
+_NO_MATCH = later("none of the roles below matches all of it.")
+_NO_ROLE = later("there is no role to grant it.")
+_NOBODY = later("No role has it.")
+_ASK = later("Whoever keeps shipkeeper's settings can change that.")
+
 _TARGETS = ("volume", "runbook", *_KINDS.values())
 
 
@@ -36,24 +43,14 @@ def _right(arguments: Arguments, services: Services) -> Right:  # noqa: ARG001
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     request = _request(arguments, services, run)
     found = services.policy.explain(request)
-    may = "may" if found.is_allowed else say("may not")
-    about = ", ".join(
-        (
-            *request.targets,
-            *((say("host {request_host}", request_host=request.host),) if request.host else ()),
-        )
-    )
-    on = say(" on {about}", about=about) if about else ""
+    about = [*request.targets, *((say("host {host}", host=request.host),) if request.host else ())]
+    what = f"`{request.command.name}`"
+    if about:
+        what = say("{command} on {targets}", command=what, targets=", ".join(about))
+    may = _MAY if found.is_allowed else _MAY_NOT
     rows = tuple((role.name, *_cells(role, missed)) for role, missed in found.roles)
     return Reply(
-        text=say(
-            "{user} {may} use `{command}`{on} from here: {request}",
-            user=arguments.user or "You",
-            may=may,
-            command=request.command.name,
-            on=on,
-            request=_reason(request, found),
-        ),
+        text=say(may, user=arguments.user or say("You"), what=what, reason=_reason(request, found)),
         table=Table(columns=_COLUMNS, rows=rows) if rows and found.needs_role else None,
     )
 
@@ -65,9 +62,8 @@ def _request(arguments: Arguments, services: Services, run: RunContext) -> Reque
         first = next((getattr(one.kind, "noun", "") for one in parameters(command)), "")
         target = TargetName(f"{_KINDS.get(first, 'volume')}:{target}")
     if command.is_about_a_host:
-        host = (
-            arguments.host or services.default_host
-        )  # whether there is such a host is not everybody's business
+        # Whether there is such a host is not everybody's business.
+        host = arguments.host or services.default_host
     request = run.request(command, (target,) if target else (), host=host)
     if arguments.user is None:
         return request
@@ -80,35 +76,23 @@ def _reason(request: Request, found: Explanation) -> str:
     if not found.needs_role:
         return say("whoever has a shell here is an administrator.")
     if found.granted_by:
-        return say("granted by {granted_by}.", granted_by=", ".join(role.name for role in found.granted_by))
+        return say("granted by {roles}.", roles=", ".join(role.name for role in found.granted_by))
     have = ", ".join(found.have_command)
-    others = (
-        say("Roles that have `{command}`: {have}.", command=request.command.name, have=have)
-        if have
-        else say("No role has it.")
-    )
-    first = (
-        say("none of the roles below matches all of it")
-        if found.roles
-        else say("there is no role to grant it")
-    )
-    return say(
-        "{first}. {others} Whoever keeps shipkeeper's settings can change that.", first=first, others=others
-    )
+    others = say("Roles that have `{command}`: {roles}.", command=request.command.name, roles=have)
+    said = (say(_NO_MATCH if found.roles else _NO_ROLE), others if have else say(_NOBODY), say(_ASK))
+    return " ".join(said)
 
 
 def _cells(role: Role, missed: tuple[Part, ...]) -> tuple[str, ...]:
     """Of each part whether the role matches it, and if not, what it matches instead."""
-    matches = {
+    own = {
         Part.COMMAND: role.commands or (say("right {right}", right=role.right.value),),
         Part.TARGET: role.targets,
         Part.CHANNEL: role.channels,
         Part.HOST: role.hosts,
     }
-    return tuple(
-        say("no, only {matches}", matches=", ".join(matches[part]) or "none") if part in missed else "yes"
-        for part in Part
-    )
+    no = {part: say("no, only {names}", names=", ".join(own[part]) or say("none")) for part in missed}
+    return tuple(no.get(part, say("yes")) for part in Part)
 
 
 COMMAND = Command(
@@ -118,5 +102,5 @@ COMMAND = Command(
     arguments=Arguments,
     right_for=_right,
     run=_run,
-    examples=(later("why backup pgdata"), later("why restore volume:pgdata --user U024BE7LH")),
+    examples=("why backup pgdata", "why restore volume:pgdata --user U024BE7LH"),
 )

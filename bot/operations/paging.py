@@ -29,16 +29,15 @@ class Page(Generic[T]):
     total: int
     before: int
 
-    def in_words(self, one: str, many: str) -> str:
-        """How many there are and which of them are shown: `41 volumes; 21 to 40 are shown, page 2 of 3.`"""
-        count = f"1 {one}" if self.total == 1 else f"{self.total} {many}"
+    def in_words(self, count: str) -> str:
+        """Which are shown of so many in words: `41 volumes; 21 to 40 are shown, page 2 of 3.`"""
         if self.pages <= 1:
             return f"{count}."
         last = self.before + len(self.rows)
         return say(
-            "{count}; {before} to {last} are shown, page {number} of {pages}.",
+            "{count}; {first} to {last} are shown, page {number} of {pages}.",
             count=count,
-            before=self.before + 1,
+            first=self.before + 1,
             last=last,
             number=self.number,
             pages=self.pages,

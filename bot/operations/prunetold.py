@@ -9,20 +9,13 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.language import later, say
+from bot.language import say
 from bot.model import Button, Plan, Reply, Status, Table
 from bot.operations.prune import Ruling
 from bot.stores.archive import Archive
 
 _MOST_BUTTONS = 5
 _REMOVE = "remove "
-
-NO_RETENTION = Reply(
-    text=later(
-        "No retention is set, so every backup is kept: nothing was removed. `[retention]` in the settings says what "
-        "to keep."
-    )
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +26,16 @@ class Asked:
     host: str
     dry_run: bool = False
     despite_shrink: bool = False
+
+
+def no_retention() -> Reply:
+    """What is said where the settings have no rule: then every backup is kept."""
+    return Reply(
+        text=say(
+            "No retention is set, so every backup is kept: nothing was removed. `[retention]` in the settings says "
+            "what to keep."
+        )
+    )
 
 
 def plan_of(asked: Asked, rulings: Iterable[Ruling], targets: tuple[str, ...]) -> Plan:

@@ -107,7 +107,7 @@ def test_a_partial_backup_verifies_and_stays_partial(keeper: House) -> None:
         outcome="partial",
         problems={"count": 1, "listed": [{"path": "a", "reason": "vanished"}]},
     )
-    assert "It stays partial: 1 files" in _said(keeper, f"verify {taken}").reply.text
+    assert "It stays partial: 1 file was" in _said(keeper, f"verify {taken}").reply.text
     (row,) = _rows(_said(keeper, "backups"))
     assert row["outcome"] == "partial"
     _refused(keeper, f"drill pgdata --backup {taken}", "is partial")
