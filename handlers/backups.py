@@ -8,7 +8,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, HostName, PageNumber, SourceName
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.holds import filed_as, standing, verified_at
 from bot.operations.paging import page_of
@@ -45,7 +45,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     found = services.archive.backups(arguments.host, source)
     damaged = services.archive.damaged(arguments.host, source)
     page = page_of(found, limit=arguments.limit, number=arguments.page)
-    text = page.in_words("backup", "backups")
+    text = page.in_words(say_count("{number} backup", "{number} backups", page.total))
     if damaged:
         listed = "; ".join(f"{item.path.name}: {item.reason}" for item in damaged[:3])
         text += say(

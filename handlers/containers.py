@@ -9,7 +9,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, HostName, PageNumber, Pattern, VolumeName
-from bot.language import later
+from bot.language import later, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import LOOK_LIMIT, ask_all
 from bot.operations.inventory import ContainerRow, MayTouch, container_rows, named
@@ -43,7 +43,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     page = page_of(visible, limit=arguments.limit, number=arguments.page)
     looked = [_looked_at(row, services) for row in page.rows]
     return Reply(
-        text=page.in_words("container", "containers")
+        text=page.in_words(say_count("{number} container", "{number} containers", page.total))
         + left_out(len(found) - len(visible))
         + answers.in_words,
         table=Table(columns=_COLUMNS, rows=tuple(_cells(row, may_touch) for row in looked))

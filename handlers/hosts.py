@@ -12,7 +12,7 @@ from bot.engine import Engine
 from bot.engine.inventory_contract import HostSurvey
 from bot.errors import BotError, EngineError
 from bot.kinds import Count, PageNumber, Pattern
-from bot.language import later
+from bot.language import later, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import Answers, ask_all
 from bot.operations.paging import fits, page_of
@@ -43,7 +43,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     answers = _asked({name: services.engines[name] for name in page.rows})
     rows = tuple(_cells(name, services, answers.given.get(name)) for name in page.rows)
     return Reply(
-        text=page.in_words("host", "hosts") + answers.in_words,
+        text=page.in_words(say_count("{number} host", "{number} hosts", page.total)) + answers.in_words,
         table=Table(columns=_COLUMNS, rows=rows) if rows else None,
         buttons=page.buttons(split(run.invocation.line)),
     )

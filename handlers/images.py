@@ -9,7 +9,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, HostName, PageNumber, Pattern
-from bot.language import later
+from bot.language import later, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import LOOK_LIMIT, ask_all
 from bot.operations.inventory import ImageRow, MayTouch, image_rows, named, short
@@ -43,7 +43,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     page = page_of(visible, limit=arguments.limit, number=arguments.page)
     rows = tuple(_cells(row, may_touch) for row in page.rows)
     return Reply(
-        text=page.in_words("image", "images") + left_out(len(found) - len(visible)) + answers.in_words,
+        text=page.in_words(say_count("{number} image", "{number} images", page.total))
+        + left_out(len(found) - len(visible))
+        + answers.in_words,
         table=Table(columns=_COLUMNS, rows=rows) if rows else None,
         buttons=page.buttons(split(run.invocation.line)),
     )

@@ -12,7 +12,7 @@ from bot.language import later, say
 from bot.model import Plan, Reply, Right, Status
 from bot.operations.holds import filed_as, is_about, target_of_source
 from bot.operations.prune import Rules, Ruling, judge, prune, room_of
-from bot.operations.prunetold import NO_RETENTION, Asked, plan_of, reply_after_crash, reply_of
+from bot.operations.prunetold import Asked, no_retention, plan_of, reply_after_crash, reply_of
 from bot.services import Services
 
 
@@ -77,7 +77,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if not services.retention.is_set:
-        return NO_RETENTION
+        return no_retention()
     asked, plan = _asked(arguments, services), services.runs.get(run.run_id).plan
     rulings = _rulings(asked, services, plan.targets if plan else ())
     if asked.dry_run:

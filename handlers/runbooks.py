@@ -8,7 +8,7 @@ from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, PageNumber, Pattern
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.paging import fits, page_of
 from bot.operations.runbooks import Runbook
@@ -36,7 +36,10 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     rows = tuple(_cells(one) for one in page.rows)
     how = say(" `exec CONTAINER RUNBOOK` runs one.") if rows else ""
     return Reply(
-        text=page.in_words(say("runbook that you may use"), say("runbooks that you may use")) + how,
+        text=page.in_words(
+            say_count("{number} runbook that you may use", "{number} runbooks that you may use", page.total)
+        )
+        + how,
         table=Table(columns=_COLUMNS, rows=rows) if rows else None,
         buttons=page.buttons(split(run.invocation.line)),
     )

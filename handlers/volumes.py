@@ -12,7 +12,7 @@ from bot.context import RunContext
 from bot.engine import Engine
 from bot.errors import EngineError
 from bot.kinds import Count, HostName, PageNumber, Pattern
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table, Value
 from bot.operations.hostwide import LOOK_LIMIT, ask_all
 from bot.operations.inventory import MayTouch, VolumeRow, in_seconds, named, volume_rows
@@ -47,8 +47,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     page = page_of(visible, limit=arguments.limit, number=arguments.page)
     notes = [answers.in_words, *(note for _, note in answers.given.values())]
     cells = tuple(_cells(row, may_touch, services) for row in page.rows)
+    count = say_count("{number} volume", "{number} volumes", page.total)
     return Reply(
-        text=page.in_words("volume", "volumes") + left_out(len(found) - len(visible)) + "".join(notes),
+        text=page.in_words(count) + left_out(len(found) - len(visible)) + "".join(notes),
         table=Table(columns=_COLUMNS, rows=cells) if cells else None,
         buttons=page.buttons(split(run.invocation.line)),
     )

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
 from bot.errors import NotFound
-from bot.language import say
+from bot.language import say, say_count
 from bot.model import Button
 
 T = TypeVar("T")
@@ -29,16 +29,15 @@ class Page(Generic[T]):
     total: int
     before: int
 
-    def in_words(self, one: str, many: str) -> str:
-        """How many there are and which of them are shown: `41 volumes; 21 to 40 are shown, page 2 of 3.`"""
-        count = f"1 {one}" if self.total == 1 else f"{self.total} {many}"
+    def in_words(self, count: str) -> str:
+        """Which are shown of so many in words: `41 volumes; 21 to 40 are shown, page 2 of 3.`"""
         if self.pages <= 1:
             return f"{count}."
         last = self.before + len(self.rows)
         return say(
-            "{count}; {before} to {last} are shown, page {number} of {pages}.",
+            "{count}; {first} to {last} are shown, page {number} of {pages}.",
             count=count,
-            before=self.before + 1,
+            first=self.before + 1,
             last=last,
             number=self.number,
             pages=self.pages,
@@ -59,13 +58,11 @@ def page_of(found: Sequence[T], *, limit: str, number: str) -> Page[T]:
     size, wanted = int(limit), int(number)
     pages = max(1, -(-len(found) // size))
     if wanted > pages:
-        there = (
-            say("There is only one page") if pages == 1 else say("There are only {pages} pages", pages=pages)
-        )
         raise NotFound(
-            say(
-                "{there} of these, so none with the number {wanted}. Nothing was changed.",
-                there=there,
+            say_count(
+                "There is only one page of these, so none with the number {wanted}. Nothing was changed.",
+                "There are only {number} pages of these, so none with the number {wanted}. Nothing was changed.",
+                pages,
                 wanted=wanted,
             )
         )
@@ -89,10 +86,10 @@ def left_out(count: int) -> str:
     """What is said of rows that the asker may not see."""
     if not count:
         return ""
-    return say(
-        " {count} more {extra} not shown, for your roles do not reach them.",
-        count=count,
-        extra="is" if count == 1 else "are",
+    return " " + say_count(
+        "{number} more is not shown, for your roles do not reach them.",
+        "{number} more are not shown, for your roles do not reach them.",
+        count,
     )
 
 
