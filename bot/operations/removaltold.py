@@ -76,7 +76,7 @@ def _in_words(doomed: Doomed, known: Known) -> str:
         size=words.size(known.contents.raw_bytes),
     )
     if backup is None:
-        return f"{told} {say('It has no verified backup: nothing brings it back.')}"
+        return " ".join((told, say("It has no verified backup: nothing brings it back.")))
     age = words.duration(max(0.0, (known.now - backup.manifest.started_at).total_seconds()))
     if known.is_unchanged:
         since = say("nothing in it changed since then")

@@ -107,7 +107,7 @@ class _Unreplacing:
     def plan(self, engine: Engine) -> Plan:
         made = self.wish.plan(engine)
         return Plan(
-            text=f"{say('Undo run {run_id}.', run_id=self.run_id)} {made.text}",
+            text=" ".join((say("Undo run {run_id}.", run_id=self.run_id), made.text)),
             targets=made.targets,
             steps=made.steps,
         )

@@ -282,7 +282,7 @@ def _reply(made: Call, code: int | None, out: Kept, errors: Kept) -> Reply:
             container=container,
             code=code,
         )
-    heading = f"{say('--- standard error ---')}\n" if complained else ""
+    heading = say("--- standard error ---") + "\n" if complained else ""
     facts = {
         "runbook": name,
         "container": container,

@@ -53,7 +53,7 @@ def with_push(planned: Plan) -> Plan:
     steps = (*planned.steps, later("push"), later("read back"))
     return replace(
         planned,
-        text=f"{planned.text} {say('Then push it, and read its digest back.')}",
+        text=" ".join((planned.text, say("Then push it, and read its digest back."))),
         steps=steps,
     )
 
