@@ -139,7 +139,7 @@ def named(kind: str, names: Iterable[str], may_touch: Callable[[str], bool]) -> 
     shown = [name for name in every if may_touch(f"{kind}:{name}")]
     hidden = len(every) - len(shown)
     more = (
-        [say("{hidden} more", hidden=hidden) if shown else say("{hidden} not shown", hidden=hidden)]
+        [say("{number} more", number=hidden) if shown else say("{number} not shown", number=hidden)]
         if hidden
         else []
     )

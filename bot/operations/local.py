@@ -134,8 +134,8 @@ def _write(part: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
     if there.digest() != came.digest():
         raise EngineError(
             say(
-                "{parent} does not give back what was written to it. Nothing was kept. Look at the disk.",
-                parent=part.parent,
+                "{directory} does not give back what was written to it. Nothing was kept. Look at the disk.",
+                directory=part.parent,
             )
         )
     return size, came.hexdigest()
@@ -174,16 +174,16 @@ def _disk_errors(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise NotFound(
             say(
-                "There is no {filename} where the bot runs. Nothing was changed. Check the path.",
-                filename=printable(str(error.filename or path)),
+                "There is no {path} where the bot runs. Nothing was changed. Check the path.",
+                path=printable(str(error.filename or path)),
             )
         ) from error
     except OSError as error:
         raise Conflict(
             say(
-                "{path} cannot be used: {strerror}. Nothing that was there was changed. "
+                "{path} cannot be used: {reason}. Nothing that was there was changed. "
                 "Make sure that the bot may do that, then send the command again.",
                 path=printable(str(path)),
-                strerror=error.strerror or error,
+                reason=error.strerror or error,
             )
         ) from error

@@ -6,7 +6,7 @@ Whatever the list beside a backup carries, and a restore puts back, is not lost.
 from __future__ import annotations
 
 from bot.entry import Item, printable
-from bot.language import later, say
+from bot.language import later, say, say_count
 from bot.words import size
 
 NAMED = 20
@@ -14,10 +14,11 @@ _SPARSE_BYTES = 1 << 16
 
 UNKNOWN = (
     later(
-        "whatever the path has of extended attributes, POSIX ACLs, sub-second modification times, sockets and sparseness"
+        "whatever the path has of extended attributes, POSIX ACLs, sub-second modification times, sockets "
+        "and sparseness"
     ),
 )
-"""Of what can only be read through Docker's archive API (engine fact 10)."""
+"""Of what can only be read through Docker's archive API (engine fact 10); to be said."""
 
 
 class Losses:
@@ -44,20 +45,15 @@ class Losses:
         """One text a loss; nothing when all is kept."""
         lost = [say("socket {path}", path=printable(path)) for path in sorted(self._sockets)]
         if self._socket_count > len(self._sockets):
-            lost.append(
-                say("{socket_count} more sockets", socket_count=self._socket_count - len(self._sockets))
-            )
+            more = self._socket_count - len(self._sockets)
+            lost.append(say_count("{number} more socket", "{number} more sockets", more))
         if self._sparse_count:
-            are = (
-                say("1 sparse file is")
-                if self._sparse_count == 1
-                else say("{sparse_count} sparse files are", sparse_count=self._sparse_count)
-            )
             lost.append(
-                say(
-                    "sparseness: {are} stored full, {hole_bytes} more when restored",
-                    are=are,
-                    hole_bytes=size(self._hole_bytes),
+                say_count(
+                    "sparseness: {number} sparse file is stored full, {size} more when restored",
+                    "sparseness: {number} sparse files are stored full, {size} more when restored",
+                    self._sparse_count,
+                    size=size(self._hole_bytes),
                 )
             )
         return tuple(lost)

@@ -61,12 +61,8 @@ class Kept:
         head, tail = visible(bytes(self._head)), visible(bytes(self._tail))
         if not self.left_out_bytes:
             return visible(bytes(self._head + self._tail)).rstrip("\n")
-        return say(
-            "{head}\n… {left_out_bytes} bytes left out …\n{tail}",
-            head=head,
-            left_out_bytes=self.left_out_bytes,
-            tail=tail,
-        ).strip("\n")
+        left_out = say("… {number} bytes left out …", number=self.left_out_bytes)
+        return f"{head}\n{left_out}\n{tail}".strip("\n")
 
     def _take(self, data: bytes) -> None:
         self.total_bytes += len(data)

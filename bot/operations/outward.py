@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bot import words
 from bot.entry import ROOT, Entry, printable
 from bot.errors import Conflict, EngineError
-from bot.language import say
+from bot.language import later, say
 from bot.reasons import Reason
 from bot.tarheader import KINDS, Header, entry_of
 from bot.tarstream import TarParser
@@ -61,7 +61,7 @@ def _bytes(count: int) -> str:
     return (
         say("{count} bytes", count=count)
         if count < 1000
-        else say("{count} bytes ({count_2})", count=count, count_2=words.size(count))
+        else say("{count} bytes ({size})", count=count, size=words.size(count))
     )
 
 
@@ -114,10 +114,10 @@ class Outward(TarParser):
         if KINDS[header.type] in ("fifo", "char", "block"):
             raise Conflict(
                 say(
-                    "“{header}” is a {NOUNS}, which is no file to be copied. Nothing "
+                    "“{path}” is a {kind}, which is no file to be copied. Nothing "
                     "was copied. Name what lies beside it, or take a backup, which keeps such things.",
-                    header=printable(header.name),
-                    NOUNS=_NOUNS[KINDS[header.type]],
+                    path=printable(header.name),
+                    kind=say(_NOUNS[KINDS[header.type]]),
                 )
             )
         entry = entry_of(header, None, self.root)
@@ -145,16 +145,16 @@ class Outward(TarParser):
         """Docker sends a directory before what is in it, so each thing's own directory must have come as one."""
         seen, path = self._seen, _digest(entry.path)
         if len(entry.path) > _LONGEST_PATH:
-            raise self._odd(entry, say("has a path of {path_count} characters", path_count=len(entry.path)))
+            raise self._odd(entry, say("has a path of {number} characters", number=len(entry.path)))
         if path in seen.directories or path in seen.others:
             raise self._odd(entry, say("comes twice"))
         if self.entries >= MAX_ENTRIES:
             raise Conflict(
                 say(
-                    "{what} holds more than {MAX_ENTRIES} things. Nothing was copied. Name less of it, or "
+                    "{what} holds more than {limit} things. Nothing was copied. Name less of it, or "
                     "take a backup.",
                     what=self._limit.what,
-                    MAX_ENTRIES=MAX_ENTRIES,
+                    limit=MAX_ENTRIES,
                 )
             )
         if entry.path != ROOT and _digest(posixpath.dirname(entry.path) or ROOT) not in seen.directories:
@@ -180,7 +180,7 @@ class Outward(TarParser):
         )
 
 
-_NOUNS = {"fifo": "FIFO", "char": "device", "block": "device"}
+_NOUNS = {"fifo": "FIFO", "char": later("device"), "block": later("device")}
 
 
 def _digest(path: str) -> bytes:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
 from bot.errors import NotFound
-from bot.language import say
+from bot.language import say, say_count
 from bot.model import Button
 
 T = TypeVar("T")
@@ -58,13 +58,11 @@ def page_of(found: Sequence[T], *, limit: str, number: str) -> Page[T]:
     size, wanted = int(limit), int(number)
     pages = max(1, -(-len(found) // size))
     if wanted > pages:
-        there = (
-            say("There is only one page") if pages == 1 else say("There are only {pages} pages", pages=pages)
-        )
         raise NotFound(
-            say(
-                "{there} of these, so none with the number {wanted}. Nothing was changed.",
-                there=there,
+            say_count(
+                "There is only one page of these, so none with the number {wanted}. Nothing was changed.",
+                "There are only {number} pages of these, so none with the number {wanted}. Nothing was changed.",
+                pages,
                 wanted=wanted,
             )
         )
@@ -88,10 +86,10 @@ def left_out(count: int) -> str:
     """What is said of rows that the asker may not see."""
     if not count:
         return ""
-    return say(
-        " {count} more {extra} not shown, for your roles do not reach them.",
-        count=count,
-        extra="is" if count == 1 else "are",
+    return " " + say_count(
+        "{number} more is not shown, for your roles do not reach them.",
+        "{number} more are not shown, for your roles do not reach them.",
+        count,
     )
 
 

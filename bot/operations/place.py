@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from bot.engine import Engine, HostPath, Storage
 from bot.entry import printable
 from bot.errors import Conflict, UsageError
-from bot.language import later, say
+from bot.language import say
 from bot.operations.sources import MOUNTED, Source, resolve
 from bot.stores.archive import Backup
-
-_INTO_NEW = later("Nothing was changed. Restore it into a new volume instead: leave out --replace.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +36,7 @@ class Place:
     def words(self) -> str:
         """How sentences call it."""
         whole = self.source.words
-        return f"“{printable(self.path)}” of {whole}" if self.path else whole
+        return say("“{path}” of {source}", path=printable(self.path), source=whole) if self.path else whole
 
 
 def inside(path: str) -> str:
@@ -76,12 +74,10 @@ def place_of(engine: Engine, text: str, path: str = "") -> Place:
     """
     source = resolve(engine, text)
     if source.storage is None:
-        raise Conflict(
+        raise _no_place(
             say(
-                "{source} lies in the container's own layer, where nothing can be exchanged in one step. "
-                "{INTO_NEW}",
+                "{source} lies in the container's own layer, where nothing can be exchanged in one step.",
                 source=source.words,
-                INTO_NEW=_INTO_NEW,
             )
         )
     base = _volume_base(source) if source.volume else _bind_base(source)
@@ -106,13 +102,12 @@ def _volume_base(source: Source) -> str:
             if options
             else say("a volume of the driver {driver}", driver=driver)
         )
-        raise Conflict(
+        raise _no_place(
             say(
                 "{source} is {what}: its storage is not a plain directory of the host, so its content cannot be "
-                "exchanged in one step. {INTO_NEW}",
+                "exchanged in one step.",
                 source=source.words,
                 what=what,
-                INTO_NEW=_INTO_NEW,
             )
         )
     return _with_parent(source, volume.mountpoint)
@@ -126,13 +121,17 @@ def _bind_base(source: Source) -> str:
 def _with_parent(source: Source, path: str) -> str:
     base = posixpath.normpath(path)
     if not base.startswith("/") or posixpath.dirname(base) == "/":
-        raise Conflict(
+        raise _no_place(
             say(
-                "{source} lies at {base} on the host, and only what has a directory of its own above "
-                "it can be exchanged. {INTO_NEW}",
+                "{source} lies at {path} on the host, and only what has a directory of its own above "
+                "it can be exchanged.",
                 source=source.words,
-                base=printable(base),
-                INTO_NEW=_INTO_NEW,
+                path=printable(base),
             )
         )
     return base
+
+
+def _no_place(why: str) -> Conflict:
+    instead = say("Nothing was changed. Restore it into a new volume instead: leave out --replace.")
+    return Conflict(f"{why} {instead}")

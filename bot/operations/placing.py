@@ -156,9 +156,9 @@ def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Ite
         if was.has_powers:
             raise Conflict(
                 say(
-                    "{spot} is setuid or setgid or has capabilities, which could not be kept if this had to be "
+                    "{file} is setuid or setgid or has capabilities, which could not be kept if this had to be "
                     "taken back. It was not changed. Replace it by a new image.",
-                    spot=spot.words,
+                    file=spot.words,
                 )
             )
         engine.link_in(holder, spot.directory, Link(name=old, existing=spot.name, uid=was.uid, gid=was.gid))
@@ -175,9 +175,9 @@ def _refuse_other(spot: Spot, found: str | None, content: Stored) -> None:
     if found != content.sha256():
         raise EngineError(
             say(
-                "What Docker gives back of {spot} is not what was written there. What had begun was taken back. "
+                "What Docker gives back of {file} is not what was written there. What had begun was taken back. "
                 "Look who else writes there, and at the host’s disk.",
-                spot=spot.words,
+                file=spot.words,
             ),
             reason=Reason.DIFFERS,
         )
@@ -188,7 +188,7 @@ def _counted(run: RunContext, content: Stored, name: str) -> Iterator[bytes]:
     for chunk in content.tar(name):
         run.check()
         done += len(chunk)
-        run.progress("copying", min(done, content.size), content.size)
+        run.progress(say("copying"), min(done, content.size), content.size)
         yield chunk
 
 

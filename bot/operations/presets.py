@@ -54,13 +54,13 @@ def recognise(container: Container) -> Preset | None:
         return PRESETS[name]
     raise Conflict(
         say(
-            "The container “{container}” has the label {DUMP_LABEL}={label}, which is none of "
-            "{PRESETS}, sqlite:/path/in/the/container.db or {NOTHING}. Nothing was dumped. Correct the label.",
+            "The container “{container}” has the label {label}={value}, which is none of "
+            "{presets}, sqlite:/path/in/the/container.db or {nothing}. Nothing was dumped. Correct the label.",
             container=container.name,
-            DUMP_LABEL=DUMP_LABEL,
-            label=label,
-            PRESETS=", ".join(PRESETS),
-            NOTHING=NOTHING,
+            label=DUMP_LABEL,
+            value=label,
+            presets=", ".join(PRESETS),
+            nothing=NOTHING,
         )
     )
 

@@ -79,20 +79,29 @@ def prune(archive: Archive, run: RunContext, rulings: Iterable[Ruling]) -> int:
     going = [backup for ruling in rulings for backup in ruling.removed]
     freed = 0
     for count, backup in enumerate(going):
-        gone = say(
-            "{count} of {going_count} backups were removed, and stay so; the others were not touched.",
-            count=count,
-            going_count=len(going),
-        )
         try:
             run.check()
-            run.progress(say("removing {count} of {going_count}", count=count + 1, going_count=len(going)))
+            run.progress(say("removing {number} of {total}", number=count + 1, total=len(going)))
             size = room_of([backup])
             archive.remove(backup)
         except (Cancelled, Interrupted) as error:
-            raise type(error)(say("Pruning was ended. {gone}", gone=gone)) from error
+            raise type(error)(
+                say(
+                    "Pruning was ended. {number} of {total} backups were removed, and stay so; "
+                    "the others were not touched.",
+                    number=count,
+                    total=len(going),
+                )
+            ) from error
         except BotError as error:
-            error.add_note(say("Before that, {gone}", gone=gone))
+            error.add_note(
+                say(
+                    "Before that, {number} of {total} backups were removed, and stay so; "
+                    "the others were not touched.",
+                    number=count,
+                    total=len(going),
+                )
+            )
             raise
         freed += size
     return freed

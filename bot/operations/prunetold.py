@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.language import say
+from bot.language import say, say_count
 from bot.model import Button, Plan, Reply, Status, Table
 from bot.operations.prune import Ruling
 from bot.stores.archive import Archive
@@ -41,14 +41,22 @@ def no_retention() -> Reply:
 def plan_of(asked: Asked, rulings: Iterable[Ruling], targets: tuple[str, ...]) -> Plan:
     """What will be done; each step names a backup that goes, so that after a crash it is known which are gone."""
     going = [backup for ruling in rulings for backup in ruling.removed]
-    verb = say("Show what would be removed") if asked.dry_run else say("Remove what retention does not keep")
+    if asked.dry_run:
+        text = say_count(
+            "Show what would be removed: {number} backup of host {host}.",
+            "Show what would be removed: {number} backups of host {host}.",
+            len(going),
+            host=asked.host,
+        )
+    else:
+        text = say_count(
+            "Remove what retention does not keep: {number} backup of host {host}.",
+            "Remove what retention does not keep: {number} backups of host {host}.",
+            len(going),
+            host=asked.host,
+        )
     return Plan(
-        text=say(
-            "{verb}: {going_count} backups of host {asked_host}.",
-            verb=verb,
-            going_count=len(going),
-            asked_host=asked.host,
-        ),
+        text=text,
         targets=targets,
         steps=() if asked.dry_run else tuple(f"{_REMOVE}{backup.id}" for backup in going),
     )
@@ -76,9 +84,9 @@ def reply_after_crash(archive: Archive, plan: Plan | None) -> Reply | None:
         return None
     return Reply(
         text=say(
-            "{gone} of {named} backups that were to go were removed; then the bot was stopped. `prune` goes on.",
-            gone=gone,
-            named=named,
+            "{number} of {total} backups that were to go were removed; then the bot was stopped. `prune` goes on.",
+            number=gone,
+            total=named,
         ),
         status=Status.SUCCEEDED if gone == named else Status.INTERRUPTED,
     )
@@ -89,9 +97,21 @@ def in_words(rulings: Iterable[Ruling], *, dry_run: bool) -> str:
     made = tuple(rulings)
     going = sum(len(ruling.removed) for ruling in made)
     kept = sum(len(ruling.verdicts) for ruling in made) - going
-    gone = f"{'1 backup' if going == 1 else f'{going} backups'} {'would be ' if dry_run else ''}removed"
-    refusals = [ruling.refused for ruling in made if ruling.refused]
-    return " ".join((say("{gone}, {kept} kept.", gone=gone, kept=kept), *refusals))
+    if dry_run:
+        told = say_count(
+            "{number} backup would be removed, {kept} kept.",
+            "{number} backups would be removed, {kept} kept.",
+            going,
+            kept=kept,
+        )
+    else:
+        told = say_count(
+            "{number} backup removed, {kept} kept.",
+            "{number} backups removed, {kept} kept.",
+            going,
+            kept=kept,
+        )
+    return " ".join((told, *(ruling.refused for ruling in made if ruling.refused)))
 
 
 def in_rows(rulings: Iterable[Ruling]) -> Table | None:
@@ -102,7 +122,7 @@ def in_rows(rulings: Iterable[Ruling]) -> Table | None:
             ruling.source,
             verdict.backup.manifest.started_at.isoformat(),
             verdict.backup.manifest.stored.bytes,
-            "keep" if verdict.is_kept else "remove",
+            say("keep") if verdict.is_kept else say("remove"),
             verdict.why,
         )
         for ruling in rulings

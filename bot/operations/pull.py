@@ -32,25 +32,27 @@ def pull(engine: Engine, run: RunContext, known: Known, reference: Reference) ->
     if digest is None:
         raise NotFound(
             say(
-                "The registry {known} has no {reference}. Nothing was changed; `tags {reference_2}` lists what "
+                "The registry {registry} has no {reference}. Nothing was changed; `tags {repository}` lists what "
                 "it has.",
-                known=known.name,
+                registry=known.name,
                 reference=reference,
-                reference_2=reference.name,
+                repository=reference.name,
             )
         )
     login = known.registry.login()
-    image = engine.pull(reference, login, lambda done, total: run.progress("pulling", done, total), run.check)
+    image = engine.pull(
+        reference, login, lambda done, total: run.progress(say("pulling"), done, total), run.check
+    )
     same = image.id == digest or any(one.endswith(f"@{digest}") for one in image.repo_digests)
     if not same and not known.registry.has_image(reference, image.id, run.check):
         raise RegistryError(
             say(
-                "{reference} was pulled, but it is not {digest}, which the registry {known} served when it was "
-                "asked. The host has it as {image_id}. See who pushes there, then pull it again.",
+                "{reference} was pulled, but it is not {digest}, which the registry {registry} served when it was "
+                "asked. The host has it as {image}. See who pushes there, then pull it again.",
                 reference=reference,
                 digest=digest,
-                known=known.name,
-                image_id=image.id,
+                registry=known.name,
+                image=image.id,
             ),
             reason=Reason.DIGEST,
         )

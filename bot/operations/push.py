@@ -70,12 +70,12 @@ def _already(run: RunContext, plan: PushPlan, present: str) -> Pushed:
         return Pushed(reference=reference, digest=present, was_there=True)
     raise Conflict(
         say(
-            "{reference} exists, and the settings make it immutable ({immutable}). It is not "
-            "the image that would be pushed: the registry serves {present}. Nothing was sent, and nothing was changed. "
+            "{reference} exists, and the settings make it immutable ({patterns}). It is not "
+            "the image that would be pushed: the registry serves {digest}. Nothing was sent, and nothing was changed. "
             "Push it under another tag.",
             reference=reference,
-            immutable=", ".join(plan.known.rules.immutable),
-            present=present,
+            patterns=", ".join(plan.known.rules.immutable),
+            digest=present,
         )
     )
 
@@ -110,7 +110,7 @@ class _Watch:
         """So far it is."""
         if done != self._done:
             self._done, self._moved_at = done, time.monotonic()
-        self._run.progress("pushing", done, total)
+        self._run.progress(say("pushing"), done, total)
 
     def check(self) -> None:
         """Raises what the run's check raises, or RegistryError when the registry does not answer any more."""
@@ -123,18 +123,21 @@ class _Watch:
 def _refuse_other(plan: PushPlan, pushed: str, served: str | None) -> None:
     if served == pushed:
         return
-    found = say("serves {served} there", served=served) if served else say("serves nothing there")
-    raise RegistryError(
+    values = {"reference": plan.reference, "pushed": pushed, "registry": plan.known.name}
+    found = (
         say(
-            "Docker says that it pushed {reference} as {pushed}, but the registry {known} {found}. It does "
-            "not count as pushed. See who else pushes there, then push it again.",
-            reference=plan.reference,
-            pushed=pushed,
-            known=plan.known.name,
-            found=found,
-        ),
-        reason=Reason.DIGEST,
+            "Docker says that it pushed {reference} as {pushed}, but the registry {registry} serves {served} there.",
+            served=served,
+            **values,
+        )
+        if served
+        else say(
+            "Docker says that it pushed {reference} as {pushed}, but the registry {registry} serves nothing there.",
+            **values,
+        )
     )
+    advice = say("It does not count as pushed. See who else pushes there, then push it again.")
+    raise RegistryError(f"{found} {advice}", reason=Reason.DIGEST)
 
 
 def _pause(seconds: float, check: Callable[[], None]) -> None:

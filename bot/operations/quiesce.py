@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from bot.engine import Container, Engine, Storage
 from bot.errors import BotError, Conflict, LostHold
-from bot.language import say
+from bot.language import later, say
 from bot.operations.context import START, UNPAUSE, RunContext
 from bot.operations.downtime import Downtime, Watchdog
 from bot.operations.order import dependents_first, has_dependents
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 QUIESCE_LABEL = "shipkeeper.quiesce"
 _LOOK_AGAIN_SECONDS = 0.2
 _COMING_UP = ("running", "restarting")
+_PROGRESS = {"pause": later("pause {container}"), "stop": later("stop {container}")}
 
 
 class Quiesce(StrEnum):
@@ -66,9 +67,9 @@ def sleepers(users: Iterable[Container], asked: Quiesce | None, policy: QuiesceP
     if lost:
         raise Conflict(
             say(
-                "{lost} would have to be stopped, and was made with --rm, so Docker would remove it. "
+                "{containers} would have to be stopped, and was made with --rm, so Docker would remove it. "
                 "Nobody was stopped and nothing was changed. Stop it yourself, then send the command again.",
-                lost=", ".join(lost),
+                containers=", ".join(lost),
             )
         )
     return tuple(Sleeper(container=user, mode=mode) for user, mode in chosen if mode is not Quiesce.NONE)
@@ -116,17 +117,12 @@ def refuse_other_users(
             "The running containers that use {storage} are no longer those of the plan "
             "(now: {running}). Nothing was paused, stopped or saved. Send the command again.",
             storage=_called(storage),
-            running=", ".join(running) or "none",
+            running=", ".join(running) or say("none"),
         )
     )
 
 
-def refuse_awake(
-    engine: Engine,
-    storage: Storage,
-    asked: Quiesce | None,
-    policy: QuiescePolicy,
-) -> None:
+def refuse_awake(engine: Engine, storage: Storage, asked: Quiesce | None, policy: QuiescePolicy) -> None:
     """Somebody may have woken or started a user while we read: then it was not kept still. Raises Conflict.
 
     Ask `Downtime.check` first: the watchdog wakes everybody too.
@@ -135,10 +131,10 @@ def refuse_awake(
     if awake:
         raise Conflict(
             say(
-                "While {storage} was read, somebody woke or started {awake}, so what was "
+                "While {storage} was read, somebody woke or started {containers}, so what was "
                 "read may not fit together. Nothing was saved. Send the command again.",
                 storage=_called(storage),
-                awake=", ".join(awake),
+                containers=", ".join(awake),
             )
         )
 
@@ -173,14 +169,13 @@ class _Room:
     def wake_everybody(self) -> None:
         """The watchdog's: what fails is left to the journal, which is played back by the run's own thread."""
         for sleeper in reversed(self._asleep):
-            container = sleeper.container
             try:
                 if sleeper.mode is Quiesce.PAUSE:
-                    self._engine.unpause(container)
+                    self._engine.unpause(sleeper.container)
                 else:
-                    self._engine.start(container)
+                    self._engine.start(sleeper.container)
             except BotError as error:
-                _log.error("cannot wake %s when its time is over: %s", container.name, error)
+                _log.error("cannot wake %s when its time is over: %s", sleeper.container.name, error)
             self._downtime.end_work()
             self.wait_for_dependents(sleeper)
         self._downtime.end()
@@ -206,12 +201,14 @@ class _Room:
         try:
             problem = self._problem_after(sleeper)
         except BotError as error:
-            problem = say("could not be looked at after it was woken: {error}", error=error)
-        if problem:
-            _log.warning("the container %s %s", container.name, problem)
-            self._downtime.note(
-                say("The container “{container}” {problem}", container=container.name, problem=problem)
+            problem = say(
+                "The container “{container}” could not be looked at after it was woken: {error}",
+                container=container.name,
+                error=error,
             )
+        if problem:
+            _log.warning("after waking %s: %s", container.name, problem)
+            self._downtime.note(problem)
 
     def _problem_after(self, sleeper: Sleeper) -> str:
         """A pause changes nobody's health, so one look is enough; who was stopped gets time to come up."""
@@ -222,14 +219,19 @@ class _Room:
         while True:
             now = self._engine.container(sleeper.container.id)
             if now.state not in _COMING_UP:
-                return say("was woken, but is {state} now; its log may say why.", state=now.state)
+                return say(
+                    "The container “{container}” was woken, but is {state} now; its log may say why.",
+                    container=sleeper.container.name,
+                    state=now.state,
+                )
             if now.state == "running" and now.health in well:
                 return ""
             if time.monotonic() >= deadline:
-                found = now.health if now.state == "running" else now.state
                 return say(
-                    "is {found} since it was woken, which is {seconds:g} s ago; its log may say why.",
-                    found=found,
+                    "The container “{container}” is {state} since it was woken, which is {seconds:g} s ago; "
+                    "its log may say why.",
+                    container=sleeper.container.name,
+                    state=now.health if now.state == "running" else now.state,
                     seconds=seconds,
                 )
             pause.wait(_LOOK_AGAIN_SECONDS)
@@ -239,7 +241,7 @@ def _lay_down(run: RunContext, waking: ExitStack, room: _Room, sleeper: Sleeper)
     """Its undo is written down before it is touched, and waits for its health once it has woken it."""
     container = sleeper.container
     run.check()
-    run.progress(f"{sleeper.mode} {container.name}")
+    run.progress(say(_PROGRESS[sleeper.mode], container=container.name))
     waking.push(_unless_lost(lambda _: room.wait_for_dependents(sleeper)))
     verb = UNPAUSE if sleeper.mode is Quiesce.PAUSE else START
     life = {"container": container.id, "started_at": container.started_at, "name": container.name}
@@ -274,12 +276,12 @@ def _labelled(user: Container) -> Quiesce | None:
     except ValueError as error:
         raise Conflict(
             say(
-                "The container “{user}” has the label {QUIESCE_LABEL}={label}, which is none of "
-                "{Quiesce}. Nothing was touched. Correct the label, or say on the command line what to do.",
-                user=user.name,
-                QUIESCE_LABEL=QUIESCE_LABEL,
-                label=label,
-                Quiesce=", ".join(Quiesce),
+                "The container “{container}” has the label {label}={value}, which is none of "
+                "{known}. Nothing was touched. Correct the label, or say on the command line what to do.",
+                container=user.name,
+                label=QUIESCE_LABEL,
+                value=label,
+                known=", ".join(Quiesce),
             )
         ) from error
 
@@ -295,4 +297,4 @@ def _lives(sleepers: Sequence[Sleeper]) -> set[tuple[str, str, Quiesce]]:
 
 
 def _called(storage: Storage) -> str:
-    return say("volume {storage}", storage=storage) if isinstance(storage, str) else storage.path
+    return say("volume {volume}", volume=storage) if isinstance(storage, str) else storage.path

@@ -14,6 +14,7 @@ from datetime import timedelta
 from bot.engine import Engine
 from bot.entry import Entry, Item
 from bot.errors import BotError
+from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.downtime import Downtime
 from bot.operations.sources import Source
@@ -62,7 +63,7 @@ class Reading:
                 self.check()
                 reader.feed(chunk)
                 done += len(chunk)
-                self.run.progress("copying", done, write(chunk))
+                self.run.progress(say("copying"), done, write(chunk))
             reader.close()
 
     def walk(self, tool: str, step: str, on_item: Callable[[Item], None], *, attributes: bool = False) -> int:

@@ -54,21 +54,21 @@ class Known:
         if not any(fnmatchcase(reference.repository, pattern) for pattern in rules.repositories):
             raise UsageError(
                 say(
-                    "The settings allow no push to the repository {repository} of {name}. Nothing was "
+                    "The settings allow no push to the repository {repository} of {registry}. Nothing was "
                     "changed. Allowed are {repositories}.",
                     repository=reference.repository,
-                    name=self.name,
+                    registry=self.name,
                     repositories=", ".join(rules.repositories),
                 )
             )
         if rules.tag_pattern and not re.fullmatch(rules.tag_pattern, tag):
             raise UsageError(
                 say(
-                    "The settings allow no push of the tag {tag} to {name}. Nothing was changed. A tag there must "
-                    "match {tag_pattern}.",
+                    "The settings allow no push of the tag {tag} to {registry}. Nothing was changed. A tag there must "
+                    "match {pattern}.",
                     tag=tag,
-                    name=self.name,
-                    tag_pattern=rules.tag_pattern,
+                    registry=self.name,
+                    pattern=rules.tag_pattern,
                 )
             )
 
@@ -86,16 +86,19 @@ class Registries:
                 return known
         names = [known.name for known in self.known]
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = (
-            say("did you mean {near}?", near=near[0])
-            if near
-            else say("known are {names}.", names=", ".join(names) or "none")
-        )
+        if near:
+            raise NotFound(
+                say(
+                    "There is no registry {name} in the settings; did you mean {near}? Nothing was changed.",
+                    name=name,
+                    near=near[0],
+                )
+            )
         raise NotFound(
             say(
-                "There is no registry {name} in the settings; {hint} Nothing was changed.",
+                "There is no registry {name} in the settings; known are {names}. Nothing was changed.",
                 name=name,
-                hint=hint,
+                names=", ".join(names) or say("none"),
             )
         )
 
@@ -104,7 +107,7 @@ class Registries:
         for known in self.known:
             if known.registry.host.lower() == reference.registry.lower():
                 return known
-        hosts = ", ".join(known.registry.host for known in self.known) or "none"
+        hosts = ", ".join(known.registry.host for known in self.known) or say("none")
         raise NotFound(
             say(
                 "The registry {registry} is not in the settings, so nothing is sent there and nothing is "
@@ -141,8 +144,9 @@ class Registries:
         if made.digest:
             raise UsageError(
                 say(
-                    "{made} names an image by its digest, but a push decides that itself. Nothing was changed. Give a tag.",
-                    made=made,
+                    "{reference} names an image by its digest, but a push decides that itself. Nothing was changed. "
+                    "Give a tag.",
+                    reference=made,
                 )
             )
         return made if made.tag else replace(made, tag=own.tag or LATEST)

@@ -49,13 +49,13 @@ class Doomed:
     def refuse_used(self) -> None:
         """Raises Conflict while any container, in whatever state, mounts it."""
         if self.users:
-            named = ", ".join(f"{user.name} ({user.state})" for user in self.users)
+            users = ", ".join(f"{user.name} ({user.state})" for user in self.users)
             raise Conflict(
                 say(
-                    "Volume {volume} is used by {named}. It was not removed. Remove these containers first, "
+                    "Volume {volume} is used by {containers}. It was not removed. Remove these containers first, "
                     "or leave it.",
                     volume=self.volume.name,
-                    named=named,
+                    containers=users,
                 )
             )
 
@@ -67,18 +67,17 @@ class Doomed:
                 say("the volume is not the one that was shown: it was made anew, or the code is of another")
             )
         if code[_PART:] != self.code[_PART:]:
-            now = (
-                say("is backup {run_id} now", run_id=self.backup.manifest.run_id)
+            changed.append(
+                say("its newest verified backup is backup {backup} now", backup=self.backup.manifest.run_id)
                 if self.backup
-                else say("is gone, or failed")
+                else say("its newest verified backup is gone, or failed")
             )
-            changed.append(say("its newest verified backup {now}", now=now))
         if changed:
             raise Conflict(
                 say(
-                    "That code confirms another plan: {changed}. Volume {volume} was not removed. "
+                    "That code confirms another plan: {reasons}. Volume {volume} was not removed. "
                     "Look at the plan of today: `remove-volume {volume}`.",
-                    changed="; ".join(changed),
+                    reasons="; ".join(changed),
                     volume=self.volume.name,
                 )
             )
@@ -122,20 +121,20 @@ def refuse_unprotected(doomed: Doomed, changes: Difference | None) -> None:
     if doomed.backup is None:
         raise Conflict(
             say(
-                "Volume {name} has no verified backup, so nothing would bring it back. It was not removed. "
-                "`backup {name}` makes one; `remove-volume {name} --without-backup` goes without.",
-                name=name,
+                "Volume {volume} has no verified backup, so nothing would bring it back. It was not removed. "
+                "`backup {volume}` makes one; `remove-volume {volume} --without-backup` goes without.",
+                volume=name,
             )
         )
     if changes is not None and changes.total:
         first = ", ".join(change.path for change in changes.first)
         raise Conflict(
             say(
-                "Volume {name} was changed since its newest verified backup {run_id}: "
-                "{added} added, {removed} removed, {changed} changed ({first}). It was not "
-                "removed. `backup {name}` makes a new one; `remove-volume {name} --without-backup` gives these changes up.",
-                name=name,
-                run_id=doomed.backup.manifest.run_id,
+                "Volume {volume} was changed since its newest verified backup {backup}: "
+                "{added} added, {removed} removed, {changed} changed ({first}). It was not removed. "
+                "`backup {volume}` makes a new one; `remove-volume {volume} --without-backup` gives these changes up.",
+                volume=name,
+                backup=doomed.backup.manifest.run_id,
                 added=changes.added,
                 removed=changes.removed,
                 changed=changes.changed,
@@ -150,9 +149,9 @@ def remove(engine: Engine, name: str) -> None:
     if is_there(engine, name):
         raise EngineError(
             say(
-                "Docker on host {engine_host} said that it removed volume {name}, and still lists it. Look at the host.",
-                engine_host=engine.host,
-                name=name,
+                "Docker on host {host} said that it removed volume {volume}, and still lists it. Look at the host.",
+                host=engine.host,
+                volume=name,
             )
         )
 

@@ -31,10 +31,12 @@ def asks(doomed: Doomed, known: Known) -> Reply:
     line = ["remove-volume", doomed.volume.name, "--host", doomed.host, "--confirm", doomed.code]
     line += ["--without-backup"] if known.without_backup else []
     return Reply(
-        text=say(
-            "Nothing was removed yet. {doomed} To remove it: `{line}`",
-            doomed=_in_words(doomed, known),
-            line=shlex.join(line),
+        text=" ".join(
+            (
+                say("Nothing was removed yet."),
+                _in_words(doomed, known),
+                say("To remove it: `{line}`", line=shlex.join(line)),
+            )
         ),
         facts={
             "volume": doomed.volume.name,
@@ -50,14 +52,15 @@ def asks(doomed: Doomed, known: Known) -> Reply:
 def gone(host: str, name: str, backup: Backup | None) -> Reply:
     """It is removed, and how it comes back."""
     made_by = backup.manifest.run_id if backup else None
-    again = say("restore {made_by} --into {name} --host {host}", made_by=made_by, name=name, host=host)
+    again = f"restore {made_by} --into {name} --host {host}"
+    told = (
+        say("Volume {volume} is removed: host {host} does not list it any more.", volume=name, host=host),
+        say("`{line}` brings it back.", line=again)
+        if backup
+        else say("No verified backup holds what was in it."),
+    )
     return Reply(
-        text=say("Volume {name} is removed: host {host} does not list it any more.", name=name, host=host)
-        + (
-            say(" `{again}` brings it back.", again=again)
-            if backup
-            else say(" No verified backup holds what was in it.")
-        ),
+        text=" ".join(told),
         facts={"volume": name, "host": host, "backup": made_by},
         buttons=(Button(label=say("Restore it"), line=again),) if backup else (),
     )
@@ -66,27 +69,27 @@ def gone(host: str, name: str, backup: Backup | None) -> Reply:
 def _in_words(doomed: Doomed, known: Known) -> str:
     name, backup = doomed.volume.name, doomed.backup
     told = say(
-        "Volume {name} on host {doomed_host} holds {entries} entries, "
-        "{raw_bytes} in files; no container uses it.",
-        name=name,
-        doomed_host=doomed.host,
+        "Volume {volume} on host {host} holds {entries} entries, {size} in files; no container uses it.",
+        volume=name,
+        host=doomed.host,
         entries=known.contents.entries,
-        raw_bytes=words.size(known.contents.raw_bytes),
+        size=words.size(known.contents.raw_bytes),
     )
     if backup is None:
-        return say("{told} It has no verified backup: nothing brings it back.", told=told)
+        return " ".join((told, say("It has no verified backup: nothing brings it back.")))
     age = words.duration(max(0.0, (known.now - backup.manifest.started_at).total_seconds()))
     if known.is_unchanged:
         since = say("nothing in it changed since then")
+    elif backup.manifest.dump is not None:
+        since = say("it is a dump of a database, so what changed since then, if anything, would be lost")
     else:
-        kind = say("it is a dump of a database, so ") if backup.manifest.dump is not None else ""
-        since = say("{kind}what changed since then, if anything, would be lost", kind=kind)
-    return say(
-        "{told} Its newest verified backup is {run_id}, {age} old; {since}. It comes back with "
-        "`restore {run_id} --into {name}`.",
-        told=told,
-        run_id=backup.manifest.run_id,
+        since = say("what changed since then, if anything, would be lost")
+    comes_back = say(
+        "Its newest verified backup is {backup}, {age} old; {since}. It comes back with "
+        "`restore {backup} --into {volume}`.",
+        backup=backup.manifest.run_id,
         age=age,
         since=since,
-        name=name,
+        volume=name,
     )
+    return f"{told} {comes_back}"

@@ -106,7 +106,7 @@ class _Replacement:
         planned = {(user.id, user.started_at) for user in self.plan.stopped}
         now = tuple(user for user in self.engine.users_of(self.plan.place.storage) if not is_at_rest(user))
         if {(user.id, user.started_at) for user in now} != planned:
-            running = ", ".join(user.name for user in now) or "none"
+            running = ", ".join(user.name for user in now) or say("none")
             raise Conflict(
                 say(
                     "The running containers that use {place} are no longer those of the plan "
@@ -126,29 +126,35 @@ class _Replacement:
         if not made.is_ok:
             raise EngineError(
                 say(
-                    "The safety backup of {place} came out partial (backup {run_id}), so "
+                    "The safety backup of {place} came out partial (backup {backup}), so "
                     "nothing was replaced: what is there now could not have been brought back. "
                     "See what that backup names, then send the command again.",
                     place=self.plan.place.words,
-                    run_id=made.manifest.run_id,
+                    backup=made.manifest.run_id,
                 )
             )
         at = made.manifest.ended_at
-        back = say("; `undo {run_id}` brings it back", run_id=self.run.run_id) if self.was_there else ""
         hold = Hold(
-            by=say("restore {run_id}", run_id=self.run.run_id),
+            by=f"restore {self.run.run_id}",
             at=at,
-            note=say(
-                "what {place} held before{back}",
-                place=(self.plan.place if self.was_there else self.plan.place.source).words,
-                back=back,
-            ),
+            note=self._note(),
             until=at + timedelta(days=UNDO_DAYS),
         )
         place = {"host": self.engine.host, "volume": made.volume, "backup": made.id}
         with self.run.undoable(DISCARD_DRAFT, **place):  # of a published backup only half-written marks go
             self.archive.mark(made, lambda marks: changed(marks, hold=hold))
         self.safety = made
+
+    def _note(self) -> str:
+        """What the safety backup is, for whoever looks why it is held."""
+        place = self.plan.place
+        if not self.was_there:
+            return say("what {place} held before", place=place.source.words)
+        return say(
+            "what {place} held before; `undo {run_id}` brings it back",
+            place=place.words,
+            run_id=self.run.run_id,
+        )
 
     def _lives_at_rest(self) -> dict[str, str]:
         """Every user's present life; raises Conflict when one runs that should sleep."""
@@ -157,9 +163,9 @@ class _Replacement:
         if awake:
             raise Conflict(
                 say(
-                    "Somebody started {awake} while {place} was to be exchanged. The old "
+                    "Somebody started {containers} while {place} was to be exchanged. The old "
                     "content stays at its place. Send the command again.",
-                    awake=", ".join(awake),
+                    containers=", ".join(awake),
                     place=self.plan.place.words,
                 )
             )
@@ -177,7 +183,7 @@ class _Replacement:
         kept = False
         try:
             with self.run.undoable(EXCHANGE_BACK, **written) as step:
-                self.run.progress("exchanging")
+                self.run.progress(say("exchanging"))
                 self.engine.exchange(tool, exchange)
                 if self._lives_at_rest() != lives:
                     raise Conflict(
@@ -199,12 +205,12 @@ class _Replacement:
     def _refuse_late(self) -> None:
         allowed = self.means.policy.max_downtime.total_seconds()
         if self.plan.stopped and self.downtime.seconds > allowed:
-            names = ", ".join(user.name for user in self.plan.stopped)
             raise EngineError(
                 say(
-                    "{names} may sleep for {allowed:g} s at most (limits.max_downtime), and {place} was "
-                    "not exchanged and compared by then. The old content is at its place, and everybody is started again.",
-                    names=names,
+                    "{containers} may sleep for {allowed:g} s at most (limits.max_downtime), and {place} was not "
+                    "exchanged and compared by then. The old content is at its place, and everybody is started "
+                    "again.",
+                    containers=", ".join(user.name for user in self.plan.stopped),
                     allowed=allowed,
                     place=self.plan.place.words,
                 ),
@@ -217,21 +223,19 @@ class _Replacement:
         if place.source.is_volume and not place.path and not filler.is_directory:
             raise Conflict(
                 say(
-                    "Backup {run_id} is of a single file, which cannot take the place of all of "
+                    "Backup {backup} is of a single file, which cannot take the place of all of "
                     "{place}. Nothing was changed. Restore it into a new volume instead: leave out --replace.",
-                    run_id=self.plan.backup.manifest.run_id,
+                    backup=self.plan.backup.manifest.run_id,
                     place=place.words,
                 )
             )
         if "/" not in place.name and self._kind(tool, place.name) == "symlink":
             raise Conflict(
                 say(
-                    "{place} is a link on the host ({directory}/{place_2}), and only the link would be "
-                    "exchanged, not what it leads to. Nothing was changed. Restore into a new volume instead: leave out "
-                    "--replace.",
+                    "{place} is a link on the host ({path}), and only the link would be exchanged, not what it "
+                    "leads to. Nothing was changed. Restore into a new volume instead: leave out --replace.",
                     place=place.words,
-                    directory=place.directory,
-                    place_2=place.name,
+                    path="/".join((place.directory, place.name)),
                 )
             )
         self._refuse_missing_parents(tool)
@@ -244,10 +248,10 @@ class _Replacement:
             if self._kind(tool, above) != "directory":
                 raise Conflict(
                     say(
-                        "“{names}” is not a directory in {source}, so "
+                        "“{path}” is not a directory in {source}, so "
                         "{place} has no place there. Nothing was changed. Make the directory first, or "
                         "restore all of the backup.",
-                        names="/".join(names[1:depth]) or ROOT,
+                        path="/".join(names[1:depth]) or ROOT,
                         source=self.plan.place.source.words,
                         place=self.plan.place.words,
                     )

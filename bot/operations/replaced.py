@@ -42,26 +42,28 @@ class Replaced:
 
 def reply_of(done: Replaced, run_id: str, host: str) -> Reply:
     """The result in words and facts, with the button that takes it back."""
-    text = say(
-        "{place} now holds what backup {run_id} holds: it was made beside "
-        "the old content, read back and compared entry by entry, and then exchanged with it. "
-        "{run_id_2}",
-        place=_capital(done.place.words),
-        run_id=done.backup.manifest.run_id,
-        run_id_2=_way_back(run_id, done.safety, _new_path(done.place.path, done.was_there)),
-    )
+    told = [
+        say(
+            "{place} now holds what backup {backup} holds: it was made beside the old content, "
+            "read back and compared entry by entry, and then exchanged with it.",
+            place=_at_first(done.place),
+            backup=done.backup.manifest.run_id,
+        ),
+        _way_back(run_id, done.safety, _new_path(done.place.path, done.was_there)),
+    ]
     if done.differing:
-        text += say(
-            " These stay as the volume has them, for nobody can change them in place: {differing}.",
-            differing=", ".join(done.differing),
+        told.append(
+            say(
+                "These stay as the volume has them, for nobody can change them in place: {differing}.",
+                differing=", ".join(done.differing),
+            )
         )
     if done.losses:
-        text += say(" Not put back: {losses}.", losses="; ".join(done.losses))
+        told.append(say("Not put back: {losses}.", losses="; ".join(done.losses)))
     if done.unhealthy:
-        text += say(
-            " The content is restored and proven, but: {unhealthy}", unhealthy=" ".join(done.unhealthy)
+        told.append(
+            say("The content is restored and proven, but: {problems}", problems=" ".join(done.unhealthy))
         )
-    text = " ".join([text, *done.notes])
     facts: dict[str, Value] = {
         **_facts(done.place.source.name, done.place.path, done.safety, done.was_there),
         "host": host,
@@ -74,7 +76,9 @@ def reply_of(done: Replaced, run_id: str, host: str) -> Reply:
     if done.unhealthy:
         facts["reason"] = Reason.UNHEALTHY.value
     status = Status.PARTIAL if done.unhealthy or done.notes else Status.SUCCEEDED
-    return Reply(text=text, facts=facts, buttons=_undo(run_id, done.was_there), status=status)
+    return Reply(
+        text=" ".join((*told, *done.notes)), facts=facts, buttons=_undo(run_id, done.was_there), status=status
+    )
 
 
 def reply_after_crash(archive: Archive, run_id: str, host: str, path: str) -> Reply | None:
@@ -84,13 +88,13 @@ def reply_after_crash(archive: Archive, run_id: str, host: str, path: str) -> Re
         return None
     path = inside(path)
     was_there = not path or _holds(archive, safety, path)
+    told = say(
+        "{volume} holds the backup’s content: it was made beside the old one, proven and exchanged with it. "
+        "The bot was stopped just after that.",
+        volume=safety.volume,
+    )
     return Reply(
-        text=say(
-            "{volume} holds the backup’s content: it was made beside the old one, proven and exchanged with "
-            "it. The bot was stopped just after that. {run_id}",
-            volume=safety.volume,
-            run_id=_way_back(run_id, safety, _new_path(path, was_there)),
-        ),
+        text=f"{told} {_way_back(run_id, safety, _new_path(path, was_there))}",
         facts={**_facts(safety.volume, path, safety, was_there), "host": host},
         buttons=_undo(run_id, was_there),
     )
@@ -125,29 +129,28 @@ def _new_path(path: str, was_there: bool) -> str:
 def _way_back(run_id: str, safety: Backup, new_path: str) -> str:
     """What people can do about it; `new_path` is one at which nothing was before."""
     if new_path:
-        shown = printable(new_path)
         return say(
-            "Nothing was at “{shown}” in {volume} before, so there is nothing to undo: to take it away, remove "
-            "“{shown}” by hand. All that was in {volume} then is backup {run_id}, held for "
-            "{UNDO_DAYS} days.",
-            shown=shown,
+            "Nothing was at “{path}” in {volume} before, so there is nothing to undo: to take it away, remove "
+            "“{path}” by hand. All that was in {volume} then is backup {backup}, held for {days} days.",
+            path=printable(new_path),
             volume=safety.volume,
-            run_id=safety.manifest.run_id,
-            UNDO_DAYS=UNDO_DAYS,
+            backup=safety.manifest.run_id,
+            days=UNDO_DAYS,
         )
     return say(
-        "What it held before is backup {run_id}, held for {UNDO_DAYS} days; `undo {run_id_2}` brings "
-        "it back.",
-        run_id=safety.manifest.run_id,
-        UNDO_DAYS=UNDO_DAYS,
-        run_id_2=run_id,
+        "What it held before is backup {backup}, held for {days} days; `undo {run_id}` brings it back.",
+        backup=safety.manifest.run_id,
+        days=UNDO_DAYS,
+        run_id=run_id,
     )
 
 
 def _undo(run_id: str, was_there: bool) -> tuple[Button, ...]:
-    return (Button(label="Undo", line=say("undo {run_id}", run_id=run_id), danger=True),) if was_there else ()
+    return (Button(label=say("Undo"), line=f"undo {run_id}", danger=True),) if was_there else ()
 
 
-def _capital(words: str) -> str:
-    """For the beginning of a sentence; a container's name stays as it is."""
-    return words[:1].upper() + words[1:] if words.startswith("volume ") else words
+def _at_first(place: Place) -> str:
+    """How the beginning of a sentence calls it; a container's name stays as it is."""
+    if place.source.is_volume and not place.path:
+        return say("Volume {volume}", volume=place.source.name)
+    return place.words

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from bot.engine import RUN_LABEL, Container, Engine
 from bot.errors import Conflict
-from bot.language import say
+from bot.language import later, say
 from bot.model import Value
 from bot.operations.place import Place, place_of
 from bot.stores.archive import Backup
@@ -20,7 +20,7 @@ from bot.words import size
 UNDO_DAYS = 7
 """For how long what was replaced can be brought back."""
 UNDO_FOR = timedelta(days=UNDO_DAYS)
-EXCHANGE = "exchange"
+EXCHANGE = later("exchange")
 """The step that only a replacement's plan has."""
 _AT_REST = ("created", "exited", "dead", "removing")
 
@@ -53,38 +53,35 @@ class ReplacePlan:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The steps, as people read them."""
-        stops, starts = ((say("stop the users"),), (say("start them"),)) if self.stopped else ((), ())
+        """The steps, to be said to people."""
+        stops, starts = ((later("stop the users"),), (later("start them"),)) if self.stopped else ((), ())
         return (
-            "verify",
-            "fill",
-            "compare",
+            *(later("verify"), later("fill"), later("compare")),
             *stops,
-            say("safety backup"),
-            EXCHANGE,
-            "compare",
+            *(later("safety backup"), EXCHANGE, later("compare")),
             *starts,
-            "clear",
+            later("clear"),
         )
 
     @property
     def text(self) -> str:
         """What will be done, in a sentence or two."""
         names = ", ".join(user.name for user in self.stopped)
-        stops = (
-            say(" {names} will be stopped meanwhile and started again.", names=names)
+        told = (
+            say(
+                "Replace {place} by backup {backup}.",
+                place=self.place.words,
+                backup=self.backup.manifest.run_id,
+            ),
+            say("{containers} will be stopped meanwhile and started again.", containers=names)
             if names
-            else say(" No container has to stop.")
+            else say("No container has to stop."),
+            say(
+                "What is there now is backed up first and can be brought back by `undo` for {days} days.",
+                days=UNDO_DAYS,
+            ),
         )
-        return say(
-            "Replace {place} by backup {run_id}.{stops} "
-            "What is there now is backed up first and can be brought back by `undo` for "
-            "{UNDO_DAYS} days.",
-            place=self.place.words,
-            run_id=self.backup.manifest.run_id,
-            stops=stops,
-            UNDO_DAYS=UNDO_DAYS,
-        )
+        return " ".join(told)
 
     @property
     def facts(self) -> dict[str, Value]:
@@ -102,43 +99,39 @@ class ReplacePlan:
         """What would be done, step by step; raises Conflict when it would be refused as things stand."""
         del engine  # the plan has looked
         self.refuse_users(self.targets)
-        stay = (
-            say(" These stay as they are: {differing}.", differing=", ".join(self.differing))
-            if self.differing
-            else ""
-        )
-        return say(
-            "{text} In full: the whole backup is read and proven; room is looked for (its content takes up to "
-            "{bytes}, beside what is there); the new content is made in "
+        in_full = say(
+            "In full: the whole backup is read and proven; room is looked for (its content takes up to "
+            "{size}, beside what is there); the new content is made in "
             "{directory} on the host, read back and compared; then the users stop, the present content is "
             "backed up and the two are exchanged, looked through once more, and everybody is started. Whatever goes "
-            "wrong before that, the old content stays.{stay}",
-            text=self.text,
-            bytes=size(self.backup.manifest.raw.bytes),
+            "wrong before that, the old content stays.",
+            size=size(self.backup.manifest.raw.bytes),
             directory=self.place.directory,
-            stay=stay,
         )
+        told = [self.text, in_full]
+        if self.differing:
+            told.append(say("These stay as they are: {differing}.", differing=", ".join(self.differing)))
+        return " ".join(told)
 
     def refuse_users(self, held: Collection[str]) -> None:
         """Raises Conflict for users that may not be stopped: `held` are the targets that the run holds."""
         names = [user.name for user in self.stopped]
-        listed = ", ".join(names)
         if names and not self.may_stop:
             raise Conflict(
                 say(
-                    "{place} is used by {listed}, and with --quiesce none nobody is stopped, so nothing can be "
+                    "{place} is used by {containers}, and with --quiesce none nobody is stopped, so nothing can be "
                     "replaced. Nothing was changed. Leave that flag out, or stop them yourself first.",
                     place=self.place.words,
-                    listed=listed,
+                    containers=", ".join(names),
                 )
             )
         waking = ", ".join(user.name for user in self.stopped if user.state != "running")
         if waking:
             raise Conflict(
                 say(
-                    "{waking} is paused or restarting, so it could neither be stopped in good order nor be left as it is. "
-                    "Nothing was changed. Wake or stop it, then send the command again.",
-                    waking=waking,
+                    "{containers} is paused or restarting, so it could neither be stopped in good order nor be left "
+                    "as it is. Nothing was changed. Wake or stop it, then send the command again.",
+                    containers=waking,
                 )
             )
         if not set(self.targets) <= set(held):
@@ -165,19 +158,22 @@ def plan_replace(
     """
     manifest = backup.manifest
     if not backup.is_ok or manifest.dump is not None:
-        what = (
-            say("is a database’s dump")
-            if manifest.dump is not None
-            else say("is partial: some files in it are not sound")
-        )
-        raise Conflict(
+        why = (
             say(
-                "Backup {run_id} {what}, so it may not replace anything. Nothing was changed. Restore it into "
-                "a new volume (leave out --replace) and take from that what you need.",
-                run_id=manifest.run_id,
-                what=what,
+                "Backup {backup} is a database’s dump, so it may not replace anything.",
+                backup=manifest.run_id,
+            )
+            if manifest.dump is not None
+            else say(
+                "Backup {backup} is partial: some files in it are not sound, so it may not replace anything.",
+                backup=manifest.run_id,
             )
         )
+        instead = say(
+            "Nothing was changed. Restore it into a new volume (leave out --replace) and take from that what "
+            "you need."
+        )
+        raise Conflict(f"{why} {instead}")
     place = place_of(engine, text, path)
     return ReplacePlan(
         backup=backup,
@@ -194,12 +190,12 @@ def _differing(backup: Backup, place: Place) -> tuple[str, ...]:
     if volume is None or not place.source.is_volume or backup.manifest.source.kind != "volume":
         return ()
     found = []
-    for word, then, now in (
-        ("label", facts.labels, volume.labels),
-        ("option", facts.options, volume.options),
+    for named, then, now in (
+        (later("label {name}"), facts.labels, volume.labels),
+        (later("option {name}"), facts.options, volume.options),
     ):
         names = sorted(name for name in {*then, *now} - {RUN_LABEL} if then.get(name) != now.get(name))
-        found += [f"{word} {name}" for name in names]
+        found += [say(named, name=name) for name in names]
     if facts.driver != volume.driver:
-        found.append("driver")
+        found.append(say("driver"))
     return tuple(found)

@@ -99,9 +99,9 @@ def refuse_unheld(made: ClonePlan, held: Plan | None) -> None:
     if not set(made.targets) <= set(held.targets if held else ()):
         raise Conflict(
             say(
-                "What {made} would mount changed since this run began, and is not held by it. Nothing was made. Send "
+                "What {clone} would mount changed since this run began, and is not held by it. Nothing was made. Send "
                 "the command again.",
-                made=made.name,
+                clone=made.name,
             )
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot.engine import RUN_LABEL, Engine, Volume
 from bot.entry import ROOT, Entry, printable
 from bot.errors import Conflict, NotFound, StreamCut
-from bot.language import say
+from bot.language import later, say
 from bot.model import Reply, Value
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
 from bot.operations.filling import Filler, Spot, filling
@@ -40,19 +40,26 @@ class RestorePlan:
     @property
     def text(self) -> str:
         """What will be done, in a sentence."""
-        part = f"“{printable(self.path)}” of " if self.path else ""
+        run_id, source = self.backup.manifest.run_id, source_of(self.backup)
+        if self.path:
+            return say(
+                "Restore “{path}” of backup {backup} of {source} into the new volume {volume}.",
+                path=printable(self.path),
+                backup=run_id,
+                source=source,
+                volume=self.into,
+            )
         return say(
-            "Restore {part}backup {run_id} of {backup} into the new volume {into}.",
-            part=part,
-            run_id=self.backup.manifest.run_id,
-            backup=source_of(self.backup),
-            into=self.into,
+            "Restore backup {backup} of {source} into the new volume {volume}.",
+            backup=run_id,
+            source=source,
+            volume=self.into,
         )
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The steps, as people read them."""
-        return ("verify", "fill", "compare")
+        """The steps, to be said to people."""
+        return (later("verify"), later("fill"), later("compare"))
 
     @property
     def facts(self) -> dict[str, Value]:
@@ -67,11 +74,11 @@ class RestorePlan:
     def explained(self, engine: Engine) -> str:
         """What would be done, step by step; raises Conflict when it would be refused as things stand."""
         refuse_existing(engine, self.into)
-        return say(
-            "{text} In full: the whole backup is read and proven, the volume is made, filled, read back and "
-            "compared; unless it is the same, it is removed again. No container is touched.",
-            text=self.text,
+        in_full = say(
+            "In full: the whole backup is read and proven, the volume is made, filled, read back and "
+            "compared; unless it is the same, it is removed again. No container is touched."
         )
+        return f"{self.text} {in_full}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,29 +100,22 @@ class Restored:
 
 def reply_of_new(done: Restored, host: str) -> Reply:
     """The result in words and facts."""
-    manifest = done.backup.manifest
-    what = say("What is at “{path}” in backup", path=printable(done.path)) if done.path else "Backup"
-    text = say(
-        "{what} {run_id} of {backup} is restored into the new volume {volume}; what "
-        "it holds was read back and is the same, entry by entry.",
-        what=what,
-        run_id=manifest.run_id,
-        backup=source_of(done.backup),
-        volume=done.volume,
-    )
+    told = [_told_new(done)]
     if done.left_out:
-        text += say(
-            " These volume options were not set again: {left_out}.", left_out=", ".join(done.left_out)
+        told.append(
+            say("These volume options were not set again: {options}.", options=", ".join(done.left_out))
         )
     if not done.backup.is_ok:
-        text += say(
-            " The backup is partial: it names {count} files that are not in it as they were.",
-            count=manifest.problems.count,
+        told.append(
+            say(
+                "The backup is partial: it names {count} files that are not in it as they were.",
+                count=done.backup.manifest.problems.count,
+            )
         )
     if done.losses:
-        text += say(" Not put back: {losses}.", losses="; ".join(done.losses))
+        told.append(say("Not put back: {losses}.", losses="; ".join(done.losses)))
     return Reply(
-        text=text,
+        text=" ".join(told),
         facts={
             "volume": done.volume,
             "host": host,
@@ -124,6 +124,26 @@ def reply_of_new(done: Restored, host: str) -> Reply:
             "raw_bytes": done.raw_bytes,
             "losses": "; ".join(done.losses),
         },
+    )
+
+
+def _told_new(done: Restored) -> str:
+    run_id, source = done.backup.manifest.run_id, source_of(done.backup)
+    if done.path:
+        return say(
+            "What is at “{path}” in backup {backup} of {source} is restored into the new volume {volume}; what "
+            "it holds was read back and is the same, entry by entry.",
+            path=printable(done.path),
+            backup=run_id,
+            source=source,
+            volume=done.volume,
+        )
+    return say(
+        "Backup {backup} of {source} is restored into the new volume {volume}; what it holds was read back and "
+        "is the same, entry by entry.",
+        backup=run_id,
+        source=source,
+        volume=done.volume,
     )
 
 
@@ -203,7 +223,7 @@ def _fill(engine: Engine, run: RunContext, filler: Filler, into: str) -> None:
     tool = tool_of(run.run_id)
     with run.undoable(REMOVE_HELPER, name=tool):
         engine.create_tool(tool, into, run_id=run.run_id, read_only=True)
-        filler.refuse_full(tool, say("in volume {into}", into=into))
+        filler.refuse_full(tool, say("in volume {volume}", volume=into))
         filler.fill(spot)
         filler.compare(spot, tool)
 
@@ -216,8 +236,8 @@ def refuse_existing(engine: Engine, name: str) -> None:
         return
     raise Conflict(
         say(
-            "Volume {name} exists already. It was not touched. Name another volume to restore into.",
-            name=name,
+            "Volume {volume} exists already. It was not touched. Name another volume to restore into.",
+            volume=name,
         )
     )
 

@@ -50,12 +50,15 @@ def refuse_changed(made: RestorePlan | ReplacePlan, held: Plan | None) -> None:
     steps, targets = (held.steps, held.targets) if held else ((), ())
     replaces = isinstance(made, ReplacePlan)
     if replaces != (EXCHANGE in steps):
-        now = say("is there now") if replaces else say("is not there any more")
         raise Conflict(
             say(
-                "What was to hold the content {now}, so this would be something else than what was allowed when this "
-                "run began. Nothing was changed. Send the command again.",
-                now=now,
+                "What was to hold the content is there now, so this would be something else than what was allowed "
+                "when this run began. Nothing was changed. Send the command again."
+            )
+            if replaces
+            else say(
+                "What was to hold the content is not there any more, so this would be something else than what was "
+                "allowed when this run began. Nothing was changed. Send the command again."
             )
         )
     if isinstance(made, ReplacePlan):
@@ -63,8 +66,8 @@ def refuse_changed(made: RestorePlan | ReplacePlan, held: Plan | None) -> None:
     elif not set(made.targets) <= set(targets):
         raise Conflict(
             say(
-                "The volume {into} is not held by this run: what its command means changed since it began. Nothing "
+                "The volume {volume} is not held by this run: what its command means changed since it began. Nothing "
                 "was changed. Send the command again.",
-                into=made.into,
+                volume=made.into,
             )
         )

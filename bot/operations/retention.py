@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bot.language import say
+from bot.language import later, say
 from bot.words import size
 
 
@@ -113,12 +113,12 @@ def _reasons(ordered: Sequence[Candidate], retention: Retention) -> dict[str, li
     for name, kept in _by_rules(proven, retention):
         reasons[kept.id].append(name)
     for kept in proven[: retention.floor]:
-        reasons[kept.id].append(say("one of the newest {floor} verified", floor=retention.floor))
+        reasons[kept.id].append(say("one of the newest {number} verified", number=retention.floor))
     for kept, words in _doubtful(ordered, proven, retention):
         reasons[kept.id].append(words)
     for one in ordered:
         if one.is_held:
-            reasons[one.id].append("held")
+            reasons[one.id].append(say("held"))
     return reasons
 
 
@@ -149,43 +149,54 @@ def _doubtful(
     for place, one in enumerate(ordered):
         if one.is_proven:
             continue
-        what = "partial" if one.is_partial else say("not verified")
+        what = say("partial") if one.is_partial else say("not verified")
         if len(proven) < retention.floor:
             yield (
                 one,
-                say("{what}, and there are fewer than {floor} verified", what=what, floor=retention.floor),
+                say("{what}, and there are fewer than {number} verified", what=what, number=retention.floor),
             )
         elif place < newest:
             yield one, say("{what}, and newer than all that are verified", what=what)
         elif one.id in as_if_proven:
             yield (
                 one,
-                say(
-                    "{what}, would be {as_if_proven}", what=what, as_if_proven=", ".join(as_if_proven[one.id])
-                ),
+                say("{what}, would be {rules}", what=what, rules=", ".join(as_if_proven[one.id])),
             )
 
 
 def _shrunk(ordered: Sequence[Candidate], going: frozenset[str]) -> str:
     """Why pruning must wait for a person, or nothing."""
     kinds = (
-        ("verified", [one for one in ordered if one.is_proven]),
-        ("whole", [one for one in ordered if not one.is_partial]),
+        (
+            later(
+                "The newest verified backup, {newest}, has {size}, less than half of the {larger_size} of {larger}: "
+                "something may be missing from the volume."
+            ),
+            [one for one in ordered if one.is_proven],
+        ),
+        (
+            later(
+                "The newest whole backup, {newest}, has {size}, less than half of the {larger_size} of {larger}: "
+                "something may be missing from the volume."
+            ),
+            [one for one in ordered if not one.is_partial],
+        ),
     )
-    for kind, (newest, *before) in ((kind, some) for kind, some in kinds if some):
+    for sentence, (newest, *before) in ((sentence, some) for sentence, some in kinds if some):
         compared = [*before[:1], *(one for one in before if one.id in going)]
         largest = max(compared, key=lambda one: one.raw_bytes, default=newest)
         if newest.raw_bytes * 2 < largest.raw_bytes:
-            return say(
-                "The newest {kind} backup, {newest_id}, has {raw_bytes}, less than half of the "
-                "{raw_bytes_2} of {largest_id}: something may be missing from the volume. Nothing was "
-                "pruned. Look at what changed; when it is right so, say so with --despite-shrink.",
-                kind=kind,
-                newest_id=newest.id,
-                raw_bytes=size(newest.raw_bytes),
-                raw_bytes_2=size(largest.raw_bytes),
-                largest_id=largest.id,
+            why = say(
+                sentence,
+                newest=newest.id,
+                size=size(newest.raw_bytes),
+                larger_size=size(largest.raw_bytes),
+                larger=largest.id,
             )
+            advice = say(
+                "Nothing was pruned. Look at what changed; when it is right so, say so with --despite-shrink."
+            )
+            return f"{why} {advice}"
     return ""
 
 

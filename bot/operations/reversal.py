@@ -73,22 +73,22 @@ def _safety(archive: Archive, run: Run, now: datetime) -> Backup:
     if backup is None:
         raise Conflict(
             say(
-                "Run {run_id} (`{line}`, {status}) has replaced nothing that could be brought "
-                "back. Nothing was changed. What can be undone is a `restore --replace` or a `cp` into a container that "
-                "was done, an `undo` of one, and a `create-volume` while its volume is empty.",
+                "Run {run_id} (`{line}`, {status}) has replaced nothing that could be brought back. Nothing was "
+                "changed. What can be undone is a `restore --replace` or a `cp` into a container that was done, "
+                "an `undo` of one, and a `create-volume` while its volume is empty.",
                 run_id=run.id,
                 line=run.invocation.line,
-                status=run.status.value,
+                status=say(run.status.value),
             )
         )
     if now > backup.manifest.ended_at + UNDO_FOR:
         raise Conflict(
             say(
-                "Run {run_id} is more than {UNDO_DAYS} days old, so it is not undone by this short word. Nothing was "
-                "changed. If that is what you want, type `restore {backup_id} --replace`.",
+                "Run {run_id} is more than {days} days old, so it is not undone by this short word. Nothing was "
+                "changed. If that is what you want, type `restore {backup} --replace`.",
                 run_id=run.id,
-                UNDO_DAYS=UNDO_DAYS,
-                backup_id=backup.id,
+                days=UNDO_DAYS,
+                backup=backup.id,
             )
         )
     return backup
@@ -107,7 +107,7 @@ class _Unreplacing:
     def plan(self, engine: Engine) -> Plan:
         made = self.wish.plan(engine)
         return Plan(
-            text=say("Undo run {run_id}. {made}", run_id=self.run_id, made=made.text),
+            text=" ".join((say("Undo run {run_id}.", run_id=self.run_id), made.text)),
             targets=made.targets,
             steps=made.steps,
         )

@@ -96,14 +96,12 @@ def find(runbooks: Mapping[str, Runbook], name: str) -> Runbook:
     found = runbooks.get(name)
     if found is None:
         near = difflib.get_close_matches(name, list(runbooks), n=1, cutoff=0.5)
-        hint = say(" Did you mean {near}?", near=near[0]) if near else ""
-        raise NotFound(
-            say(
-                "There is no runbook {name} in the settings.{hint} Nothing was run. `runbooks` lists those you may use.",
-                name=name,
-                hint=hint,
-            )
-        )
+        told = [
+            say("There is no runbook {name} in the settings.", name=name),
+            *(say("Did you mean {name}?", name=one) for one in near),
+            say("Nothing was run. `runbooks` lists those you may use."),
+        ]
+        raise NotFound(" ".join(told))
     return found
 
 
@@ -117,7 +115,7 @@ def call(runbook: Runbook, container: Container, given: Iterable[Assignment]) ->
                 "{containers}. Nothing was run.",
                 runbook=runbook.name,
                 container=container.name,
-                containers=", ".join(runbook.containers) or "none",
+                containers=", ".join(runbook.containers) or say("none"),
             )
         )
     return Call(runbook=runbook, container=container, values=values)
@@ -183,38 +181,40 @@ def _values(runbook: Runbook, given: Iterable[Assignment]) -> dict[str, str]:
         parameter = known.get(one.name)
         if parameter is None:
             near = difflib.get_close_matches(one.name, list(known), n=1, cutoff=0.5)
-            hint = (
-                say("did you mean {near}?", near=near[0])
-                if near
-                else say("it takes {usage}.", usage=runbook.usage or "none")
-            )
             raise UsageError(
                 say(
-                    "Runbook {runbook} has no parameter {one}; {hint} Nothing was run.",
+                    "Runbook {runbook} has no parameter {name}; did you mean {near}? Nothing was run.",
                     runbook=runbook.name,
-                    one=one.name,
-                    hint=hint,
+                    name=one.name,
+                    near=near[0],
+                )
+                if near
+                else say(
+                    "Runbook {runbook} has no parameter {name}; it takes {usage}. Nothing was run.",
+                    runbook=runbook.name,
+                    name=one.name,
+                    usage=runbook.usage or say("none"),
                 )
             )
         if parameter.secret:
             raise UsageError(
                 say(
-                    "{one} of runbook {runbook} is a secret, which is never given in a command line. Nothing "
+                    "{name} of runbook {runbook} is a secret, which is never given in a command line. Nothing "
                     "was run. What you typed was not written down here, but may be where you typed it: if it was the "
                     "secret itself, change it.",
-                    one=one.name,
+                    name=one.name,
                     runbook=runbook.name,
                 )
             )
         if one.name in values:
-            raise UsageError(say("{one} is given twice. Nothing was run.", one=one.name))
+            raise UsageError(say("{name} is given twice. Nothing was run.", name=one.name))
         problem = parameter.problem(one.value)
         if problem:
             raise UsageError(
                 say(
-                    "{one}: “{one_2}” {problem}. Nothing was run.",
-                    one=one.name,
-                    one_2=one.value,
+                    "{name}: “{value}” {problem}. Nothing was run.",
+                    name=one.name,
+                    value=one.value,
                     problem=problem,
                 )
             )
@@ -225,9 +225,9 @@ def _values(runbook: Runbook, given: Iterable[Assignment]) -> dict[str, str]:
         if not parameter.default:
             raise UsageError(
                 say(
-                    "{usage} is missing. Nothing was run. It takes: {usage_2}.",
-                    usage=parameter.usage,
-                    usage_2=runbook.usage,
+                    "{parameter} is missing. Nothing was run. It takes: {usage}.",
+                    parameter=parameter.usage,
+                    usage=runbook.usage,
                 )
             )
         values[parameter.name] = parameter.default
@@ -240,10 +240,10 @@ def _secrets(runbook: Runbook) -> dict[str, str]:
             raise Conflict(
                 say(
                     "The secret {parameter} of runbook {runbook} was not set when the bot started, or has fewer "
-                    "than {SHORTEST_SECRET} characters. Nothing was run. Whoever keeps the settings can set its variable.",
+                    "than {number} characters. Nothing was run. Whoever keeps the settings can set its variable.",
                     parameter=parameter.name,
                     runbook=runbook.name,
-                    SHORTEST_SECRET=_SHORTEST_SECRET,
+                    number=_SHORTEST_SECRET,
                 )
             )
     return dict(runbook.secrets)
@@ -268,13 +268,21 @@ def _reply(made: Call, code: int | None, out: Kept, errors: Kept) -> Reply:
     name, container = made.runbook.name, made.container.name
     written, complained = out.text(), errors.text()
     if code is None:
-        how = say(
-            "took longer than {limit:g} s and was killed; what it had done stays done",
-            limit=made.runbook.limit.total_seconds(),
+        text = say(
+            "Runbook {runbook} in container {container} took longer than {seconds:g} s and was killed; "
+            "what it had done stays done.",
+            runbook=name,
+            container=container,
+            seconds=made.runbook.limit.total_seconds(),
         )
     else:
-        how = say("ended with exit code {code}", code=code)
-    heading = say("--- standard error ---\n") if complained else ""
+        text = say(
+            "Runbook {runbook} in container {container} ended with exit code {code}.",
+            runbook=name,
+            container=container,
+            code=code,
+        )
+    heading = say("--- standard error ---") + "\n" if complained else ""
     facts = {
         "runbook": name,
         "container": container,
@@ -284,7 +292,7 @@ def _reply(made: Call, code: int | None, out: Kept, errors: Kept) -> Reply:
         "left_out_bytes": out.left_out_bytes + errors.left_out_bytes,
     }
     return Reply(
-        text=say("Runbook {name} in container {container} {how}.", name=name, container=container, how=how),
+        text=text,
         facts=facts if code == 0 else {**facts, "reason": Reason.RUNBOOK.value},
         output="\n".join(part for part in (written, f"{heading}{complained}") if part),
         status=Status.SUCCEEDED if code == 0 else Status.FAILED,

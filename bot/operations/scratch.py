@@ -108,9 +108,9 @@ class Scratch:
         is_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         return StoreError(
             say(
-                "The lists that are compared could not be kept in {where} for the time being ({error}). "
+                "The lists that are compared could not be kept in {directory} for the time being ({error}). "
                 "Nothing counts as compared. Make room there, then run it again.",
-                where=where,
+                directory=where,
                 error=error,
             ),
             reason=Reason.DISK_FULL if is_full else Reason.STORE,

@@ -132,17 +132,18 @@ def _not_found(entries: Entries, wanted: str) -> NotFound:
         parent, _, name = entry.path.rpartition("/")
         if parent == above and name != ROOT and len(names) < CONSIDERED:
             names[name] = None
-    meant = did_you_mean(parts[depth], map(printable, names))
-    where = (
-        say("in “{above}” there is no “{parts}”.", above=printable(above), parts=printable(parts[depth]))
-        if above
-        else say("it has nothing so named.")
-    )
-    return NotFound(
+    told = (
         say(
-            "The backup holds no “{wanted}”: {where} Nothing was changed.{meant}",
-            wanted=printable(wanted),
-            where=where,
-            meant=meant,
+            "The backup holds no “{path}”: in “{directory}” there is no “{name}”. Nothing was changed.",
+            path=printable(wanted),
+            directory=printable(above),
+            name=printable(parts[depth]),
+        )
+        if above
+        else say(
+            "The backup holds no “{path}”: it has nothing so named. Nothing was changed.",
+            path=printable(wanted),
         )
     )
+    meant = did_you_mean(parts[depth], map(printable, names)).strip()
+    return NotFound(f"{told} {meant}".strip())

@@ -67,19 +67,27 @@ def made_of(facts: Facts, open_chunks: Callable[[], Iterable[bytes]], what: str)
             seen.update(chunk)
             yield chunk
         if count != facts.size:
-            raise EngineError(
-                say(
-                    "{what} changed while it was read: it had {size} bytes and now has "
-                    "{count}. Nothing of it was kept. Send the command again.",
-                    what=what,
-                    size=facts.size,
-                    count="more" if count > facts.size else count,
-                ),
-                reason=Reason.CHANGED,
-            )
+            raise EngineError(_changed(what, facts.size, count), reason=Reason.CHANGED)
         yield bytes(-count % BLOCK_BYTES) + _END
 
     return Stored(tar=tar, size=facts.size, sha256=lambda: seen.hexdigest())
+
+
+def _changed(what: str, size: int, count: int) -> str:
+    if count > size:
+        return say(
+            "{what} changed while it was read: it had {size} bytes and now has more. Nothing of it was kept. "
+            "Send the command again.",
+            what=what,
+            size=size,
+        )
+    return say(
+        "{what} changed while it was read: it had {size} bytes and now has {count}. Nothing of it was kept. "
+        "Send the command again.",
+        what=what,
+        size=size,
+        count=count,
+    )
 
 
 def renamed(chunks: Callable[[], Iterator[bytes]], root: str) -> Content:
@@ -105,9 +113,9 @@ def facts_at(engine: Engine, holder: str, path: str) -> Facts:
     if first.facts is None:
         raise EngineError(
             say(
-                "Docker said nothing of {path} in {holder}. Nothing was changed. Look at the host.",
+                "Docker said nothing of {path} in {container}. Nothing was changed. Look at the host.",
                 path=path,
-                holder=holder,
+                container=holder,
             )
         )
     return first.facts

@@ -87,10 +87,10 @@ def refuse_named(engine: Engine, reference: Reference) -> None:
     if holder(engine, reference):
         raise Conflict(
             say(
-                "There is an image {reference} on host {engine_host} already, and a snapshot never takes a name from "
+                "There is an image {reference} on host {host} already, and a snapshot never takes a name from "
                 "another image. Nothing was changed. Name another tag.",
                 reference=reference,
-                engine_host=engine.host,
+                host=engine.host,
             )
         )
 
@@ -199,8 +199,8 @@ def _name_backups(archive: Archive, run_id: str, error: BotError) -> None:
     if stayed:
         error.add_note(
             say(
-                "The backups of {stayed} were proven by then and stay, under the id {run_id}.",
-                stayed=", ".join(stayed),
+                "The backups of {volumes} were proven by then and stay, under the id {run_id}.",
+                volumes=", ".join(stayed),
                 run_id=run_id,
             )
         )

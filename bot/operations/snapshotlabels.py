@@ -38,10 +38,10 @@ class Mounted:
     def words(self) -> str:
         """How sentences name it."""
         what = {
-            "volume": say("volume {source}", source=self.source),
-            "bind": say("{source} of the host", source=self.source),
+            "volume": say("volume {volume}", volume=self.source),
+            "bind": say("{path} of the host", path=self.source),
         }
-        return say("{get} at {destination}", get=what.get(self.kind, self.kind), destination=self.destination)
+        return say("{what} at {path}", what=what.get(self.kind, self.kind), path=self.destination)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +106,9 @@ def read(image: SnapshotImage) -> Snapshot:
     except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
         raise EngineError(
             say(
-                "The labels of image {image_id} say that it is a snapshot, but cannot be read ({error!r}). Nothing was "
+                "The labels of image {image} say that it is a snapshot, but cannot be read ({error!r}). Nothing was "
                 "changed. Somebody built it from a snapshot, or changed its labels.",
-                image_id=image.id,
+                image=image.id,
                 error=error,
             )
         ) from error

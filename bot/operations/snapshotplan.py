@@ -14,7 +14,7 @@ from bot import reference as names
 from bot.engine import HELPER_LABEL, Container, Engine, Mount
 from bot.engine.snapshot_contract import Configuration
 from bot.errors import BotError, Conflict, EngineError, UsageError
-from bot.language import later, say
+from bot.language import later, listed, say
 from bot.model import Plan
 from bot.operations.backupplan import BackupPlan
 from bot.operations.quiesce import Quiesce, QuiescePolicy, Sleeper, sleepers
@@ -26,8 +26,8 @@ NO_RUN = "00000000"
 """Stands in a name for the run’s id while that is not known yet."""
 
 _NO_REPOSITORY = re.compile(r"[^a-z0-9]+")
-_NOTHING_TO_SAVE = later("its whole machine’s root, or a socket")
 _NAMED = 20
+_KEPT = {Quiesce.PAUSE: later("{container} paused"), Quiesce.STOP: later("{container} stopped")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,30 +79,31 @@ class SnapshotPlan:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What a run of it does, in order."""
-        asleep = bool(self.sleepers)
-        copied = (say("copy volumes"),) * bool(self.backups)
-        published = (say("read back"), "publish") * bool(self.backups)
-        return (*(("sleep",) * asleep), "commit", *copied, *(("wake",) * asleep), "look", *published, "name")
+        """What a run of it does, in order, to be said to people."""
+        down, up = ((later("sleep"),), (later("wake"),)) if self.sleepers else ((), ())
+        copied, published = (
+            ((later("copy volumes"),), (later("read back"), later("publish"))) if self.backups else ((), ())
+        )
+        return (*down, later("commit"), *copied, *up, later("look"), *published, later("name"))
 
     @property
     def text(self) -> str:
         """What will be done, in a few sentences."""
-        kept = {Quiesce.PAUSE: "paused", Quiesce.STOP: "stopped"}
-        names = [f"{one.container.name} {kept[one.mode]}" for one in self.sleepers]
-        meanwhile = say(", with {names} meanwhile", names=" and ".join(names)) if names else ""
+        kept = [say(_KEPT[one.mode], container=one.container.name) for one in self.sleepers]
         told = [
             say(
-                "Make an image of container {container}{meanwhile}.",
+                "Make an image of container {container}, with {kept} meanwhile.",
                 container=self.container.name,
-                meanwhile=meanwhile,
+                kept=listed(kept),
             )
+            if kept
+            else say("Make an image of container {container}.", container=self.container.name)
         ]
         if self.backups:
             told.append(
                 say(
-                    "Back up {backups} at the same moment.",
-                    backups=", ".join(plan.source.words for plan in self.backups),
+                    "Back up {sources} at the same moment.",
+                    sources=", ".join(plan.source.words for plan in self.backups),
                 )
             )
         return " ".join((*told, *outside_told(self.outside), *self.refusals, *self.warnings))
@@ -113,13 +114,12 @@ class SnapshotPlan:
         found = self.configuration.variables
         if not found:
             return ()
-        more = say(" and {found_count} more", found_count=len(found) - _NAMED) if len(found) > _NAMED else ""
+        names, more = ", ".join(found[:_NAMED]), len(found) - _NAMED
         return (
             say(
-                "The container’s environment is in the image, with the values of {found}{more}: "
+                "The container’s environment is in the image, with the values of {names}: "
                 "whoever can pull it can read them.",
-                found=", ".join(found[:_NAMED]),
-                more=more,
+                names=say("{names} and {number} more", names=names, number=more) if more > 0 else names,
             ),
         )
 
@@ -134,7 +134,7 @@ def outside_told(outside: Iterable[Mounted]) -> tuple[str, ...]:
     """A sentence on what is not inside; none when all is."""
     named = ", ".join(one.words for one in outside)
     return (
-        (say("Not inside, for an image holds nothing that is mounted: {named}.", named=named),)
+        (say("Not inside, for an image holds nothing that is mounted: {places}.", places=named),)
         if named
         else ()
     )
@@ -157,8 +157,8 @@ def reference_of(naming: Naming, made: SnapshotPlan, where: tuple[str, str, date
     if found.digest:
         raise UsageError(
             say(
-                "“{asked}” names a digest, which only a registry gives. Nothing was changed. Name repository and tag.",
-                asked=asked,
+                "“{name}” names a digest, which only a registry gives. Nothing was changed. Name repository and tag.",
+                name=asked,
             )
         )
     tagged = found if found.tag else replace(found, tag=naming.tag.format(**words))
@@ -221,9 +221,9 @@ def _sources(engine: Engine, container: Container, refusals: list[str]) -> dict[
         except BotError as error:
             refusals.append(
                 say(
-                    "What is mounted at {destination} is not backed up: {error}",
-                    destination=mount.destination,
-                    error=error,
+                    "What is mounted at {path} is not backed up: {reason}",
+                    path=mount.destination,
+                    reason=error,
                 )
             )
     return found
@@ -231,7 +231,7 @@ def _sources(engine: Engine, container: Container, refusals: list[str]) -> dict[
 
 def _refuse_odd(mount: Mount) -> None:
     if mount.kind == "bind" and (mount.source == "/" or mount.source.endswith(".sock")):
-        raise Conflict(say("it is {NOTHING_TO_SAVE}.", NOTHING_TO_SAVE=_NOTHING_TO_SAVE))
+        raise Conflict(say("it is its whole machine’s root, or a socket."))
 
 
 def _backups(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bot.engine import Engine
 from bot.errors import BotError, Cancelled, Interrupted
-from bot.language import say
+from bot.language import later, say
 from bot.model import Button, Plan, Reply, Status
 from bot.operations.context import RunContext
 from bot.operations.push import Pushed, PushPlan, push
@@ -50,10 +50,10 @@ def target(registries: Registries, name: Reference) -> str:
 
 def with_push(planned: Plan) -> Plan:
     """The plan of a snapshot that is pushed, too."""
-    steps = (*planned.steps, "push", say("read back"))
+    steps = (*planned.steps, later("push"), later("read back"))
     return replace(
         planned,
-        text=say("{planned} Then push it, and read its digest back.", planned=planned.text),
+        text=" ".join((planned.text, say("Then push it, and read its digest back."))),
         steps=steps,
     )
 
@@ -85,21 +85,21 @@ def offered(made: Reply, registries: Registries, host: str) -> Reply:
         made,
         buttons=(
             *made.buttons,
-            Button(label="Push", line=say("push {reference} --host {host}", reference=reference, host=host)),
+            Button(label=say("Push"), line=f"push {reference} --host {host}"),
         ),
     )
 
 
 def _with_push(made: Reply, known: Known, pushed: Pushed) -> Reply:
+    told = say(
+        "It is pushed as {reference}: the registry {registry} serves {digest}.",
+        reference=pushed.reference,
+        registry=known.name,
+        digest=pushed.digest,
+    )
     return replace(
         made,
-        text=say(
-            "{made} It is pushed as {reference}: the registry {known} serves {digest}.",
-            made=made.text,
-            reference=pushed.reference,
-            known=known.name,
-            digest=pushed.digest,
-        ),
+        text=f"{made.text} {told}",
         facts={
             **made.facts,
             "pushed": pushed.reference.text,
@@ -111,5 +111,5 @@ def _with_push(made: Reply, known: Known, pushed: Pushed) -> Reply:
 
 def _without_push(made: Reply, why: str, reason: str) -> Reply:
     facts = {**made.facts, "reason": reason} if reason else made.facts
-    text = say("{made} The snapshot is made and stays, but it is not pushed: {why}", made=made.text, why=why)
-    return replace(made, text=text, facts=facts, status=Status.PARTIAL)
+    told = say("The snapshot is made and stays, but it is not pushed: {reason}", reason=why)
+    return replace(made, text=f"{made.text} {told}", facts=facts, status=Status.PARTIAL)

@@ -37,10 +37,10 @@ def find(engine: Engine, snapshot_id: str) -> Snapshot:
             return snapshot
     raise NotFound(
         say(
-            "There is no snapshot {snapshot_id} on host {engine_host}. Nothing was changed. `snapshots` lists them; "
+            "There is no snapshot {snapshot} on host {host}. Nothing was changed. `snapshots` lists them; "
             "one that was pushed is there again once it is pulled.",
-            snapshot_id=snapshot_id,
-            engine_host=engine.host,
+            snapshot=snapshot_id,
+            host=engine.host,
         )
     )
 

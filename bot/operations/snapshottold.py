@@ -64,19 +64,19 @@ def _told(snapshot: Snapshot, backups: Iterable[Backup], remarks: Iterable[str])
     outside = [one for one in facts.mounts if not one.backup and one.kind in ("volume", "bind")]
     text = [
         say(
-            "Container {container} is now also the image {reference}, snapshot {snapshot_id}: it was "
+            "Container {container} is now also the image {reference}, snapshot {snapshot}: it was "
             "looked at again by its id, and is the container’s layer on the image it was made from.",
             container=facts.container,
             reference=snapshot.reference,
-            snapshot_id=snapshot.id,
+            snapshot=snapshot.id,
         )
     ]
     whole = sorted(backup.volume for backup in backups if backup.is_ok)
     if whole:
-        text.append(say("Backed up at the same moment and proven: {whole}.", whole=", ".join(whole)))
+        text.append(say("Backed up at the same moment and proven: {volumes}.", volumes=", ".join(whole)))
     text += [backup_told(Backed(backup=backup)).text for backup in partial]
     if missing:
-        text.append(say("No backup was taken of {missing}.", missing=", ".join(missing)))
+        text.append(say("No backup was taken of {volumes}.", volumes=", ".join(missing)))
     return Reply(
         text=" ".join((*text, *outside_told(outside), *remarks)),
         status=Status.PARTIAL if partial or missing else Status.SUCCEEDED,
@@ -101,25 +101,21 @@ def _facts(snapshot: Snapshot, backups: tuple[Backup, ...], outside: list[Mounte
 
 
 def _buttons(snapshot: Snapshot, outside: list[Mounted]) -> tuple[Button, ...]:
-    clone = Button(label=say("Start a clone"), line=say("restore {snapshot_id}", snapshot_id=snapshot.id))
+    clone = Button(label=say("Start a clone"), line=f"restore {snapshot.id}")
     if not outside:
         return (clone,)
-    line = say(
-        "snapshot {container} --with-volumes --host {facts_host}",
-        container=snapshot.facts.container,
-        facts_host=snapshot.facts.host,
-    )
+    line = f"snapshot {snapshot.facts.container} --with-volumes --host {snapshot.facts.host}"
     return (Button(label=say("Again, with its volumes"), line=line), clone)
 
 
 def _remarks(taken: Taken) -> list[str]:
     said = [
         say(
-            "The hook {which} of {container} did not end well (exit code {exit_code}): {split}.",
-            which=hook.which,
+            "The hook {hook} of {container} did not end well (exit code {code}): {output}.",
+            hook=hook.which,
             container=hook.container,
-            exit_code=hook.exit_code,
-            split=" ".join(hook.output.split())[-_SAID_CHARACTERS:] or "(nothing said)",
+            code=hook.exit_code,
+            output=" ".join(hook.output.split())[-_SAID_CHARACTERS:] or say("(nothing said)"),
         )
         for hook in taken.hooks
     ]
@@ -133,8 +129,8 @@ def _only_backups(backups: tuple[Backup, ...]) -> Reply | None:
     return Reply(
         text=say(
             "The bot was stopped in the middle of this run. There is no image: it was taken back. The backups of "
-            "{named} were proven by then, and stay. Type the command again.",
-            named=named,
+            "{volumes} were proven by then, and stay. Type the command again.",
+            volumes=named,
         ),
         status=Status.INTERRUPTED,
         facts={"backups": ", ".join(f"{backup.volume}/{backup.id}" for backup in backups)},

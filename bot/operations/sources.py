@@ -59,7 +59,7 @@ class Source:
     @property
     def words(self) -> str:
         """How sentences call it."""
-        return say("volume {name}", name=self.name) if self.is_volume else printable(self.name)
+        return say("volume {volume}", volume=self.name) if self.is_volume else printable(self.name)
 
 
 def resolve(engine: Engine, text: str) -> Source:
@@ -130,10 +130,10 @@ def _hint(engine: Engine, name: str, error: NotFound) -> NotFound:
         return error
     return NotFound(
         say(
-            "There is no volume {name}, but a container of that name. {container} Nothing was changed. "
+            "There is no volume {name}, but a container of that name. {mounts} Nothing was changed. "
             "Name a volume, or a path in the container, such as {name}:/PATH.",
             name=name,
-            container=_mounted(container),
+            mounts=_mounted(container),
         )
     )
 
@@ -141,9 +141,9 @@ def _hint(engine: Engine, name: str, error: NotFound) -> NotFound:
 def _mounted(container: Container) -> str:
     places = [
         say(
-            "{source} at {destination}",
-            source=mount.source if mount.kind == "volume" else mount.kind,
-            destination=mount.destination,
+            "{what} at {path}",
+            what=mount.source if mount.kind == "volume" else mount.kind,
+            path=mount.destination,
         )
         for mount in container.mounts
     ]
@@ -187,9 +187,9 @@ class _Way:
             if links > _MAX_LINKS:
                 raise Conflict(
                     say(
-                        "More than {MAX_LINKS} symbolic links in {container} lie on the way to "
+                        "More than {number} symbolic links in {container} lie on the way to "
                         "{place}. Nothing was changed. Name the place that they lead to.",
-                        MAX_LINKS=_MAX_LINKS,
+                        number=_MAX_LINKS,
                         container=self._container.name,
                         place=printable(place),
                     )
@@ -220,12 +220,12 @@ def _path(engine: Engine, container: Container, mounts: tuple[Mount, ...], place
     if storage is None:
         raise Conflict(
             say(
-                "What {container} has at {destination} is a {kind}, which only its own processes can "
-                "see, so it can be neither backed up nor copied. Nothing was changed. {container_2}",
+                "What {container} has at {path} is a {kind}, which only its own processes can "
+                "see, so it can be neither backed up nor copied. Nothing was changed. {mounts}",
                 container=container.name,
-                destination=mount.destination,
+                path=mount.destination,
                 kind=mount.kind,
-                container_2=_mounted(container),
+                mounts=_mounted(container),
             )
         )
     rest = place.removeprefix(_slashless(mount.destination))
@@ -250,10 +250,10 @@ def _refuse_made_up(container: Container, place: str) -> None:
         raise Conflict(
             say(
                 "{container}:{place} is no directory of a disk: the kernel makes up what processes see there, so it "
-                "can be neither backed up nor copied. Nothing was changed. {container_2}",
+                "can be neither backed up nor copied. Nothing was changed. {mounts}",
                 container=container.name,
                 place=place,
-                container_2=_mounted(container),
+                mounts=_mounted(container),
             )
         )
 
@@ -263,11 +263,11 @@ def _refuse_mounts(container: Container, below: list[Mount]) -> None:
     if below:
         raise Conflict(
             say(
-                "Other things are mounted below that path of {container}: {below}. They have "
+                "Other things are mounted below that path of {container}: {places}. They have "
                 "users and backups of their own, so they are not read along. Nothing was changed. "
                 "Back them up by themselves, and name paths beside them.",
                 container=container.name,
-                below=", ".join(_places(below)),
+                places=", ".join(_places(below)),
             )
         )
 

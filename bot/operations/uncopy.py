@@ -38,15 +38,21 @@ class Uncopy:
     def plan(self, engine: Engine) -> Plan:
         """In words, with what must be held; raises NotFound, Conflict."""
         made = self._now(engine)
-        back = (
-            say("backup {run_id} is put there", run_id=self.before.manifest.run_id)
+        text = (
+            say(
+                "Undo run {run_id}: backup {backup} is put there, in {place}.",
+                run_id=self.run_id,
+                backup=self.before.manifest.run_id,
+                place=made.words,
+            )
             if self.before
-            else say("what it put there is removed")
+            else say(
+                "Undo run {run_id}: what it put there is removed, in {place}.",
+                run_id=self.run_id,
+                place=made.words,
+            )
         )
-        return Plan(
-            text=say("Undo run {run_id}: {back}, in {made}.", run_id=self.run_id, back=back, made=made.words),
-            targets=made.targets,
-        )
+        return Plan(text=text, targets=made.targets)
 
     def targets(self, engine: Engine) -> tuple[str, ...]:
         """What roles must allow."""
@@ -58,15 +64,13 @@ class Uncopy:
         refuse_unheld(made.targets, held)
         spot = replace(spot_of(made.container, made.place, made.source), is_new=made.is_new)
         if (sha256_now(engine, run, spot) or "") != self.sha256 or (not self.before and made.is_new):
-            raise Conflict(
-                say(
-                    "{made} does not hold any more what run {run_id} left there, so that is not undone. "
-                    "Nothing was changed.{by_hand}",
-                    made=made.words,
-                    run_id=self.run_id,
-                    by_hand=self._by_hand(),
-                )
+            told = say(
+                "{place} does not hold any more what run {run_id} left there, so that is not undone. "
+                "Nothing was changed.",
+                place=made.words,
+                run_id=self.run_id,
             )
+            raise Conflict(f"{told} {self._by_hand()}".strip())
         safety = None if made.is_new else safety_backup(engine, archive, run, made.source)
         outcome = Outcome(safety=safety)
         if self.before is None:
@@ -82,7 +86,7 @@ class Uncopy:
 
     def _by_hand(self) -> str:
         return (
-            say(" What was there before is backup {run_id}.", run_id=self.before.manifest.run_id)
+            say("What was there before is backup {backup}.", backup=self.before.manifest.run_id)
             if self.before
             else ""
         )
@@ -96,10 +100,10 @@ def uncopy_of(archive: Archive, run: Run, now: datetime) -> Uncopy | None:
     if run.ended_at and now > run.ended_at + timedelta(days=UNDO_DAYS):
         raise Conflict(
             say(
-                "Run {run_id} is more than {UNDO_DAYS} days old, so it is not undone. Nothing was changed. What it "
+                "Run {run_id} is more than {days} days old, so it is not undone. Nothing was changed. What it "
                 "replaced may still be a backup: look with `backups`.",
                 run_id=run.id,
-                UNDO_DAYS=UNDO_DAYS,
+                days=UNDO_DAYS,
             )
         )
     before = safety_of(archive, run.id) if facts.get("safety") else None
@@ -135,7 +139,7 @@ def _content(archive: Archive, run: RunContext, backup: Backup) -> Iterator[Stor
 
     def tick(done_bytes: int) -> None:
         run.check()
-        run.progress("verifying", done_bytes, backup.manifest.raw.bytes)
+        run.progress(say("verifying"), done_bytes, backup.manifest.raw.bytes)
 
     archive.prove(backup, tick)
     (entry,) = archive.entries(backup)

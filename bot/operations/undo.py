@@ -118,10 +118,8 @@ class _Exchanges:
         if run in self._open:
             raise EngineError(
                 say(
-                    "What lies in {arguments}/{arguments_2} is kept until the old content is back "
-                    "at its place.",
-                    arguments=arguments["directory"],
-                    arguments_2=arguments["stage"],
+                    "What lies in {path} is kept until the old content is back at its place.",
+                    path="/".join((arguments["directory"], arguments["stage"])),
                 )
             )
         _remove_helpers(docker, run)  # one of them may be writing still
@@ -134,9 +132,9 @@ class _Exchanges:
         if any(arguments["container"] in users for users in self._open.values()):
             raise EngineError(
                 say(
-                    "{arguments} stays stopped until its old content is back at its place, so that it does "
+                    "{container} stays stopped until its old content is back at its place, so that it does "
                     "not run on what was not proven.",
-                    arguments=arguments["name"],
+                    container=arguments["name"],
                 )
             )
 
@@ -195,9 +193,9 @@ def _refuse_running(docker: Engine, storage: str) -> None:
     if running:
         raise Conflict(
             say(
-                "{running} was started by somebody else while the content was being exchanged, and runs on "
-                "content that was not proven to the end. Stop {running}; then the old content is put back.",
-                running=", ".join(running),
+                "{containers} was started by somebody else while the content was being exchanged, and runs on "
+                "content that was not proven to the end. Stop {containers}; then the old content is put back.",
+                containers=", ".join(running),
             )
         )
 

@@ -44,7 +44,7 @@ def verify(
 
     def tick(done_bytes: int) -> None:
         run.check()
-        run.progress("verifying", done_bytes, manifest.raw.bytes)
+        run.progress(say("verifying"), done_bytes, manifest.raw.bytes)
 
     run.check()
     try:
@@ -69,6 +69,4 @@ def _mark_failed(archive: Archive, backup: Backup, at: datetime, error: ArchiveE
     try:
         archive.mark(backup, lambda marks: failed(marks, at, why))
     except ArchiveError as problem:
-        error.add_note(
-            say("And that it is damaged could not be written beside it: {problem}", problem=problem)
-        )
+        error.add_note(say("And that it is damaged could not be written beside it: {reason}", reason=problem))

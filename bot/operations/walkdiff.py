@@ -39,7 +39,7 @@ _SPACES = {
     "user": later("extended attributes user.*"),
     "trusted": later("extended attributes trusted.*"),
     "security": later("file capabilities"),
-    "system": "POSIX ACLs",
+    "system": later("POSIX ACLs"),
 }
 
 
@@ -137,7 +137,7 @@ class Judge:
         self._sockets, self._times, self._labels, self._uncarried, self._sparse = (_Noted() for _ in range(5))
         self._sparse_bytes = 0
         self._fractions = _AllOrNothing(say("fractions of a second in modification times"))
-        self._spaces = {space: _AllOrNothing(what) for space, what in _SPACES.items()}
+        self._spaces = {space: _AllOrNothing(say(what)) for space, what in _SPACES.items()}
 
     def take(self, wanted: tuple[Any, ...] | None, found: tuple[Any, ...] | None) -> None:
         """One path's rows of `WALK_COLUMNS`, the first path of its hard-link group in place of `shared`."""
@@ -147,10 +147,7 @@ class Judge:
         if wanted[_PLAIN] != found[_PLAIN]:
             pairs = zip(_NAMES, wanted[_PLAIN], found[_PLAIN], strict=True)
             wrong = [name for name, one, other in pairs if one != other]
-            what = say("shares its content with other files than before") if wrong == ["shared"] else (
-                say("has another {wrong}", wrong=', '.join('hard-link group' if name == 'shared' else name for name in wrong))
-            )  # fmt: skip
-            self._differs(wanted[0], what)
+            self._differs(wanted[0], _another(wrong))
         self._take_time(wanted, found)
         if wanted[_ATTRIBUTES] or found[_ATTRIBUTES]:
             self._take_attributes(_path(wanted), _loaded(wanted), _loaded(found))
@@ -168,8 +165,8 @@ class Judge:
             (
                 self._sparse,
                 say(
-                    "sparseness: the files take {sparse_bytes} more than before",
-                    sparse_bytes=size(self._sparse_bytes),
+                    "sparseness: the files take {size} more than before",
+                    size=size(self._sparse_bytes),
                 ),
             ),
             (self._labels, say("security labels: they are the host's own")),
@@ -184,7 +181,7 @@ class Judge:
                 losses.append(Loss(text, noted.count, tuple(noted.paths)))
         for one in (self._fractions, *self._spaces.values()):
             if one.missing.count and not one.kept:
-                text = say("{what}: the place keeps none", what=one.what)
+                text = say("{property}: the place keeps none", property=one.what)
                 losses.append(Loss(text, one.missing.count, tuple(one.missing.paths[:NAMED])))
             elif one.missing.count:
                 self._add(one)
@@ -194,7 +191,8 @@ class Judge:
         room = LISTED - len(self._differences)
         self._count += one.missing.count
         self._differences += [
-            Difference(path, say("has lost its {what}", what=one.what)) for path in one.missing.paths[:room]
+            Difference(path, say("has lost its {property}", property=one.what))
+            for path in one.missing.paths[:room]
         ]
 
     def _take_one(self, wanted: tuple[Any, ...] | None, found: tuple[Any, ...] | None) -> None:
@@ -214,7 +212,7 @@ class Judge:
         elif seconds == now[0] and any(nanos - nanos % step == now[1] for step in _STEPS):
             self._fractions.missing.add(_path(wanted), LISTED)
         else:
-            self._differs(wanted[0], say("has another mtime"))
+            self._differs(wanted[0], say("has another {property}", property="mtime"))
 
     def _take_attributes(self, path: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> None:
         can = carried(wanted)
@@ -230,11 +228,9 @@ class Judge:
             elif other is not None:
                 self._differs(
                     path,
-                    say(
-                        "has {extra} {name}",
-                        extra="another" if one is not None else "gained",
-                        name=printable(name),
-                    ),
+                    say("has another {property}", property=printable(name))
+                    if one is not None
+                    else say("has gained {property}", property=printable(name)),
                 )
             elif name not in can or not one or space is None:
                 uncarried = True
@@ -249,6 +245,13 @@ class Judge:
         self._count += 1
         if len(self._differences) < LISTED:
             self._differences.append(Difference(_path((path,)), what))
+
+
+def _another(wrong: list[str]) -> str:
+    if wrong == ["shared"]:
+        return say("shares its content with other files than before")
+    names = [say("hard-link group") if name == "shared" else name for name in wrong]
+    return say("has another {property}", property=", ".join(names))
 
 
 def _path(row: tuple[Any, ...]) -> str:

@@ -104,5 +104,6 @@ def wanted(archive: Archive, backup: Backup, path: str) -> Iterator[Wanted]:
 
 def _in_words(loss: Loss) -> str:
     named = ", ".join(f"“{printable(path)}”" for path in loss.paths[:_SHOWN])
-    more = say(" and {count} more", count=loss.count - _SHOWN) if loss.count > _SHOWN else ""
-    return f"{loss.text} ({named}{more})"
+    if loss.count > _SHOWN:
+        named = say("{names} and {number} more", names=named, number=loss.count - _SHOWN)
+    return f"{loss.text} ({named})"
