@@ -83,7 +83,7 @@ def option(one: Candidate) -> Block | None:
 def _field(command: Command, parameter: Parameter, given: Any) -> Block:
     help_text = f"{parameter.help[:1].upper()}{parameter.help[1:]}."
     if parameter.takes is Takes.MANY and not parameter.sources:
-        help_text = f"{help_text} {say('One a line.')}"
+        help_text = " ".join((help_text, say("One a line.")))
     element = {"action_id": f"{FILL}:{command.name}:{parameter.name}", **_element(parameter, given)}
     return {
         "type": "input",

@@ -163,10 +163,9 @@ def _unprotected(volume: SeenVolume) -> str:
         state = say("{volume} has no verified backup; a run holds it now", volume=name)
     else:
         state = say("{volume} has no verified backup", volume=name)
-    if not volume.users:
-        return f"⚠️ {state} · {say('not in use')}"
-    users = escape(cut(plain(", ".join(volume.users)), _SENTENCE))
-    return f"⚠️ {state} · {say('used by {containers}', containers=users)}"
+    names = escape(cut(plain(", ".join(volume.users)), _SENTENCE))
+    users = say("used by {containers}", containers=names) if names else say("not in use")
+    return f"⚠️ {state} · {users}"
 
 
 def _protected(volume: SeenVolume) -> str:
