@@ -28,6 +28,7 @@ from bot.operations.retention import Retention
 from bot.operations.snapshotplan import Naming
 from bot.operations.snapshotundo import sweep_snapshots
 from bot.operations.sweep import sweep
+from bot.pace import Pace
 from bot.queue import EmbeddedQueue
 from bot.services import Services
 from bot.settings import Settings
@@ -39,6 +40,7 @@ from bot.stores.journal import Journal
 from bot.stores.outbox import Outbox
 from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Lane, Runs
+from bot.stores.sent import SentCommands
 from bot.stores.sole import Sole
 from bot.stores.uploads import Uploads
 from bot.undo import Undoer
@@ -171,6 +173,7 @@ def build(
         runs=stores.runs,
         audit=stores.audit,
         policy=wiring.policy(settings),
+        pace=Pace(SentCommands(stores.database), lambda actor: actor.id, settings.limits.per_minute),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         kept=stores.journal.kept,

@@ -134,6 +134,8 @@ class Dispatcher:
     def _carry(self, claim: Claim, signal: Signal) -> None:
         asked: Asked | None = None
         try:
+            if claim.run.lane is Lane.FRONT:
+                self._services.pace.check(claim.run)
             asked = self._understand(claim.run)
             if not signal.begin_on(asked.host):
                 self._claims.put_back(claim, self._services.clock())

@@ -22,6 +22,7 @@ from bot.errors import (
     NotFound,
     PermissionDenied,
     StoreError,
+    TooFast,
     UsageError,
 )
 from bot.language import later, say, speaking
@@ -43,6 +44,7 @@ _ENDINGS: tuple[tuple[type[BotError], Status], ...] = (
     (UsageError, Status.REJECTED),
     (NotFound, Status.REJECTED),
     (Busy, Status.REJECTED),
+    (TooFast, Status.REJECTED),
     (Conflict, Status.REJECTED),
     (BotError, Status.FAILED),
 )
@@ -223,5 +225,8 @@ def refusal(error: BotError) -> Reply:
     """The ending and the words that an error for people stands for, with what its clean-up could not do."""
     status = next(status for kind, status in _ENDINGS if isinstance(error, kind))
     text = " ".join([str(error), *getattr(error, "__notes__", ())])
-    facts = {"reason": error.reason.value} if status is Status.FAILED and error.reason else {}
+    is_told = status is Status.FAILED or isinstance(
+        error, TooFast
+    )  # by which `stores/sent.py` knows it again
+    facts = {"reason": error.reason.value} if is_told and error.reason else {}
     return Reply(text=text, status=status, facts=facts)

@@ -33,6 +33,12 @@ class NotFound(BotError):
     reason = Reason.NOT_FOUND
 
 
+class TooFast(BotError):
+    """Whoever asks has sent too many commands within a minute."""
+
+    reason = Reason.TOO_FAST
+
+
 class Busy(BotError):
     """The target is held by another run."""
 

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
     BUSY = "busy"
     CONFLICT = "conflict"
+    TOO_FAST = "too-fast"
     NOT_FOUND = "not-found"
     STORE = "store"
 
@@ -72,6 +73,7 @@ TABLE: dict[Reason, str] = {
     Reason.INTERRUPTED: later("the bot was stopped"),
     Reason.BUSY: later("another run holds what is needed"),
     Reason.CONFLICT: later("something is not in the state that is needed"),
+    Reason.TOO_FAST: later("somebody sent more commands in a minute than `limits.per_minute` allows"),
     Reason.NOT_FOUND: later("what was named does not exist"),
     Reason.STORE: later("the database cannot be read or written"),
     Reason.VANISHED: later("the file was there before the copy and is gone after it"),

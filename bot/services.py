@@ -22,6 +22,7 @@ from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.runbooks import Runbook
 from bot.operations.snapshotplan import Naming
+from bot.pace import Pace
 from bot.permissions import Policy, Request
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
@@ -55,6 +56,7 @@ class Services:
     runs: Runs
     audit: Audit
     policy: Policy
+    pace: Pace
     commands: Mapping[str, Command]
     cancel: Callable[[Run, Actor], Run]
     kept: Callable[[str, str], Mapping[str, str] | None]

@@ -40,6 +40,7 @@ command_prefix = "{prefix}"
 [limits]
 workers = {workers}
 grace = 5
+per_minute = {per_minute}
 [roles.keepers]
 members = {keepers}
 right = "admin"
@@ -68,6 +69,7 @@ class Workplace:
         self.http = http
         self.port = free_port()
         self.workers = 4
+        self.per_minute = 0
         self.prefix = ""
         self.keepers = ["U0ANN", "U0ADA"]
         self.more_toml = ""
@@ -109,7 +111,11 @@ class Workplace:
         )
         slack = {"SLACK_API_URL": self.playground.api_url, "SLACK_BOT_TOKEN": self.playground.bot_token}
         toml = TOML.format(
-            port=self.port, prefix=self.prefix, workers=self.workers, keepers=json.dumps(self.keepers)
+            port=self.port,
+            prefix=self.prefix,
+            workers=self.workers,
+            per_minute=self.per_minute,
+            keepers=json.dumps(self.keepers),
         )
         return settings(self.state, toml=toml + self.more_toml, **{**slack, **door, **environment})
 

@@ -34,6 +34,9 @@ members = ["U0ANN", "U0ADA"]
 right = "admin"
 """
 
+AS_FAST_AS_TESTS = "[limits]\nper_minute = 0\n"
+"""Where a test says nothing of limits, nobody is too fast: its person types as fast as a machine."""
+
 
 def wait_for(what: Callable[[], T], *, seconds: float = 10.0, saying: str = "it") -> T:
     """Look until it is truthy, and return it; fails the test after that many seconds.
@@ -55,7 +58,7 @@ def settings(state: Path, *, toml: str = ROLES, **environment: str) -> Settings:
     """Settings as they are read in earnest, from a file and an environment made here."""
     state.mkdir(parents=True, exist_ok=True)
     file = state / "settings.toml"
-    file.write_text(toml)
+    file.write_text(toml if "[limits]" in toml else f"{toml}\n{AS_FAST_AS_TESTS}")
     if "SHIPKEEPER_DATABASE_URL" not in environment:
         put_database(state / "shipkeeper.db")
     return read({"SHIPKEEPER_STATE": str(state), "SHIPKEEPER_SETTINGS": str(file), **environment})
