@@ -123,6 +123,7 @@ class Bot:
         return {
             "runs": {status.value: float(count) for status, count in runs.items()},
             "busy_workers": {lane.value: sum(worker.lane is lane for worker in workers) for lane in Lane},
+            "refused": self.slack.refusals(),
             "ready": {name: float(is_true) for name, is_true in self._checks().items()},
         }
 

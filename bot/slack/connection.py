@@ -26,6 +26,7 @@ from bot.slack.gate import Accept, Gate
 from bot.slack.home import HomePages, Watched
 from bot.slack.listeners import Listeners
 from bot.slack.opening import TRIGGER_SECONDS, FormOpener
+from bot.slack.refusals import Refusals
 from bot.slack.tokens import NO_ANSWER, REFUSED, Tokens
 from bot.slack.uploading import Uploading
 from bot.stores.activity import Activity
@@ -91,8 +92,11 @@ class SlackConnection:
         self.gate = Gate(road.accept, road.clock, road.readers.known)
         self.bolt = app = make_app(self._client, account.signing_secret, lambda: self._who)
         self._listen(app, account, road)
-        self.http = HttpDoor(app, road.confirm) if account.signing_secret and not account.app_token else None
-        self._socket = SocketDoor(app, account.app_token, road.confirm) if account.app_token else None
+        self._refusals = Refusals()
+        secret, app_token = account.signing_secret, account.app_token
+        is_http = bool(secret) and not app_token
+        self.http = HttpDoor(app, str(secret), road.confirm, self._refusals) if is_http else None
+        self._socket = SocketDoor(app, app_token, road.confirm, self._refusals) if app_token else None
         if self._socket is not None:
             client: Any = self._socket.client
             client.issue_new_wss_url = self._tokens.watched(client.issue_new_wss_url)
@@ -114,6 +118,10 @@ class SlackConnection:
         """Whether Slack has answered, gets our messages and, in Socket Mode, can send us commands now."""
         known = self._who.bot_user_id is not None and self._delivery.is_alive
         return known and (self._socket is None or self._socket.is_connected)
+
+    def refusals(self) -> dict[str, float]:
+        """How much was turned away at the door, by reason."""
+        return self._refusals.counts()
 
     def refuse_dead_tokens(self) -> None:
         """Raises SlackRefused once it is certain that Slack does not accept one of our tokens any more."""

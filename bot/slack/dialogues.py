@@ -209,7 +209,7 @@ def _asking(actor: Actor, place: Place, command: Command) -> Asking:
 def _opened(view: Payload, actor: Actor) -> Opened | None:
     try:
         return Opened.from_metadata(view.get("private_metadata") or "", actor.id)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, RecursionError):  # what is not ours may hold anything
         return None
 
 

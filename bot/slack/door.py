@@ -5,7 +5,6 @@ A run is confirmed only after Slack was told that its command arrived: what Slac
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -27,11 +27,15 @@ from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.errors import BotError
+from bot.slack.envelopes import envelope_in
 from bot.slack.gate import RUN
 from bot.slack.lifeline import Lifeline
+from bot.slack.refusals import Refusals
+from bot.slack.signed import Refused, carried, is_ssl_check, require_signature
 
 _log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
+_INVALID = '{"error": "invalid request"}'
 _REMEMBERED = 1_000
 _LAST_LISTEN = 0.2
 
@@ -97,9 +101,11 @@ def _restore_body(req: BoltRequest, next: Callable[[], BoltResponse]) -> BoltRes
 class HttpDoor:
     """`POST /slack/events`: commands, interactivity and events, signed by Slack."""
 
-    def __init__(self, app: App, confirm: Confirm) -> None:
+    def __init__(self, app: App, signing_secret: str, confirm: Confirm, refusals: Refusals) -> None:
         self._app = app
+        self._secret = signing_secret
         self._confirm = confirm
+        self._refusals = refusals
 
     def answer(
         self, body: bytes, headers: Mapping[str, str], received: float
@@ -108,9 +114,15 @@ class HttpDoor:
 
         `received` is the monotonic time at which the request came in, before it waited for a thread.
         """
-        if not headers.get("x-slack-request-timestamp", "0").isdecimal():
-            return BoltResponse(status=401, body='{"error": "invalid request"}'), lambda: None
-        request = BoltRequest(body=body.decode("utf-8", "replace"), headers=dict(headers), mode="http")
+        try:
+            require_signature(self._secret, body, headers, time.time())
+            text = carried(body, headers)
+        except Refused as refused:
+            if refused.status is HTTPStatus.UNAUTHORIZED and is_ssl_check(body, headers):
+                return BoltResponse(status=200, body=""), _nothing
+            self._refusals.note(refused.why)
+            return BoltResponse(status=refused.status, body=_INVALID), _nothing
+        request = BoltRequest(body=text, headers=dict(headers), mode="http")
         response = self._app.dispatch(request)
         return response, lambda: _confirm(self._confirm, request, response, received)
 
@@ -118,11 +130,14 @@ class HttpDoor:
 class SocketDoor(SocketModeHandler):
     """Socket Mode: Slack's envelopes over a websocket that we opened."""
 
-    def __init__(self, app: App, app_token: str, confirm: Confirm) -> None:
+    def __init__(self, app: App, app_token: str, confirm: Confirm, refusals: Refusals) -> None:
         super().__init__(app, app_token, ping_interval=5)
         self._confirm = confirm
+        self._refusals = refusals
         self._received: OrderedDict[str, float] = OrderedDict()
-        self.client.on_message_listeners.append(self._note)
+        self._enqueue = self.client.enqueue_message
+        client: Any = self.client
+        client.enqueue_message = self._take_in
         self._lifeline = Lifeline(self.client)
         self._lifeline.begin()
 
@@ -141,18 +156,20 @@ class SocketDoor(SocketModeHandler):
             return  # the acknowledgement went nowhere: Slack sends the envelope again
         _confirm(self._confirm, request, response, received)
 
-    def _note(self, raw: str) -> None:
-        """When each envelope came off the wire: it may wait in the SDK's queue before `handle` sees it."""
-        if not raw.startswith("{"):
+    def _take_in(self, raw: str) -> None:
+        """Hand what is sound on to the SDK's queue, and note when it came off the wire: it may wait there."""
+        message = envelope_in(raw)
+        if message is None:
+            self._refusals.note("malformed")
             return
-        message = json.loads(raw)
-        if message.get("type") == "disconnect":
+        if message["type"] == "disconnect":
             self._listen_briefly()
         envelope_id = message.get("envelope_id")
         if envelope_id:
             self._received[envelope_id] = time.monotonic()
             while len(self._received) > _REMEMBERED:
                 self._received.popitem(last=False)
+        self._enqueue(raw)
 
     def _listen_briefly(self) -> None:
         """Let the reader give up this socket quickly, now that the SDK is about to replace it.
@@ -176,6 +193,10 @@ class SocketDoor(SocketModeHandler):
             with suppress(OSError):  # it may be closed already
                 socket.socket.shutdown(session.sock, socket.SHUT_RD)
         self.client.close()
+
+
+def _nothing() -> None:
+    """What is to be done when a refusal was sent."""
 
 
 def _confirm(confirm: Confirm, request: BoltRequest, response: BoltResponse, received: float) -> None:

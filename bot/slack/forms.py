@@ -61,6 +61,15 @@ class Opened:
     def from_metadata(cls, text: str, user: str) -> Opened:
         """What the view of that person remembers; raises ValueError or KeyError for what is not ours."""
         kept = json.loads(text)
+        words = (
+            kept["channel"],
+            kept["command"],
+            kept["thread_ts"] or "",
+            kept["response_url"] or "",
+            *kept["files"],
+        )
+        if not all(isinstance(word, str) for word in words):
+            raise ValueError("not what a form remembers")
         place = Place(
             channel=kept["channel"],
             user=user,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from http import HTTPStatus
+from typing import Any, Protocol
 
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
@@ -19,8 +20,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from bot.web.patience import PatientProtocol
 
 _LARGEST_BODY = 1 << 20
+_LONGEST_LENGTH = 12
+_LET_FALL = 16 << 20
+_FRESH_SECONDS = 1.0
 _LAST_SECONDS = 2
 """What requests get that are not finished when the door closes: whoever sends half a body must not keep us."""
 
@@ -52,19 +59,17 @@ class SlackDoor(Protocol):
 
 def make_web(checks: Checks, counts: Counts, slack: SlackDoor | None) -> Starlette:
     """The ASGI application."""
+    ready, figures = _Latest(checks), _Latest(lambda: _exposed(counts))
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        found = dict(await run_in_threadpool(checks))
+        found = dict(await ready.answer())
         return JSONResponse(found, status_code=200 if all(found.values()) else 503)
 
     async def metrics(_: Request) -> Response:
-        registry = CollectorRegistry()
-        registry.register(_Gauges(counts))
-        text = await run_in_threadpool(generate_latest, registry)
-        return Response(text, media_type=CONTENT_TYPE_LATEST)
+        return Response(await figures.answer(), media_type=CONTENT_TYPE_LATEST)
 
     routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
     if slack is not None:
@@ -72,15 +77,19 @@ def make_web(checks: Checks, counts: Counts, slack: SlackDoor | None) -> Starlet
     return Starlette(routes=routes)
 
 
+def _exposed(counts: Counts) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(_Gauges(counts))
+    return generate_latest(registry)
+
+
 def _slack(door: SlackDoor) -> Callable[[Request], object]:
     async def events(request: Request) -> Response:
         received = time.monotonic()  # here, for it may wait until a thread is free
-        body = bytearray()
-        async for piece in request.stream():  # a length may be announced wrongly, or not at all
-            body += piece
-            if len(body) > _LARGEST_BODY:
-                return Response(json.dumps({"error": "too large"}), status_code=413)
-        answer, sent = await run_in_threadpool(door.answer, bytes(body), dict(request.headers), received)
+        body = await _body(request)
+        if isinstance(body, Response):
+            return body
+        answer, sent = await run_in_threadpool(door.answer, body, dict(request.headers), received)
         return Response(
             answer.body,
             status_code=answer.status,
@@ -89,6 +98,66 @@ def _slack(door: SlackDoor) -> Callable[[Request], object]:
         )
 
     return events
+
+
+async def _body(request: Request) -> bytes | Response:
+    """All of it, or the refusal where it is too large, whatever length was announced."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and (len(announced) > _LONGEST_LENGTH or int(announced) > _LARGEST_BODY):
+        return _TooLarge(is_coming=True)
+    body = bytearray()
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            return _refused(HTTPStatus.BAD_REQUEST)  # nobody is there to read it
+        body += message.get("body", b"")
+        is_coming = message.get("more_body", False)
+        if len(body) > _LARGEST_BODY:
+            return _TooLarge(is_coming=is_coming)
+        if not is_coming:
+            return bytes(body)
+
+
+def _refused(status: HTTPStatus) -> Response:
+    return JSONResponse({"error": status.phrase.lower()}, status_code=status)
+
+
+class _TooLarge(Response):
+    """Answers at once, then lets what is still coming fall: a socket closed on unread bytes takes the answer along."""
+
+    def __init__(self, *, is_coming: bool) -> None:
+        super().__init__(
+            b'{"error": "too large"}', HTTPStatus.REQUEST_ENTITY_TOO_LARGE, media_type="application/json"
+        )
+        self._is_coming = is_coming
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        left, is_coming = _LET_FALL, self._is_coming
+        while is_coming and left > 0:
+            message = await receive()
+            is_coming = message.get("more_body", False)
+            left -= len(message.get("body", b""))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Latest:
+    """What is asked of the database for whoever looks in: at most once a second, however many look."""
+
+    def __init__(self, ask: Callable[[], Any]) -> None:
+        self._ask = ask
+        self._lock = asyncio.Lock()
+        self._asked_at = -_FRESH_SECONDS
+        self._answer: Any = None
+
+    async def answer(self) -> Any:
+        """The newest answer."""
+        async with self._lock:
+            if time.monotonic() - self._asked_at >= _FRESH_SECONDS:
+                self._answer = await run_in_threadpool(self._ask)
+                self._asked_at = time.monotonic()
+            return self._answer
 
 
 class _Gauges(Collector):
@@ -112,9 +181,12 @@ class WebServer:
             app,
             host=host,
             port=port,
-            log_level="warning",
+            log_level="error",  # below that, uvicorn has a line for every odd request that anybody sends
             access_log=False,
+            http=PatientProtocol,
             ws="none",
+            server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=_LAST_SECONDS,
         )
         self._server = uvicorn.Server(config)

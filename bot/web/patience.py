@@ -1,0 +1,81 @@
+"""How long the web door waits for a request, and for how many at once. Must not know what is asked.
+
+uvicorn has no limit of its own for a request that comes slowly: whoever opens connections and says little would keep
+each of them for ever. Here a whole request, headers and body, has to arrive within seconds; and where too many
+connections are open, the one that has been waited for the longest makes room. A request that comes at once, as
+Slack's do, is never that one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+REQUEST_SECONDS = 5.0
+"""What a whole request may take; Slack itself gives up after 3 s."""
+
+MOST_CONNECTIONS = 200
+
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class PatientProtocol(H11Protocol):
+    """One connection. All of it runs on the server's event loop."""
+
+    waits_since: float | None = None
+    """The loop's time since which a whole request is awaited; None while one is being answered."""
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request from now on."""
+        super().connection_made(transport)
+        self._wait()
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        """Take it in; once the request is whole, it is ours to be slow."""
+        super().data_received(data)
+        if self.waits_since is not None and self.conn.their_state in (h11.DONE, h11.MUST_CLOSE):
+            self._wait_no_more()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or still for the rest of this one, if it was refused before it was whole."""
+        super().on_response_complete()
+        if self.waits_since is None and not self.transport.is_closing():
+            self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self.waits_since = self.loop.time()
+        self._timer = self.loop.call_later(REQUEST_SECONDS, self._give_up)
+
+    def _wait_no_more(self) -> None:
+        self.waits_since = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _make_room(self) -> None:
+        waiting = [
+            one
+            for one in self.connections
+            if isinstance(one, PatientProtocol) and one.waits_since is not None
+        ]
+        if waiting:
+            min(waiting, key=lambda one: one.waits_since or 0.0).transport.abort()
+
+    def _give_up(self) -> None:
+        self.waits_since = self._timer = None
+        if self.transport.is_closing():
+            return
+        is_asked = self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]
+        if is_asked and not (self.cycle is not None and self.cycle.response_started):
+            self.transport.write(_TOO_SLOW)
+        self.transport.close()
