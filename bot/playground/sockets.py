@@ -49,9 +49,12 @@ class Connection:
 
     def send(self, message: Json) -> None:
         """Send one text frame from any thread; into the void when the connection is frozen."""
-        if self.frozen:
-            return
-        asyncio.run_coroutine_threadsafe(self._send(json.dumps(message)), self._loop)
+        self.send_text(json.dumps(message))
+
+    def send_text(self, text: str) -> None:
+        """The same with any text, whether Slack would ever send it or not."""
+        if not self.frozen:
+            asyncio.run_coroutine_threadsafe(self._send(text), self._loop)
 
     async def _send(self, text: str) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):
@@ -110,6 +113,14 @@ class SocketHub:
             return None
         chosen.send(envelope)
         return chosen.number
+
+    def send_text(self, text: str) -> bool:
+        """Send any text over one of the connections; False when there is none."""
+        with self._lock:
+            chosen = self._choose(None)
+        if chosen is not None:
+            chosen.send_text(text)
+        return chosen is not None
 
     def _choose(self, number: int | None) -> Connection | None:
         if number is not None:

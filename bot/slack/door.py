@@ -38,6 +38,8 @@ _FORM = "application/x-www-form-urlencoded"
 _INVALID = '{"error": "invalid request"}'
 _REMEMBERED = 1_000
 _LAST_LISTEN = 0.2
+_READ_BYTES = 1 << 16
+"""The SDK's reader calls itself for each piece of a frame; with its usual 1,024 bytes a megabyte is too deep for it."""
 
 Confirm = Callable[[str, timedelta], None]
 """Tells the road that Slack was told about this run, and how long after it had asked."""
@@ -138,6 +140,8 @@ class SocketDoor(SocketModeHandler):
         self._enqueue = self.client.enqueue_message
         client: Any = self.client
         client.enqueue_message = self._take_in
+        client.receive_buffer_size = _READ_BYTES
+        self.client.on_error_listeners.append(self._begin_anew)
         self._lifeline = Lifeline(self.client)
         self._lifeline.begin()
 
@@ -170,6 +174,15 @@ class SocketDoor(SocketModeHandler):
             while len(self._received) > _REMEMBERED:
                 self._received.popitem(last=False)
         self._enqueue(raw)
+
+    def _begin_anew(self, error: Exception) -> None:
+        """Give up a socket of which something could not be read: where the next frame begins is not known.
+
+        A new one comes within the interval of pings.
+        """
+        session = self.client.current_session
+        if session is not None and not isinstance(error, OSError):  # of those the SDK takes care itself
+            session.disconnect()
 
     def _listen_briefly(self) -> None:
         """Let the reader give up this socket quickly, now that the SDK is about to replace it.
