@@ -75,7 +75,8 @@ class PatientProtocol(H11Protocol):
         self.waits_since = self._timer = None
         if self.transport.is_closing():
             return
-        is_asked = self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]
-        if is_asked and not (self.cycle is not None and self.cycle.response_started):
+        is_in_head = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+        is_in_body = self.conn.their_state is h11.SEND_BODY and not self.cycle.response_started
+        if is_in_head or is_in_body:
             self.transport.write(_TOO_SLOW)
         self.transport.close()
