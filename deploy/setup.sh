@@ -42,6 +42,7 @@ install_for_tests() {
     command -v openssl >/dev/null || missing="$missing openssl"
     command -v sqlite3 >/dev/null || missing="$missing sqlite3"
     command -v docker-compose >/dev/null || missing="$missing docker-compose"   # reads deploy/compose.yaml
+    [ -x /usr/sbin/haproxy ] || missing="$missing haproxy"   # the socket proxy
     [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
     command -v ssh >/dev/null || missing="$missing openssh-client"
     command -v openssl >/dev/null || missing="$missing openssl"

@@ -170,15 +170,18 @@ def composed() -> dict[str, Any]:
     return made
 
 
-def test_both_services_are_kept_small(composed: dict[str, Any]) -> None:
-    """Neither may gain privileges or write into its own root; the bot is nobody special, but for Docker's group."""
-    bot, registry = composed["services"]["bot"], composed["services"]["registry"]
-    for service in (bot, registry):
+def test_all_services_are_kept_small(composed: dict[str, Any]) -> None:
+    """None may gain privileges or write into its own root; Docker's socket is the proxy's, which is in no network."""
+    bot, proxy, registry = (composed["services"][name] for name in ("bot", "docker-proxy", "registry"))
+    for service in (bot, proxy, registry):
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-    assert bot["user"] == "10001:10001"
-    assert bot["group_add"] == ["999"]
+    assert bot["user"] == proxy["user"] == "10001:10001"
+    assert "docker.sock" not in str(bot["volumes"]).replace("/run/docker-proxy/docker.sock", "")
+    assert "ports" not in bot
+    assert "group_add" not in bot
+    assert (proxy["group_add"], proxy["network_mode"]) == (["999"], "none")
     assert registry["healthcheck"]["test"][-1] == "https://127.0.0.1:5000/"
 
 
