@@ -180,6 +180,7 @@ class WebServer:
             app,
             host=host,
             port=port,
+            log_config=None,  # its lines go where the bot's go
             log_level="error",  # below that, uvicorn has a line for every odd request that anybody sends
             access_log=False,
             http=PatientProtocol,

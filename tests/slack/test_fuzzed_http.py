@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import logging
 import os
 import random
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,6 +16,7 @@ from bot.playground.http_delivery import encode, signature_headers
 from tests.slack.recorded import recorded
 from tests.slack.workplace import Workplace
 from tests.support.fuzzed import Fuzz, Spoilt
+from tests.support.logged import logged
 
 pytestmark = [pytest.mark.slack, pytest.mark.parametrize("closed", ["http"], indirect=True)]
 
@@ -23,6 +24,13 @@ REQUESTS = int(os.environ.get("SHIPKEEPER_FUZZ", "2000"))
 SEED = int(os.environ.get("SHIPKEEPER_SEED", random.SystemRandom().randrange(1_000_000)))
 UNSIGNED = 401
 REPLAYS = 20
+
+
+@pytest.fixture
+def errors() -> Iterator[list[str]]:
+    """What is logged as an error from here on."""
+    with logged() as lines:
+        yield lines
 
 
 class Outsider:
@@ -60,7 +68,7 @@ class Outsider:
 
 
 def test_what_is_no_request_of_slacks_is_turned_away(
-    work: Workplace, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    work: Workplace, errors: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every one gets a 4xx, none makes a run, nothing is logged as an error, and a good command still works."""
     good = recorded(work)
@@ -68,7 +76,6 @@ def test_what_is_no_request_of_slacks_is_turned_away(
     before = {run.id for run in work.runs()}
     fuzz, outsider = Fuzz(good, SEED), Outsider(work)
     seen: Counter[int] = Counter()
-    caplog.clear()
     for number, spoilt in zip(range(REQUESTS), fuzz.requests(), strict=False):
         status = outsider.send(spoilt)
         seen[status] += 1
@@ -78,22 +85,19 @@ def test_what_is_no_request_of_slacks_is_turned_away(
         )
     outsider.hang_up()
     assert {run.id for run in work.runs()} == before, f"seed {SEED}"
-    assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR], (
-        f"seed {SEED}"
-    )
+    assert not errors, f"seed {SEED}"
     assert sum(work.bot.slack.refusals().values()) >= REQUESTS * 0.9
     work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
     with capsys.disabled():
         print(f"\n{REQUESTS} requests, seed {SEED}: {dict(sorted(seen.items()))}")
 
 
-def test_odd_values_anywhere_do_no_harm(work: Workplace, caplog: pytest.LogCaptureFixture) -> None:
+def test_odd_values_anywhere_do_no_harm(work: Workplace, errors: list[str]) -> None:
     """Where nothing depends on it, an odd value changes nothing; elsewhere it is refused; nowhere does it break us."""
     good = recorded(work)
     work.wait_until_quiet()
     before = {run.id for run in work.runs()}
     fuzz, outsider = Fuzz(good, SEED), Outsider(work)
-    caplog.clear()
     for _ in range(REQUESTS // 4):
         why, spoilt = fuzz.odd_somewhere()
         status = outsider.send(spoilt)
@@ -101,9 +105,7 @@ def test_odd_values_anywhere_do_no_harm(work: Workplace, caplog: pytest.LogCaptu
     outsider.hang_up()
     work.wait_until_quiet()
     assert {run.id for run in work.runs()} == before, f"seed {SEED}"
-    assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR], (
-        f"seed {SEED}"
-    )
+    assert not errors, f"seed {SEED}"
     work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
 
 

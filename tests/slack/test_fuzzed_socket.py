@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from tests.slack.recorded import recorded
 from tests.slack.workplace import Workplace
 from tests.support.fuzzed import Fuzz, deep
 from tests.support.house import wait_for
+from tests.support.logged import logged
 
 pytestmark = pytest.mark.slack
 
@@ -37,6 +38,13 @@ _ODD = (
     "ping",
     "NaN",
 )
+
+
+@pytest.fixture
+def errors() -> Iterator[list[str]]:
+    """What is logged as an error from here on."""
+    with logged() as lines:
+        yield lines
 
 
 def _frame(fuzz: Fuzz) -> str:
@@ -64,7 +72,7 @@ def _frame(fuzz: Fuzz) -> str:
 
 
 def test_what_is_no_envelope_is_dropped(
-    work: Workplace, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    work: Workplace, errors: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """None of the frames makes a run, an error or an acknowledgement, and the next command is carried out."""
     good = recorded(work)
@@ -72,7 +80,6 @@ def test_what_is_no_envelope_is_dropped(
     before = {run.id for run in work.runs()}
     fuzz, opened = Fuzz(good, SEED), work.playground.hub.opened
     turned_away = sum(work.bot.slack.refusals().values())
-    caplog.clear()
     for _ in range(FRAMES):
         assert work.playground.hub.send_text(_frame(fuzz))
     wait_for(
@@ -81,9 +88,7 @@ def test_what_is_no_envelope_is_dropped(
         saying=f"that all of {FRAMES} frames of seed {SEED} are dropped",
     )
     assert {run.id for run in work.runs()} == before, f"seed {SEED}"
-    assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR], (
-        f"seed {SEED}"
-    )
+    assert not errors, f"seed {SEED}"
     work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
     with capsys.disabled():
         print(f"\n{FRAMES} frames, seed {SEED}; {work.playground.hub.opened - opened} new connections")

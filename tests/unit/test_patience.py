@@ -15,6 +15,7 @@ import pytest
 
 from bot.web import WebServer, make_web, patience
 from tests.support.house import wait_for
+from tests.support.logged import logged
 
 PATIENCE = 0.6
 MOST = 20
@@ -53,18 +54,17 @@ def door() -> _Door:
 
 
 @pytest.fixture
-def server(
-    door: _Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> Iterator[WebServer]:
+def server(door: _Door, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     """A web door that is less patient than in earnest; nothing that anybody sends may be logged as an error."""
     monkeypatch.setattr(patience, "REQUEST_SECONDS", PATIENCE)
     monkeypatch.setattr(patience, "MOST_CONNECTIONS", MOST)
     made = WebServer(make_web(lambda: {}, lambda: {}, door), "127.0.0.1", 0)
     made.start()
     try:
-        yield made
+        with logged(logging.WARNING) as lines:
+            yield made
         assert _said(_connected(made), GET).startswith(b"HTTP/1.1 200")
-        assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+        assert not lines
     finally:
         made.stop()
 
