@@ -47,6 +47,19 @@ class PatientProtocol(H11Protocol):
         if self.waits_since is None and not self.transport.is_closing():
             self._wait()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP. Where an answer was begun there is nothing left to say it in.
+
+        uvicorn would begin a second one, and fail with a traceback (seen with uvicorn 0.54).
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # whatever it was about to say
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._wait_no_more()

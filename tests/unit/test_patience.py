@@ -194,6 +194,32 @@ def test_who_leaves_in_the_middle_is_forgotten(server: WebServer, door: _Door) -
     assert not door.came
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"PUT /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n" + (b"10000\r\n" + b"x" * 65_536 + b"\r\n") * 17,
+        GET,
+    ],
+)
+@pytest.mark.parametrize("rest", [b"ZZZ\r\n\r\n", b"\0" * 100 + b"\r\n\r\n", b"GET / HTTP/3\r\n\r\n"])
+def test_nonsense_behind_a_request_that_was_answered(server: WebServer, head: bytes, rest: bytes) -> None:
+    """What comes after an answer, or in the middle of one, ends the connection and no more."""
+    with _connected(server) as line:
+        assert _said(line, head)
+        with suppress(OSError):
+            line.sendall(rest)
+        _heard(line, PATIENCE + 3)
+    with _connected(server) as line:
+        _heard_or_nothing(line, head + rest)
+
+
+def _heard_or_nothing(line: socket.socket, asked: bytes) -> None:
+    threading.Thread(target=_send, args=(line, asked), daemon=True).start()
+    _heard(line, PATIENCE + 3)
+
+
 def test_what_is_no_http_is_refused(server: WebServer, door: _Door) -> None:
     """Noise, TLS, odd methods, heads too large, lengths that contradict each other: a 4xx or the end, and no more."""
     spoilt = random.Random(SEED)
