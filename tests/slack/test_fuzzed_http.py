@@ -98,7 +98,7 @@ def test_odd_values_anywhere_do_no_harm(work: Workplace, errors: list[str]) -> N
     work.wait_until_quiet()
     before = {run.id for run in work.runs()}
     fuzz, outsider = Fuzz(good, SEED), Outsider(work)
-    for _ in range(REQUESTS // 4):
+    for _ in range(REQUESTS // 8):
         why, spoilt = fuzz.odd_somewhere()
         status = outsider.send(spoilt)
         assert status < 500, f"seed {SEED} ({why}) got {status}"
