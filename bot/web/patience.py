@@ -32,8 +32,7 @@ class PatientProtocol(H11Protocol):
         """Wait for a request from now on."""
         super().connection_made(transport)
         self._wait()
-        if len(self.connections) > MOST_CONNECTIONS:
-            self._make_room()
+        self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Take it in; once the request is whole, it is ours to be slow."""
@@ -76,12 +75,11 @@ class PatientProtocol(H11Protocol):
             self._timer = None
 
     def _make_room(self) -> None:
-        waiting = [
-            one
-            for one in self.connections
-            if isinstance(one, PatientProtocol) and one.waits_since is not None
-        ]
-        if waiting:
+        """Hang up on whoever was waited for the longest, where more are open than may be."""
+        ours = [one for one in self.connections if isinstance(one, PatientProtocol)]
+        still_open = [one for one in ours if not one.transport.is_closing()]
+        waiting = [one for one in still_open if one.waits_since is not None]
+        if waiting and len(still_open) > MOST_CONNECTIONS:
             min(waiting, key=lambda one: one.waits_since or 0.0).transport.abort()
 
     def _give_up(self) -> None:
