@@ -22,6 +22,8 @@ pytestmark = pytest.mark.slack
 
 FRAMES = int(os.environ.get("SHIPKEEPER_FUZZ", "2000"))
 SEED = int(os.environ.get("SHIPKEEPER_SEED", random.SystemRandom().randrange(1_000_000)))
+AT_ONCE = 100
+"""The SDK's reader calls itself for each frame that came meanwhile: a thousand at once cost the connection."""
 _ODD = (
     "",
     "{",
@@ -80,13 +82,14 @@ def test_what_is_no_envelope_is_dropped(
     before = {run.id for run in work.runs()}
     fuzz, opened = Fuzz(good, SEED), work.playground.hub.opened
     turned_away = sum(work.bot.slack.refusals().values())
-    for _ in range(FRAMES):
+    for number in range(1, FRAMES + 1):
         assert work.playground.hub.send_text(_frame(fuzz))
-    wait_for(
-        lambda: sum(work.bot.slack.refusals().values()) >= turned_away + FRAMES,
-        seconds=60,
-        saying=f"that all of {FRAMES} frames of seed {SEED} are dropped",
-    )
+        if number % AT_ONCE == 0 or number == FRAMES:
+            wait_for(
+                lambda sent=turned_away + number: sum(work.bot.slack.refusals().values()) >= sent,
+                seconds=30,
+                saying=f"that all of {number} frames of seed {SEED} are dropped",
+            )
     assert {run.id for run in work.runs()} == before, f"seed {SEED}"
     assert not errors, f"seed {SEED}"
     work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
@@ -128,6 +131,21 @@ def _huge(size: int) -> str:
     return json.dumps(
         {"type": "slash_commands", "envelope_id": "huge", "payload": {**payload, "text": "x" * size}}
     )
+
+
+def test_thousands_at_once_cost_the_connection_at_most(work: Workplace) -> None:
+    """Whether the reader gets through them or gives the socket up: soon commands arrive again."""
+    for _ in range(5_000):
+        work.playground.hub.send_text("{}")
+    heard: list[Status] = []
+
+    def arrives() -> bool:
+        delivery = work.playground.slash("/docker", "whoami")
+        wait_for(lambda: delivery.acked_at or delivery.error, seconds=10, saying="an answer of either kind")
+        heard.extend([work.ended(delivery, Status.SUCCEEDED).status] if delivery.error is None else [])
+        return bool(heard)
+
+    wait_for(arrives, seconds=30, saying="a command that is carried out")
 
 
 def test_an_odd_goodbye_brings_a_new_connection(work: Workplace) -> None:
