@@ -50,6 +50,7 @@ class Completion:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._policy = services.policy.by_memory()
         self._inventory = Inventory(services)
 
     def start(self) -> None:
@@ -64,9 +65,13 @@ class Completion:
         """Somebody is about to ask: what is known gets looked at anew, in the background, if it is old."""
         self._inventory.want()
 
+    def acquaint(self, user: str) -> None:
+        """Learn who somebody is and which groups they are in, for what they ask next. May ask Slack, for seconds."""
+        self._services.policy.roles_of(Actor(id=user, name=user))
+
     def may_use(self, asking: Asking) -> bool:
         """Whether the person may use the command from there at all."""
-        return self._services.policy.allows(asking.request)
+        return self._policy.allows(asking.request)
 
     def usable(self, asking: Asking) -> tuple[Command, ...]:
         """The commands that the person may use from there, sorted by name."""
@@ -75,7 +80,7 @@ class Completion:
 
     def usable_somewhere(self, actor: Actor) -> tuple[Command, ...]:
         """Those that the person may use from some channel, sorted by name."""
-        roles = self._services.policy.roles_of(actor)
+        roles = self._policy.roles_of(actor)
         every = sorted(self._services.commands.values(), key=lambda command: command.name)
         return tuple(
             one for one in every if one.right is Right.NONE or any(role.grants(one) for role in roles)
@@ -110,7 +115,7 @@ class Completion:
 
     def _permitted(self, asking: Asking, found: Iterable[Candidate]) -> Iterator[Candidate]:
         """Each value once: a repository has several images, and hosts may have the same names."""
-        may = _decider(self._services.policy, asking.request)
+        may = _decider(self._policy, asking.request)
         seen: set[str] = set()
         for one in found:
             if one.value not in seen and may(one):

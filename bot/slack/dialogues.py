@@ -68,13 +68,15 @@ class Dialogues:
         if lacking is None or place is None or not trigger_id:
             return self._gate.stored(invocation)
         command, given = lacking
-        if not self._completion.may_use(_asking(invocation.actor, place, command)):
+        asking = _asking(invocation.actor, place, command)
+        if not self._completion.may_use(asking):
             return self._gate.stored(invocation)
         opened = Opened(place=place)
         opening = Opening(
             trigger_id=trigger_id,
             make=lambda: command_form(command, opened, given, hosts=self._hosts, note=note),
             otherwise=replace(invocation, token=None),
+            may_open=lambda: self._completion.may_use(asking),
         )
         return Answer() if self._offered(opening) else self._gate.stored(opening.otherwise)
 
