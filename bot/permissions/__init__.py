@@ -172,7 +172,7 @@ class Policy:
         """Whoever asks. What comes from Slack comes from nobody's shell, whatever the id looks like."""
         actor = request.actor
         if request.origin is Origin.SLACK and actor.id.startswith(SHELL):
-            return _Who(actor, Rules(), self._people)
+            return _Who(Actor(id="", name=actor.name), Rules(), Nobody())
         return self._who(actor, rules)
 
     def _who(self, actor: Actor, rules: Rules) -> _Who:
