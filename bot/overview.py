@@ -17,7 +17,9 @@ from bot.language import say
 from bot.model import Actor, Button, Origin, Right, Status
 from bot.operations.hostwide import Answers, ask_all
 from bot.operations.inventory import Protection, volumes_and_users
+from bot.people import Standing
 from bot.permissions import Request, Role
+from bot.permissions.told import barred
 from bot.services import Services
 from bot.stores.activity import Activity
 from bot.stores.archive import Backup
@@ -81,6 +83,8 @@ class Overview:
     has_role: bool
     may: tuple[str, ...]
     """Commands that they may use wherever they are, but those that everybody may."""
+    barred: str = ""
+    """Why they may nothing, whatever roles name them; empty for whom nothing bars."""
     at_work: tuple[SeenRun, ...] = ()
     troubled: tuple[Run, ...] = ()
     hosts: tuple[SeenHost, ...] = ()
@@ -158,11 +162,13 @@ class _Eyes:
         since = self.services.clock() - _LATELY
         troubled = (run for run in self.activity.troubled(_TROUBLE, since, _MOST_RUNS) if self._sees(run))
         commands = self.services.commands.values()
+        person = self.services.policy.person(self.actor)
         return Overview(
             actor=self.actor,
             is_new=not self.services.runs.newest(limit=1, actor=self.actor.id),
             has_role=bool(sight.roles),
             may=tuple(c.name for c in commands if c.right is not Right.NONE and self._may(c.name)),
+            barred=barred(person) if person.standing is Standing.BARRED else "",
             at_work=tuple(SeenRun(run=run, cancel=self._cancel(run)) for run in runs if self._sees(run)),
             troubled=tuple(troubled)[:_MOST_TROUBLED],
             hosts=tuple(_with_work(host, runs) for host in sight.hosts),
