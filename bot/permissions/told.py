@@ -37,7 +37,7 @@ def by_which(role: Role, member: str) -> str:
 
 def barred(person: Person) -> str:
     """Why somebody may not act, and what is left to them."""
-    return f"{say(_BARRED[person.why], id=person.id)} {say(_ONLY_HELP)}"
+    return " ".join((say(_BARRED[person.why], id=person.id), say(_ONLY_HELP)))
 
 
 def unvouched(person: Person) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import handlers
+from bot import cli
 from bot.errors import PermissionDenied
 from bot.language import speaking
 from bot.model import Actor, Origin, Right
@@ -217,3 +220,18 @@ def test_settings_say_what_is_wrong_with_a_role(tmp_path: Path) -> None:
     assert "'ann' is not a Slack user id" in refused("[shell_users]\nroot = 'ann'")
     assert "leave `cli:` away" in refused("[shell_users]\n'cli:root' = 'U0ANN'")
     assert "shell_users.root: Input should be a valid string" in refused("[shell_users]\nroot = 5")
+
+
+def test_a_shell_user_is_who_the_machine_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables that anybody may set name nobody; of root it is who called sudo."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"):
+        monkeypatch.setenv(name, "ann")
+    nobody = pwd.getpwnam("nobody")
+    monkeypatch.setattr(os, "getuid", lambda: nobody.pw_uid)
+    assert cli._user() == "nobody"
+    monkeypatch.setattr(os, "getuid", lambda: 3_999_999)
+    assert cli._user() == "3999999"
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    assert cli._user() == "ann"
+    monkeypatch.delenv("SUDO_USER")
+    assert cli._user() == "root"
