@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
 import pytest
 
 import handlers
-from bot.model import Actor, Origin
+from bot.command import Command, Takes, arg
+from bot.kinds import HostName, TargetName
+from bot.model import Actor, Invocation, Origin, Place, Reply, Status
 from bot.permissions import Policy, Request
 from bot.wiring import rules
-from tests.support.house import settings
+from tests.fakes import FakeEngine
+from tests.support.house import at_work, settings
 from tests.support.people import FakePeople
 
 COMMANDS = handlers.load()
@@ -181,8 +185,11 @@ def _people(*, is_remembered: bool = True) -> FakePeople:
 
 def _policy(tmp_path: Path, book: dict[str, _Role], people: FakePeople) -> Policy:
     toml = "\n".join(role.toml(name) for name, role in book.items())
-    users = "\n".join(f'{name} = "{one}"' for name, one in SHELL_USERS.items())
-    return Policy(rules(settings(tmp_path / "state", toml=f"{toml}\n[shell_users]\n{users}\n")), people)
+    return Policy(rules(settings(tmp_path / "state", toml=toml + _shell_users())), people)
+
+
+def _shell_users() -> str:
+    return "\n[shell_users]\n" + "".join(f'{name} = "{one}"\n' for name, one in SHELL_USERS.items())
 
 
 def _questions(surface: str) -> list[_Question]:
@@ -226,3 +233,55 @@ def test_the_oracle_says_both() -> None:
     for surface in SURFACES:
         said = [_oracle(asked, BOOK | SHELLS) for asked in _questions(surface)]
         assert 0.02 < sum(said) / len(said) < 0.9, surface
+
+
+# ---- the same on the road ---------------------------------------------------------------------------------
+
+ON_THE_ROAD = 120
+"""So many more of each surface go the whole road, from the invocation to the ending."""
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    targets: tuple[TargetName, ...] = arg("what it is about", default=(), positional=True, takes=Takes.MANY)
+    host: HostName | None = arg("the Docker host", default=None)
+
+
+def _probes() -> dict[str, Command]:
+    """Commands with the names and rights of ours that are about whatever they are told to be about, and do nothing."""
+    return {
+        name: Command(
+            name=name,
+            summary=name,
+            right=command.right,
+            arguments=_Arguments,
+            run=lambda *_: Reply(text="Nothing was done."),
+            targets=lambda arguments, _: tuple(arguments.targets),
+        )
+        for name, command in COMMANDS.items()
+    }
+
+
+@pytest.mark.parametrize("surface", ["slack", "schedule", "shell"])
+def test_the_road_decides_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, surface: str) -> None:
+    """Denied is who is to be denied, and nobody else, whatever else becomes of the run."""
+    monkeypatch.setattr("bot.app.people", lambda *_: _people())
+    book = BOOK | SHELLS
+    toml = "\n".join(role.toml(name) for name, role in book.items()) + _shell_users()
+    asked = [one for one in _questions(surface) if one.host and len(one.targets) < 2][:ON_THE_ROAD]
+    engines = {"local": FakeEngine(), "prod-1": FakeEngine()}
+    with at_work(settings(tmp_path / "state", toml=toml), engines, commands=_probes()) as house:
+        runs = [(one, house.accept(_invocation(one))) for one in asked]
+        said = {one: house.ending(run_id).status is not Status.DENIED for one, run_id in runs}
+    assert {one: may for one, may in said.items() if may is not _oracle(one, book)} == {}
+    assert len(set(said.values())) == 2
+
+
+def _invocation(asked: _Question) -> Invocation:
+    return Invocation(
+        line=" ".join((asked.command, *asked.targets, "--host", asked.host or "")),
+        actor=Actor(id=asked.who, name="ann"),
+        origin=_ORIGINS.get(asked.surface, Origin.SLACK),
+        at=datetime.now(UTC),
+        place=Place(channel=asked.channel, user=asked.who) if asked.channel else None,
+    )
