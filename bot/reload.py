@@ -88,6 +88,7 @@ class Reloader:
         self._seen: _Stamp = None
         self._taken: _Stamp = None
         self._need_restart: tuple[str, ...] = ()
+        self._trouble = ""
         self._thread: threading.Thread | None = None
 
     @property
@@ -128,8 +129,13 @@ class Reloader:
         try:
             self._take()
             self._taken = stamp
-        except StoreError as error:
-            _log.error("the settings stay as they were, as their change cannot be written down: %s", error)
+            self._trouble = ""
+        except StoreError as error:  # tried again at the next look
+            if self._trouble != str(error):
+                _log.error(
+                    "the settings stay as they were, as their change cannot be written down: %s", error
+                )
+            self._trouble = str(error)
 
     def _take(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """What could stand where a command asks for something, for this person, from here: the same for every face.
 
-Answers from memory alone, so that it may be asked in a listener; it must not know who shows it.
+Answers from memory alone, so that it may be asked in a listener, where it does not say otherwise; it must not know
+who shows it.
 """
 
 from __future__ import annotations
@@ -79,8 +80,8 @@ class Completion:
         return tuple(one for one in every if self.may_use(replace(asking, command=one)))
 
     def usable_somewhere(self, actor: Actor) -> tuple[Command, ...]:
-        """Those that the person may use from some channel, sorted by name."""
-        roles = self._policy.roles_of(actor)
+        """Those that the person may use from some channel, sorted by name; may ask Slack who they are, for seconds."""
+        roles = self._services.policy.roles_of(actor)
         every = sorted(self._services.commands.values(), key=lambda command: command.name)
         return tuple(
             one for one in every if one.right is Right.NONE or any(role.grants(one) for role in roles)

@@ -99,8 +99,8 @@ class Dialogues:
         """The global shortcut: a form that asks which command."""
         actor = actor_of(body["user"])
         place = Place(channel=actor.id, user=actor.id)
-        usable = self._completion.usable_somewhere(actor)
-        return self._open_or_run(body, place, "help", lambda: chooser(usable, Opened(place=place)))
+        usable = self._completion.usable_somewhere  # asked where the form is opened, as it may ask Slack
+        return self._open_or_run(body, place, "help", lambda: chooser(usable(actor), Opened(place=place)))
 
     def copy_file(self, body: Payload) -> Answer:
         """The message shortcut: `cp` with the message's file in it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 from bot.model import Status
 from bot.playground import Fault, UserGroup
 from bot.slack import people
-from tests.slack.forming import form_of, no_form, offered
+from tests.slack.forming import answered, form_of, no_form, offered
 from tests.slack.homes import be_swift, opened
 from tests.slack.reading import words_of
 from tests.slack.workplace import Workplace
@@ -93,6 +94,14 @@ def test_a_group_has_its_role_at_every_door(grouped: Workplace) -> None:
     assert "ops (by group S0OPS)" in words_of(me)
     why = grouped.told(grouped.slash("/docker", "why backup other1", user="U0BOB"), Status.SUCCEEDED)
     assert "ops (by group S0OPS)" in words_of(why)
+
+
+def test_the_chooser_knows_groups_at_once(grouped: Workplace) -> None:
+    """It opens on a thread that may ask, so that nobody finds it empty the first time."""
+    answered(grouped.playground.shortcut("run_command", user="U0BOB"))
+    shown = json.dumps(form_of(grouped, "U0BOB").body)
+    assert '"backup"' in shown
+    assert '"prune"' not in shown
 
 
 def test_who_leaves_the_group_loses_its_role(grouped: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
