@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot import wiring
-from bot.asking_slack import Readers, SlackUploads
+from bot.asking_slack import SlackUploads, people
 from bot.command import Command
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
@@ -29,11 +29,13 @@ from bot.operations.snapshotplan import Naming
 from bot.operations.snapshotundo import sweep_snapshots
 from bot.operations.sweep import sweep
 from bot.pace import Pace
+from bot.permissions import Policy
 from bot.queue import EmbeddedQueue
+from bot.reload import Swapper
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.archive import Archive
-from bot.stores.audit import Audit
+from bot.stores.audit import Audit, AuditEvent
 from bot.stores.claims import Claims
 from bot.stores.database import Database
 from bot.stores.journal import Journal
@@ -63,6 +65,13 @@ class App:
     outbox: Outbox
     uploads: Uploads
     housekeeper: Housekeeper
+    swappers: tuple[Swapper, ...]
+    """What takes changed settings while it is at work."""
+
+    def record(self, event: AuditEvent) -> None:
+        """Write it down in the audit log, for good; raises StoreError when that cannot be."""
+        with self.database.write() as connection:
+            self.services.audit.append(connection, event)
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:
         """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first.
@@ -164,7 +173,9 @@ def build(
     docker = engines or wiring.engines(settings)
     stores = _stores(settings, len(docker), clock)
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
+    directory = people(settings.slack_api_url, token, settings.slack.language)
     dispatcher: Dispatcher
+    policy = Policy(wiring.rules(settings), directory)
     services = Services(
         engines=docker,
         default_host=settings.default_host or wiring.DEFAULT_HOST,
@@ -172,8 +183,8 @@ def build(
         outgoing=stores.outgoing,
         runs=stores.runs,
         audit=stores.audit,
-        policy=wiring.policy(settings),
-        pace=Pace(SentCommands(stores.database), lambda actor: actor.id, settings.limits.per_minute),
+        policy=policy,
+        pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         kept=stores.journal.kept,
@@ -187,7 +198,7 @@ def build(
         runbooks=wiring.runbooks(settings),
         builds=wiring.builds(settings),
         registries=registries or wiring.registries(settings),
-        readers=Readers(settings.slack_api_url, token, settings.slack.language),
+        people=directory,
         clock=clock,
     )
     undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), clock)
@@ -205,6 +216,7 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
+        swappers=(wiring.policy_swapper(services.policy), wiring.pace_swapper(services.pace)),
     )
 
 

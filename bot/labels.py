@@ -56,6 +56,7 @@ LABELS = (
     later("Held by"),
     later("Host"),
     later("Id"),
+    later("Identity"),
     later("Image"),
     later("Immutable"),
     later("Into"),

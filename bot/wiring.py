@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from bot.engine import Check, Engine
@@ -14,10 +15,13 @@ from bot.operations.drill import DrillRule
 from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Known, Registries, Rules
 from bot.operations.runbooks import Runbook
+from bot.pace import Pace
 from bot.permissions import Policy, Role
+from bot.permissions import Rules as PolicyRules
 from bot.registry.client import HttpRegistry
 from bot.registry.credentials import Source, from_docker_config, from_file, from_helper, nobody
 from bot.registry.wire import Tls
+from bot.reload import Swapper
 from bot.secrecy import Login
 from bot.sections import DrillSection, HostSection
 from bot.sections.builds import BuildSection
@@ -98,12 +102,13 @@ def _runbook(name: str, section: RunbookSection, settings: Settings) -> Runbook:
     )
 
 
-def policy(settings: Settings) -> Policy:
+def rules(settings: Settings) -> PolicyRules:
     """Who may do what."""
-    return Policy(
+    roles = tuple(
         Role(
             name=name,
             members=frozenset(role.members),
+            groups=role.groups,
             right=Right(role.right) if role.right else Right.NONE,
             commands=role.commands,
             targets=role.targets,
@@ -112,6 +117,26 @@ def policy(settings: Settings) -> Policy:
         )
         for name, role in settings.roles.items()
     )
+    return PolicyRules(roles=roles, shell_users=settings.shell_users.slack_ids)
+
+
+def policy_swapper(policy: Policy) -> Swapper:
+    """Takes new roles and shell users, both at once."""
+
+    def prepare(settings: Settings) -> Callable[[], None]:
+        fresh = rules(settings)
+        return lambda: policy.replace(fresh)
+
+    return Swapper(sections=("roles", "shell_users"), prepare=prepare)
+
+
+def pace_swapper(pace: Pace) -> Swapper:
+    """Takes a new limit of commands a minute."""
+
+    def prepare(settings: Settings) -> Callable[[], None]:
+        return lambda: pace.replace(settings.limits.per_minute)
+
+    return Swapper(sections=("limits.per_minute",), prepare=prepare)
 
 
 def builds(settings: Settings) -> dict[str, BuildRule]:
