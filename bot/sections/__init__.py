@@ -136,10 +136,10 @@ class LimitsSection(Section):
         3600, ge=1, le=86_400, description="seconds after which containers are woken, done or not"
     )
     per_minute: int = Field(
-        60,
+        0,
         ge=0,
         le=6000,
-        description="commands that one person may send in a minute; 0 is no limit; schedules do not count",
+        description="commands that one person may send in a minute, such as 60; 0 is no limit; schedules do not count",
     )
     copy_bytes: int = Field(
         1 << 30, ge=1, description="the most bytes that `cp` copies; to and from Slack a billion"

@@ -99,12 +99,13 @@ def either(*checks: Check) -> Check:
 
 
 _TEXT = text()
-_WORD = text(r"[!-~]{0,150}")
-_ID = text(r"[A-Z0-9]{0,64}")
-_PERSON = text(r"[UW][A-Z0-9]{1,63}")
+_WORD = text(r"[!-~]{0,400}")
+_ID = text(r"[A-Za-z0-9_.-]{0,64}")
+_PERSON = text(r"[A-Za-z0-9_.-]{1,64}")
+"""Slack promises no more of an id than that it is a string of letters and digits, and that it may grow."""
 _NAME = text(most=255)
 _TOKEN = text(r"[!-~]{0,64}")
-_MOMENT = text(r"[0-9]{1,20}\.[0-9]{1,10}")
+_MOMENT = text(r"[0-9.]{0,32}")
 _URL = text(r"(https?://[!-~]{1,2000})?")
 _USER = record({"id": _PERSON}, {"username": _NAME, "name": _NAME, "team_id": _ID})
 _PLACE = either(_ID, record({"id": _ID}))

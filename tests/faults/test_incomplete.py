@@ -134,7 +134,7 @@ def bench_on(url: str, yard: Yard, tmp_path: Path, short: Path, seed: int) -> It
     ):
         made = settings(
             tmp_path / "state",
-            toml=f'[hosts.local]\naddress = "{proxy.url}"\n[limits]\nstall = 20\nper_minute = 0\n',
+            toml=f'[hosts.local]\naddress = "{proxy.url}"\n[limits]\nstall = 20\n',
             SHIPKEEPER_ARCHIVE=str(disk / "archive"),
         )
         with at_work(made, {}) as house:

@@ -30,7 +30,7 @@ from tests.support.migrated import put_database
 T = TypeVar("T")
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = (sys.executable, "-m", "bot")
-_ON_ANY_PORT = '\n[slack]\nlisten = "127.0.0.1:0"\n[limits]\nper_minute = 0\n'
+_ON_ANY_PORT = '\n[slack]\nlisten = "127.0.0.1:0"\n'
 _STILL_OPEN = ("⏳", "▶️")
 
 

@@ -69,7 +69,7 @@ def engine() -> LyingEngine:
 def house(engine: LyingEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """The road over it, with room for ten million bytes in a copy."""
     state = tmp_path_factory.mktemp("hostile") / "state"
-    made = settings(state, toml="[limits]\ncopy_bytes = 10000000\nper_minute = 0\n")
+    made = settings(state, toml="[limits]\ncopy_bytes = 10000000\n")
     with at_work(made, {"local": engine}) as at:
         yield at
         refuse_untrue(at.app)

@@ -124,7 +124,7 @@ def probe() -> Probe:
 @pytest.fixture
 def made(tmp_path: Path) -> Settings:
     """Settings with operators."""
-    return settings(tmp_path / "state", toml=f"{_ROLES}\n[limits]\ngrace = 5\nper_minute = 0\n")
+    return settings(tmp_path / "state", toml=f"{_ROLES}\n[limits]\ngrace = 5\n")
 
 
 _ROLES = '[roles.operators]\nmembers = ["U0ANN"]\nright = "admin"\n'
