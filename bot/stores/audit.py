@@ -1,87 +1,118 @@
-"""The audit log: what was asked, begun and ended, by whom. It only grows, and each line seals the one before.
+"""The audit log: what was asked, begun and ended, by whom. It only grows, and each entry seals the one before.
 
-Every line holds the SHA-256 of the line before it and of its own words, so that a line cannot be changed or
-taken out unseen; triggers refuse UPDATE and DELETE. Knows no run's inner workings.
+Triggers refuse UPDATE and DELETE; `bot.seals` makes the seals and finds what was changed behind our back. Knows no
+run's inner workings.
 """
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, insert, select
+from sqlalchemy import Connection, Select, and_, insert, select
+from sqlalchemy.exc import IntegrityError
 
-from bot.model import Actor, Origin, Status
+from bot.errors import StoreError
+from bot.language import say
+from bot.model import Status
+from bot.seals import GENESIS, Entry, Head, Problem, Sealer, Verdict, verify
+from bot.secrecy import masked
+from bot.stores.auditfilter import Filter, matching
+from bot.stores.auditrows import AuditEvent, AuditLine, as_stored, entry_of, line_of, row_of, stored_entry
 from bot.stores.database import Database
 from bot.stores.schema import audit
 
-GENESIS = "0" * 64
+__all__ = ["Audit", "AuditEvent", "AuditLine", "Filter"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class AuditEvent:
-    """One line before it is written. `kind` is `started` or an ending; `targets` are `kind:name`."""
-
-    run_id: str
-    kind: str
-    at: datetime
-    actor: Actor
-    origin: Origin
-    channel: str | None
-    command: str | None
-    line: str
-    host: str
-    targets: tuple[str, ...] = ()
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditLine:
-    """One line as it stands in the log."""
-
-    seq: int
-    event: AuditEvent
-    hash: str
+_ENDINGS = [status.value for status in Status if status.is_ending]
+_MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChainState:
-    """Whether the log is whole: how many lines were checked, and the first that does not fit, if any."""
+    """Whether the log is whole: how many entries were checked, and the first that does not fit, if any."""
 
     lines: int
     broken_at: int | None
 
 
 class Audit:
-    """Reads the log, and appends inside a transaction of somebody else's."""
+    """Reads the log, and appends to it. Every method raises StoreError when the database fails."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer | None = None,
+        mask: Callable[[str], str] = masked,
+    ) -> None:
         self._database = database
+        self._sealer = sealer or Sealer()
+        self._mask = mask
+        self._listeners: list[Callable[[], None]] = []
 
-    def append(self, connection: Connection, event: AuditEvent) -> None:
-        """Add a line; it is there if, and only if, the transaction commits."""
+    @property
+    def sealer(self) -> Sealer:
+        """What seals the entries."""
+        return self._sealer
+
+    def listen(self, call: Callable[[], None]) -> None:
+        """Call it after each transaction of this process that wrote an entry; it must be quick and never fail."""
+        self._listeners.append(call)
+
+    def append(self, connection: Connection, *events: AuditEvent) -> None:
+        """Add entries, in order; they are there if, and only if, the transaction commits."""
         self._database.serialise(connection)
-        last = connection.execute(
-            select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-        ).one_or_none()
-        seq, before = (last.seq + 1, last.hash) if last else (1, GENESIS)
-        values = _columns(event)
-        connection.execute(insert(audit).values(seq=seq, hash=_seal(before, seq, event), **values))
+        last = connection.execute(_newest().limit(1)).one_or_none()
+        seq, before, strength = (last.seq, last.hash, last.format) if last else (0, GENESIS, 0)
+        if not self._sealer.has_key_for(strength):
+            raise StoreError(
+                say(
+                    "The audit log is sealed with a key, and SHIPKEEPER_AUDIT_KEY is not set, so nothing can be written "
+                    "to it. Nothing was changed. Set the variable, or SHIPKEEPER_AUDIT_KEY_FILE, and try again."
+                )
+            )
+        rows = []
+        for number, event in enumerate(events, seq + 1):
+            entry = entry_of(_signed(event), number, self._sealer.format, self._mask)
+            before = self._sealer.seal(entry, before)
+            rows.append(row_of(entry, before))
+        if rows:
+            connection.execute(insert(audit), rows)
+        for call in self._listeners:
+            self._database.after_commit(connection, call)
+
+    def record(self, *events: AuditEvent) -> None:
+        """Add entries in a transaction of their own; when it returns they are on the disk."""
+        try:
+            with self._database.write() as connection:
+                self.append(connection, *events)
+        except IntegrityError as error:
+            raise StoreError(
+                say("The audit log took no entry; the log of the bot says why. Nothing was changed.")
+            ) from error
 
     def lines(
         self, *, limit: int, target: str | None = None, run_id: str | None = None
     ) -> tuple[AuditLine, ...]:
-        """The newest lines first; `target` keeps those that name it (`volume:pgdata`)."""
-        query = select(audit).order_by(audit.c.seq.desc()).limit(limit)
-        if target is not None:
-            query = query.where(audit.c.targets.contains(json.dumps(target), autoescape=True))
-        if run_id is not None:
-            query = query.where(audit.c.run_id == run_id)
+        """The newest entries first; `target` keeps those that name it (`volume:pgdata`)."""
+        return self.found(Filter(target=target, run_id=run_id), limit=limit)
+
+    def found(self, wanted: Filter, *, limit: int, before: int = 0) -> tuple[AuditLine, ...]:
+        """What the filter keeps, newest first, behind so many that are newer."""
+        query = select(audit).where(matching(wanted, self._database.is_sqlite)).order_by(audit.c.seq.desc())
         with self._database.read() as connection:
-            return tuple(_line(row) for row in connection.execute(query).mappings())
+            rows = connection.execute(query.limit(limit).offset(before)).mappings()
+            return tuple(line_of(row) for row in rows)
+
+    def count(self, wanted: Filter) -> int:
+        """How many the filter keeps, counted up to 10,000."""
+        kept = select(audit.c.seq).where(matching(wanted, self._database.is_sqlite)).limit(_MOST_COUNTED)
+        with self._database.read() as connection:
+            return len(connection.execute(kept).all())
 
     def last_ending(
         self, command: str, host: str, target: str, is_about: Callable[[tuple[str, ...]], bool]
@@ -94,64 +125,101 @@ class Audit:
         """
         began = select(audit.c.run_id).where(audit.c.kind == "started")
         turned_away = and_(audit.c.kind == Status.REJECTED.value, audit.c.run_id.not_in(began))
+        tried = [kind for kind in _ENDINGS if kind not in (Status.DENIED.value, Status.EXPIRED.value)]
         query = (
             select(audit)
             .where(audit.c.command == command, audit.c.host == host)
-            .where(audit.c.kind.not_in(["started", Status.DENIED.value, Status.EXPIRED.value]), ~turned_away)
+            .where(audit.c.kind.in_(tried), ~turned_away)
             .where(audit.c.targets.contains(json.dumps(target), autoescape=True))
             .order_by(audit.c.seq.desc())
         )
         with self._database.read() as connection:
-            events = (_line(row).event for row in connection.execute(query).mappings())
+            events = (line_of(row).event for row in connection.execute(query).mappings())
             return next((event for event in events if is_about(event.targets)), None)
 
-    def check_chain(self) -> ChainState:
-        """Recompute every seal from the first line on."""
-        before, count = GENESIS, 0
+    def head(self) -> Head | None:
+        """The newest entry; None of an empty log."""
         with self._database.read() as connection:
-            for row in connection.execute(select(audit).order_by(audit.c.seq)).mappings():
-                count += 1
-                line = _line(row)
-                if line.seq != count or line.hash != _seal(before, line.seq, line.event):
-                    return ChainState(lines=count, broken_at=line.seq)
-                before = line.hash
-        return ChainState(lines=count, broken_at=None)
+            row = connection.execute(_newest().limit(1)).one_or_none()
+        return Head(seq=row.seq, hash=row.hash, at=row.at.isoformat()) if row else None
+
+    def entries(self, wanted: Filter | None = None, *, after: int = 0) -> Iterator[dict[str, Any]]:
+        """The sealed words and hash of each, oldest first, as they lie in the table at one moment."""
+        columns = as_stored(self._database.is_sqlite)
+        query = select(*columns).where(audit.c.seq > after).order_by(audit.c.seq)
+        if wanted is not None:
+            query = query.where(matching(wanted, self._database.is_sqlite))
+        with self._database.as_they_lie(query) as rows:
+            for row in rows:
+                yield stored_entry(row, self._database.is_sqlite)
+
+    def hashes(self) -> Iterator[tuple[int, str]]:
+        """Number and hash of each entry, oldest first."""
+        with self._database.as_they_lie(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq)) as rows:
+            for seq, seal in rows:
+                yield seq, seal
+
+    def verify(self, heads: Sequence[Head] = (), check: Callable[[], None] = lambda: None) -> Verdict:
+        """Make every seal anew, and compare with heads that were published. `check` is called now and then."""
+        seen = Head(seq=0, hash=GENESIS)
+
+        def watched() -> Iterator[Entry]:
+            nonlocal seen
+            for entry in self.entries():
+                if isinstance(entry["seq"], int) and entry["seq"] % 1000 == 0:
+                    check()
+                yield entry
+                seen = Head(seq=entry["seq"], hash=entry["hash"])
+
+        try:
+            return verify(watched(), self._sealer, heads)
+        except StoreError:
+            if self._is_away():
+                raise
+            problem = Problem(seq=seen.seq + 1, what="unreadable")
+            return Verdict(entries=seen.seq, head=seen, problem=problem)
+
+    def check_chain(self) -> ChainState:
+        """Make every seal anew, from the first entry on."""
+        verdict = self.verify()
+        broken = verdict.problem.seq if verdict.problem else None
+        return ChainState(lines=verdict.entries, broken_at=broken)
+
+    def misfit(self, lines: Sequence[AuditLine]) -> int | None:
+        """The number of the first of these entries, newest first, that does not fit its seal."""
+        if not lines:
+            return None
+        numbers = {line.seq for line in lines}
+        wanted = audit.c.seq.in_(numbers | {seq - 1 for seq in numbers})
+        query = select(*as_stored(self._database.is_sqlite)).where(wanted)
+        with self._database.as_they_lie(query) as rows:
+            found = [stored_entry(row, self._database.is_sqlite) for row in rows]
+        hashes = {0: GENESIS, **{entry["seq"]: entry["hash"] for entry in found}}
+        wrong = [
+            entry["seq"]
+            for entry in found
+            if entry["seq"] in numbers and not self._sealer.fits(entry, hashes.get(entry["seq"] - 1, ""))
+        ]
+        return min(wrong, default=None)
+
+    def _is_away(self) -> bool:
+        """Whether the database as a whole does not answer."""
+        try:
+            with self._database.read() as connection:
+                connection.execute(select(1))
+        except StoreError:
+            return True
+        return False
 
 
-def _columns(event: AuditEvent) -> dict[str, object]:
-    return {
-        "at": event.at,
-        "run_id": event.run_id,
-        "kind": event.kind,
-        "actor_id": event.actor.id,
-        "actor_name": event.actor.name,
-        "origin": event.origin.value,
-        "channel": event.channel,
-        "command": event.command,
-        "line": event.line,
-        "host": event.host,
-        "targets": json.dumps(event.targets),
-        "detail": event.detail,
-    }
+def _newest() -> Select[Any]:
+    return select(audit.c.seq, audit.c.hash, audit.c.format, audit.c.at).order_by(audit.c.seq.desc())
 
 
-def _seal(before: str, seq: int, event: AuditEvent) -> str:
-    words = {**_columns(event), "at": event.at.astimezone(UTC).isoformat(), "seq": seq, "before": before}
-    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
+def _signed(event: AuditEvent) -> AuditEvent:
+    return replace(event, facts={"shipkeeper": _version(), **event.facts})
 
 
-def _line(row: RowMapping) -> AuditLine:
-    event = AuditEvent(
-        run_id=row["run_id"],
-        kind=row["kind"],
-        at=row["at"],
-        actor=Actor(id=row["actor_id"], name=row["actor_name"]),
-        origin=Origin(row["origin"]),
-        channel=row["channel"],
-        command=row["command"],
-        line=row["line"],
-        host=row["host"],
-        targets=tuple(json.loads(row["targets"])),
-        detail=row["detail"],
-    )
-    return AuditLine(seq=row["seq"], event=event, hash=row["hash"])
+@functools.cache
+def _version() -> str:
+    return version("shipkeeper")
