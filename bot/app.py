@@ -224,7 +224,7 @@ def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _S
     database = Database(settings.database_url)
     database.migrate()
     queue = _queue(settings, database, hosts)
-    runs, audit = Runs(database, clock, queue.enqueue), Audit(database)
+    runs, audit = Runs(database, clock, queue.enqueue), wiring.audit(settings, database)
     queue.bind(runs)
     return _Stores(
         database=database,

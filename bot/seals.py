@@ -143,7 +143,7 @@ class Sealer:
         """Whether it has the seal that it would have there, perhaps under another number."""
         moved = entry if as_seq is None else {**entry, "seq": as_seq}
         try:
-            return self.seal(moved, before) == entry["hash"]
+            return bool(self.seal(moved, before) == entry["hash"])
         except (ValueError, TypeError, LookupError):
             return False
 

@@ -60,6 +60,7 @@ class Connection:
         self._access = access
         self._lock = threading.Lock()
         self._client: Client | None = None
+        self.known_version: str | None = None
         self._breaker = Breaker(min(_TRY_AGAIN, limits.silence))
 
     @cached_property
@@ -154,7 +155,9 @@ class Connection:
         with our_errors(asking), ExitStack() as undo:
             client = Client(self.chosen, self.limits.silence.total_seconds())
             undo.callback(client.close)
-            _refuse_podman(client.version(), asking)
+            version = client.version()
+            _refuse_podman(version, asking)
+            self.known_version = str(version.get("Version") or "") or None
             client.timeout = timeout.total_seconds()
             undo.pop_all()
             return client

@@ -54,6 +54,11 @@ class DockerEngine(
         limits = Limits(stall=stall, request=request_timeout, contact=contact)
         super().__init__(Connection(host, base_url, limits, access))
 
+    @property
+    def known_version(self) -> str | None:  # type: ignore[override]
+        """The version of what was last connected to; None before the first call."""
+        return self._connection.known_version
+
     def info(self) -> EngineInfo:
         """Who answers, and where it was reached; raises EngineError, also for Podman."""
         with self._connection.call(say("say who it is")) as api:

@@ -71,8 +71,8 @@ class Audit:
         if not self._sealer.has_key_for(strength):
             raise StoreError(
                 say(
-                    "The audit log is sealed with a key, and SHIPKEEPER_AUDIT_KEY is not set, so nothing can be written "
-                    "to it. Nothing was changed. Set the variable, or SHIPKEEPER_AUDIT_KEY_FILE, and try again."
+                    "The audit log is sealed with a key, and SHIPKEEPER_AUDIT_KEY is not set, so nothing can be "
+                    "written to it. Nothing was changed. Set the variable, or SHIPKEEPER_AUDIT_KEY_FILE, and try again."
                 )
             )
         rows = []
@@ -152,12 +152,6 @@ class Audit:
         with self._database.as_they_lie(query) as rows:
             for row in rows:
                 yield stored_entry(row, self._database.is_sqlite)
-
-    def hashes(self) -> Iterator[tuple[int, str]]:
-        """Number and hash of each entry, oldest first."""
-        with self._database.as_they_lie(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq)) as rows:
-            for seq, seal in rows:
-                yield seq, seal
 
     def verify(self, heads: Sequence[Head] = (), check: Callable[[], None] = lambda: None) -> Verdict:
         """Make every seal anew, and compare with heads that were published. `check` is called now and then."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +37,12 @@ class AuditEvent:
     targets: tuple[str, ...] = ()
     detail: str = ""
     facts: Mapping[str, Value] = field(default_factory=dict)
+
+
+def with_facts(event: AuditEvent, **facts: Value) -> AuditEvent:
+    """The event with more facts; those that are None say nothing and are left out."""
+    more = {name: value for name, value in facts.items() if value is not None}
+    return replace(event, facts={**event.facts, **more})
 
 
 @dataclass(frozen=True, kw_only=True)
