@@ -19,6 +19,7 @@ from bot.context import Ledger
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
 from bot.engine import Engine
+from bot.engine.witness import undoing
 from bot.errors import BotError, StoreError
 from bot.language import say
 from bot.model import Status
@@ -42,6 +43,7 @@ from bot.stores.runs import Lane, Runs
 from bot.stores.sole import Sole
 from bot.stores.uploads import Uploads
 from bot.undo import Undoer
+from bot.witnessing import Witnessing
 
 _log = logging.getLogger(__name__)
 _FRONT_WORKERS = 2
@@ -129,8 +131,9 @@ class Housekeeper:
 
     def _keep(self) -> None:
         try:
-            sweep(self._services.engines.values(), self._services.archive, self._is_over)
-            sweep_snapshots(self._services.engines.values(), self._has_failed)
+            with undoing():
+                sweep(self._services.engines.values(), self._services.archive, self._is_over)
+                sweep_snapshots(self._services.engines.values(), self._has_failed)
         except BotError as error:
             _log.warning("leftovers of earlier runs could not be looked for: %s", error)
         while not self._stop.wait(_TIDY_SECONDS):
@@ -159,8 +162,10 @@ def build(
 ) -> App:
     """Make every room once. Touches the state directory and the database, but neither Docker nor Slack."""
     _make_private(settings)
-    docker = engines or wiring.engines(settings)
+    witness = Witnessing()
+    docker = engines or wiring.engines(settings, witness)
     stores = _stores(settings, len(docker), clock)
+    witness.bind(stores.audit, clock)
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
     dispatcher: Dispatcher
     services = Services(

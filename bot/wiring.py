@@ -8,6 +8,7 @@ from bot.engine import Check, Engine
 from bot.engine.address import Access
 from bot.engine.build_contract import Recipe
 from bot.engine.real import DockerEngine
+from bot.engine.witness import Witness
 from bot.model import Right
 from bot.operations.build import BuildRule
 from bot.operations.drill import DrillRule
@@ -36,18 +37,27 @@ _LONGEST_ANSWER = timedelta(seconds=60)
 _FILES_OF_A_HOST = ("ca_file", "cert_file", "key_file", "ssh_config")
 
 
-def engines(settings: Settings) -> dict[str, Engine]:
+def engines(settings: Settings, witness: Witness) -> dict[str, Engine]:
     """All hosts by name; the one that Docker's own variables mean, if none is set."""
     stall = settings.stall_limit
     answer = min(stall, _LONGEST_ANSWER)
     if not settings.hosts:
         engine = DockerEngine(
-            DEFAULT_HOST, base_url=settings.docker_host, stall=stall, request_timeout=answer
+            DEFAULT_HOST,
+            base_url=settings.docker_host,
+            stall=stall,
+            request_timeout=answer,
+            witness=witness,
         )
         return {DEFAULT_HOST: engine}
     return {
         name: DockerEngine(
-            name, base_url=host.address, stall=stall, request_timeout=answer, access=_access(host)
+            name,
+            base_url=host.address,
+            stall=stall,
+            request_timeout=answer,
+            access=_access(host),
+            witness=witness,
         )
         for name, host in settings.hosts.items()
     }
