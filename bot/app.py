@@ -36,6 +36,7 @@ from bot.stores.archive import Archive
 from bot.stores.audit import Audit
 from bot.stores.claims import Claims
 from bot.stores.database import Database
+from bot.stores.heads import Heads
 from bot.stores.journal import Journal
 from bot.stores.outbox import Outbox
 from bot.stores.outgoing import Outgoing
@@ -175,6 +176,7 @@ def build(
         outgoing=stores.outgoing,
         runs=stores.runs,
         audit=stores.audit,
+        heads=Heads(settings.heads_path),
         policy=wiring.policy(settings),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bot import offline, terminal
 from bot import settings as settings_room
-from bot import terminal
 from bot.app import App, build
 from bot.command import Command
 from bot.errors import BotError, UsageError
@@ -37,6 +37,7 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
   shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
   shipkeeper manifest [--format yaml]  print the Slack app manifest
   shipkeeper example-settings          print a settings file with every key
+  shipkeeper audit verify FILE [--head SEQ:HASH]  verify an export of the audit log, without database and settings
   shipkeeper --version                 print the version
   shipkeeper COMMAND… [--json] [--key KEY]    any command of the bot's; `shipkeeper help` lists them
 
@@ -61,6 +62,9 @@ def _done(argv: Sequence[str], commands: Commands) -> int:
         print(say(_USAGE))
         return 0 if argv else terminal.exit_code(Status.REJECTED)
     try:
+        if argv[:2] == ["audit", "verify"] and offline.names_a_file(argv[2:]):
+            print(offline.verified(argv[2:], settings_room.audit_key()))
+            return 0
         return _MODES.get(argv[0], _command_line)(list(argv), commands)
     except UsageError as error:
         print(error, file=sys.stderr)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+from bot.errors import UsageError
 from bot.language import later, say
 
 GENESIS: Final = "0" * 64
@@ -40,6 +42,7 @@ WORDS: Final = (
 )
 """What is sealed, with `before`; `at` is ISO 8601, `targets` and `facts` are JSON as text."""
 
+_HEAD = re.compile(r"(?P<seq>[1-9][0-9]{0,17}):(?P<hash>[0-9a-f]{64})")
 _AHEAD = 10_000
 """So many entries behind the first that does not fit are looked at to tell what happened."""
 
@@ -56,6 +59,20 @@ class Head:
 
     def __str__(self) -> str:
         return f"{self.seq}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> Head:
+        """`SEQ:HASH`, as it is posted; raises UsageError."""
+        found = _HEAD.fullmatch(text.strip())
+        if not found:
+            raise UsageError(
+                say(
+                    "“{text}” is no head of the audit log: they look like 1024:9f86d0…, a number, a colon and 64 "
+                    "characters. Nothing was changed.",
+                    text=text,
+                )
+            )
+        return cls(seq=int(found["seq"]), hash=found["hash"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +112,8 @@ _SENTENCES = {
         "Entry {seq} is sealed more weakly than the one before it: it was written by somebody else."
     ),
     "keyless": later("Entry {seq} is sealed with a key; set SHIPKEEPER_AUDIT_KEY to verify it."),
+    "fewer": later("Some of the entries {seq} to {other} are missing: the export had more."),
+    "more": later("Some of the entries {seq} to {other} were inserted: the export had fewer."),
     "unreadable": later("From entry {seq} on the log cannot be read; the file that holds it is damaged."),
 }
 
@@ -177,7 +196,7 @@ def verify(
                 return Verdict(entries=count, head=last, problem=changed)
             proven = last
     newest = max(known, default=0)
-    cut = Problem(seq=last.seq + 1, what="cut", other=newest) if newest > last.seq else None
+    cut = Problem(seq=last.seq + 1, what="cut", other=newest) if newest > last.seq and not has_gaps else None
     return Verdict(entries=count, head=last, problem=cut)
 
 

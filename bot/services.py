@@ -25,6 +25,7 @@ from bot.operations.snapshotplan import Naming
 from bot.permissions import Policy, Request
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
+from bot.stores.heads import Heads
 from bot.stores.journal import Noted
 from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Run, Runs
@@ -54,6 +55,7 @@ class Services:
     outgoing: Outgoing
     runs: Runs
     audit: Audit
+    heads: Heads
     policy: Policy
     commands: Mapping[str, Command]
     cancel: Callable[[Run, Actor], Run]

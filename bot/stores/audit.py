@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, insert, select
+from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
@@ -29,7 +29,8 @@ from bot.stores.schema import audit
 __all__ = ["Audit", "AuditEvent", "AuditLine", "Filter"]
 
 _ENDINGS = [status.value for status in Status if status.is_ending]
-_MOST_COUNTED = 10_000
+MOST_COUNTED = 10_000
+"""A list of more is not counted to its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +107,21 @@ class Audit:
         query = select(audit).where(matching(wanted, self._database.is_sqlite)).order_by(audit.c.seq.desc())
         with self._database.read() as connection:
             rows = connection.execute(query.limit(limit).offset(before)).mappings()
-            return tuple(line_of(row) for row in rows)
+            return tuple(_line(row) for row in rows)
 
     def count(self, wanted: Filter) -> int:
-        """How many the filter keeps, counted up to 10,000."""
-        kept = select(audit.c.seq).where(matching(wanted, self._database.is_sqlite)).limit(_MOST_COUNTED)
+        """How many the filter keeps, counted up to `MOST_COUNTED`."""
+        kept = select(audit.c.seq).where(matching(wanted, self._database.is_sqlite)).limit(MOST_COUNTED)
         with self._database.read() as connection:
-            return len(connection.execute(kept).all())
+            return int(connection.execute(select(func.count()).select_from(kept.subquery())).scalar_one())
+
+    def extent(self, wanted: Filter, upto: int) -> tuple[int, int, int]:
+        """How many the filter keeps up to that number, and the first and last of them; 0 where there are none."""
+        kept = select(func.count(), func.min(audit.c.seq), func.max(audit.c.seq))
+        condition = matching(wanted, self._database.is_sqlite)
+        with self._database.read() as connection:
+            count, first, last = connection.execute(kept.where(condition, audit.c.seq <= upto)).one()
+        return count, first or 0, last or 0
 
     def last_ending(
         self, command: str, host: str, target: str, is_about: Callable[[tuple[str, ...]], bool]
@@ -143,12 +152,23 @@ class Audit:
             row = connection.execute(_newest().limit(1)).one_or_none()
         return Head(seq=row.seq, hash=row.hash, at=row.at.isoformat()) if row else None
 
-    def entries(self, wanted: Filter | None = None, *, after: int = 0) -> Iterator[dict[str, Any]]:
+    def linked(self, wanted: Filter, upto: int) -> Iterator[dict[str, Any]]:
+        """As `entries`, those that the filter keeps up to that number, each with the hash `before` it."""
+        before = audit.alias()
+        query = (
+            select(*as_stored(self._database.is_sqlite), before.c.hash)
+            .select_from(audit.outerjoin(before, before.c.seq == audit.c.seq - 1))
+            .where(matching(wanted, self._database.is_sqlite), audit.c.seq <= upto)
+            .order_by(audit.c.seq)
+        )
+        with self._database.as_they_lie(query) as rows:
+            for *row, hash_before in rows:
+                yield {**stored_entry(row, self._database.is_sqlite), "before": hash_before or GENESIS}
+
+    def entries(self, *, after: int = 0) -> Iterator[dict[str, Any]]:
         """The sealed words and hash of each, oldest first, as they lie in the table at one moment."""
         columns = as_stored(self._database.is_sqlite)
         query = select(*columns).where(audit.c.seq > after).order_by(audit.c.seq)
-        if wanted is not None:
-            query = query.where(matching(wanted, self._database.is_sqlite))
         with self._database.as_they_lie(query) as rows:
             for row in rows:
                 yield stored_entry(row, self._database.is_sqlite)
@@ -208,6 +228,19 @@ class Audit:
 
 def _newest() -> Select[Any]:
     return select(audit.c.seq, audit.c.hash, audit.c.format, audit.c.at).order_by(audit.c.seq.desc())
+
+
+def _line(row: RowMapping) -> AuditLine:
+    try:
+        return line_of(row)
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            say(
+                "The audit log was changed behind our back: entry {seq} cannot be read. Keep the database as it is, "
+                "and type `audit verify`.",
+                seq=row["seq"],
+            )
+        ) from error
 
 
 def _signed(event: AuditEvent) -> AuditEvent:
