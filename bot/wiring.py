@@ -39,25 +39,23 @@ _FILES_OF_A_HOST = ("ca_file", "cert_file", "key_file", "ssh_config")
 
 def engines(settings: Settings, witness: Witness) -> dict[str, Engine]:
     """All hosts by name; the one that Docker's own variables mean, if none is set."""
+    made = _engines(settings)
+    for engine in made.values():
+        engine.tell(witness)
+    return dict(made)
+
+
+def _engines(settings: Settings) -> dict[str, DockerEngine]:
     stall = settings.stall_limit
     answer = min(stall, _LONGEST_ANSWER)
     if not settings.hosts:
         engine = DockerEngine(
-            DEFAULT_HOST,
-            base_url=settings.docker_host,
-            stall=stall,
-            request_timeout=answer,
-            witness=witness,
+            DEFAULT_HOST, base_url=settings.docker_host, stall=stall, request_timeout=answer
         )
         return {DEFAULT_HOST: engine}
     return {
         name: DockerEngine(
-            name,
-            base_url=host.address,
-            stall=stall,
-            request_timeout=answer,
-            access=_access(host),
-            witness=witness,
+            name, base_url=host.address, stall=stall, request_timeout=answer, access=_access(host)
         )
         for name, host in settings.hosts.items()
     }

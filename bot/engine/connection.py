@@ -60,10 +60,9 @@ class Connection:
         base_url: str | None,
         limits: Limits,
         access: Access | None = None,
-        witness: Witness = nobody,
     ) -> None:
         self.host = host
-        self._witness = witness
+        self.witness: Witness = nobody
         self.limits = limits
         self._base_url = base_url
         self._access = access
@@ -161,7 +160,7 @@ class Connection:
     def _tell(self, method: str | None, url: str) -> None:
         call = changing(self.host, method, url)
         if call is not None:
-            self._witness(call)
+            self.witness(call)
 
     def _connect(self, attempt: Attempt, timeout: timedelta) -> Client:
         """The API version is the server's highest, found out by docker-py; pinning fails late (fact 27)."""

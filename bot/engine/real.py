@@ -16,7 +16,7 @@ from bot.engine.files import SingleFileVerbs
 from bot.engine.images import ImageVerbs
 from bot.engine.inventory import InventoryVerbs
 from bot.engine.tools import ToolVerbs
-from bot.engine.witness import Witness, nobody
+from bot.engine.witness import Witness
 from bot.language import say
 
 _MINUTE = timedelta(seconds=60)
@@ -38,8 +38,7 @@ class DockerEngine(
 
     `base_url` None follows Docker's own rules (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, the CLI's
     context). `stall` limits the silence in a stream, `request_timeout` every other answer. With `access` the host
-    is one that the settings name, about which Docker's variables say nothing. `witness` is told of every call that may
-    change something before it is made.
+    is one that the settings name, about which Docker's variables say nothing.
     """
 
     def __init__(
@@ -50,12 +49,15 @@ class DockerEngine(
         stall: timedelta = _MINUTE,
         request_timeout: timedelta = _MINUTE,
         access: Access | None = None,
-        witness: Witness = nobody,
     ) -> None:
         self.host = host
         contact = (access or Access()).contact
         limits = Limits(stall=stall, request=request_timeout, contact=contact)
-        super().__init__(Connection(host, base_url, limits, access, witness))
+        super().__init__(Connection(host, base_url, limits, access))
+
+    def tell(self, witness: Witness) -> None:
+        """Every call that may change something is told it before it is made, from now on."""
+        self._connection.witness = witness
 
     @property
     def known_version(self) -> str | None:  # type: ignore[override]

@@ -23,6 +23,7 @@ from bot.slack.delivery import Delivery
 from bot.slack.dialogues import Dialogues, Rooms
 from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
 from bot.slack.gate import Accept, Gate
+from bot.slack.heads import HeadPublisher, Publishing
 from bot.slack.home import HomePages, Watched
 from bot.slack.listeners import Listeners
 from bot.slack.opening import TRIGGER_SECONDS, FormOpener
@@ -63,6 +64,7 @@ class Road:
     overviews: Overviews
     activity: Activity
     readers: Readers
+    publishing: Publishing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,7 @@ class SlackConnection:
         self._tokens = Tokens(self._client)
         self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock, self._tokens.doubt)
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
+        self._heads = HeadPublisher(_client(account), road.publishing)
         self._opener = FormOpener(_client(account, TRIGGER_SECONDS), road.accept_told, road.readers.of)
         self._pages = HomePages(_client(account), _watched(road), f"/{account.command_prefix}docker")
         self.gate = Gate(road.accept, road.clock, road.readers.known)
@@ -128,6 +131,7 @@ class SlackConnection:
         reached = self._introduce()
         self._delivery.start()
         self._uploading.start()
+        self._heads.start()
         self._opener.start()
         self._pages.start()
         if not (reached and self._connect()):
@@ -144,6 +148,7 @@ class SlackConnection:
         self._opener.stop()
         self._delivery.stop()
         self._uploading.stop()
+        self._heads.stop()
         self._pages.stop()
 
     def _introduce(self) -> bool:

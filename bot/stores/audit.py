@@ -152,6 +152,12 @@ class Audit:
             row = connection.execute(_newest().limit(1)).one_or_none()
         return Head(seq=row.seq, hash=row.hash, at=row.at.isoformat()) if row else None
 
+    def agrees(self, head: Head) -> bool:
+        """Whether that entry is there, with that hash."""
+        query = select(audit.c.hash).where(audit.c.seq == head.seq)
+        with self._database.read() as connection:
+            return bool(connection.execute(query).scalar_one_or_none() == head.hash)
+
     def linked(self, wanted: Filter, upto: int) -> Iterator[dict[str, Any]]:
         """As `entries`, those that the filter keeps up to that number, each with the hash `before` it."""
         before = audit.alias()

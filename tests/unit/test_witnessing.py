@@ -82,7 +82,8 @@ def _site(tmp_path: Path) -> Iterator[Site]:
     audit = Audit(database)
     witness.bind(audit, lambda: datetime.now(UTC))
     with ScriptedHttp(answer) as daemon:
-        engine = DockerEngine("local", base_url=f"tcp://{daemon.host}", witness=witness)
+        engine = DockerEngine("local", base_url=f"tcp://{daemon.host}")
+        engine.tell(witness)
         runs = Runs(database, lambda: datetime.now(UTC), lambda *_: None)
         yield Site(path=path, audit=audit, runs=runs, engine=engine, asked=daemon.asked, known_then=known)
         engine.close()
