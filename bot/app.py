@@ -232,6 +232,7 @@ def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _S
     database.migrate()
     queue = _queue(settings, database, hosts)
     runs, audit = Runs(database, clock, queue.enqueue), wiring.audit(settings, database)
+    audit.refuse_without_key()
     queue.bind(runs)
     return _Stores(
         database=database,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -27,6 +28,8 @@ from bot.stores.database import Database
 from bot.stores.schema import audit
 
 __all__ = ["Audit", "AuditEvent", "AuditLine", "Filter"]
+
+_log = logging.getLogger(__name__)
 
 _ENDINGS = [status.value for status in Status if status.is_ending]
 MOST_COUNTED = 10_000
@@ -68,33 +71,27 @@ class Audit:
         """Add entries, in order; they are there if, and only if, the transaction commits."""
         self._database.serialise(connection)
         last = connection.execute(_newest().limit(1)).one_or_none()
-        seq, before, strength = (last.seq, last.hash, last.format) if last else (0, GENESIS, 0)
-        if not self._sealer.has_key_for(strength):
-            raise StoreError(
-                say(
-                    "The audit log is sealed with a key, and SHIPKEEPER_AUDIT_KEY is not set, so nothing can be "
-                    "written to it. Nothing was changed. Set the variable, or SHIPKEEPER_AUDIT_KEY_FILE, and try again."
-                )
-            )
+        self._refuse_without_key(last.format if last else 0)
+        seq, before = (last.seq, last.hash) if last else (0, GENESIS)
         rows = []
         for number, event in enumerate(events, seq + 1):
             entry = entry_of(_signed(event), number, self._sealer.format, self._mask)
             before = self._sealer.seal(entry, before)
             rows.append(row_of(entry, before))
-        if rows:
+        try:
             connection.execute(insert(audit), rows)
+        except IntegrityError as error:  # to others that means that somebody was faster
+            _log.error("audit: %s", error)
+            raise StoreError(
+                say("The audit log took no entry; the log of the bot says why. Nothing was changed.")
+            ) from error
         for call in self._listeners:
             self._database.after_commit(connection, call)
 
     def record(self, *events: AuditEvent) -> None:
         """Add entries in a transaction of their own; when it returns they are on the disk."""
-        try:
-            with self._database.write() as connection:
-                self.append(connection, *events)
-        except IntegrityError as error:
-            raise StoreError(
-                say("The audit log took no entry; the log of the bot says why. Nothing was changed.")
-            ) from error
+        with self._database.write() as connection:
+            self.append(connection, *events)
 
     def lines(
         self, *, limit: int, target: str | None = None, run_id: str | None = None
@@ -221,6 +218,21 @@ class Audit:
             if entry["seq"] in numbers and not self._sealer.fits(entry, hashes.get(entry["seq"] - 1, ""))
         ]
         return min(wrong, default=None)
+
+    def refuse_without_key(self) -> None:
+        """Raise StoreError when the log was sealed with a key and there is none now."""
+        with self._database.read() as connection:
+            last = connection.execute(_newest().limit(1)).one_or_none()
+        self._refuse_without_key(last.format if last else 0)
+
+    def _refuse_without_key(self, form: int) -> None:
+        if not self._sealer.has_key_for(form):
+            raise StoreError(
+                say(
+                    "The audit log is sealed with a key, and SHIPKEEPER_AUDIT_KEY is not set, so nothing can be "
+                    "written to it. Nothing was changed. Set the variable, or SHIPKEEPER_AUDIT_KEY_FILE, and try again."
+                )
+            )
 
     def _is_away(self) -> bool:
         """Whether the database as a whole does not answer."""
