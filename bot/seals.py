@@ -174,7 +174,9 @@ def verify(
 
     With `has_gaps` entries may be missing between others; each then names the hash `before` it itself.
     """
-    known = {head.seq: head for head in sorted(heads, key=lambda head: head.at, reverse=True)}
+    known: dict[int, set[str]] = {}
+    for head in heads:
+        known.setdefault(head.seq, set()).add(head.hash)
     older = last = proven = Head(seq=0, hash=GENESIS)
     count, strength = 0, FIRST
     coming = iter(entries)
@@ -191,7 +193,7 @@ def verify(
         strength, count = entry["format"], count + 1
         older, last = last, Head(seq=entry["seq"], hash=entry["hash"], at=entry["at"])
         if last.seq in known:
-            if known[last.seq].hash != last.hash:
+            if known[last.seq] != {last.hash}:
                 changed = Problem(seq=last.seq, what="rewritten", other=proven.seq)
                 return Verdict(entries=count, head=last, problem=changed)
             proven = last
