@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.language import later
 
 LABELS = (
+    later("Action"),
     later("Actor"),
     later("Added"),
     later("Address"),
@@ -45,12 +46,15 @@ LABELS = (
     later("Driver"),
     later("Dry run"),
     later("Dump"),
+    later("Ending"),
     later("Entries"),
     later("Event"),
     later("Example"),
     later("Exit code"),
     later("File"),
     later("Force"),
+    later("Format"),
+    later("Head"),
     later("Health"),
     later("Held"),
     later("Held by"),

@@ -109,7 +109,9 @@ def told(verdict: Verdict, heads: int, *, is_filtered: bool = False) -> Reply:
     )
     if is_filtered:
         text = say_count(
-            "The one entry fits its seal.", "All {number} entries fit their seals.", verdict.entries
+            "The one entry of the export fits its seal.",
+            "All {number} entries of the export fit their seals.",
+            verdict.entries,
         )
         gaps = say("The export was filtered, so there are gaps between them.")
         text = f"{text} {gaps}"
