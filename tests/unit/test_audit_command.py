@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+import handlers
 from bot import cli
 from bot.model import Outcome, Status
 from tests.fakes import FakeEngine
@@ -102,3 +103,20 @@ def test_an_entry_tells_of_plan_time_reason_and_versions(house: House, fake_engi
     assert ending.event.facts["reason"] == "stream-cut"
     assert float(str(ending.event.facts["took_seconds"])) >= 0
     assert "shipkeeper" in started.event.facts
+
+
+def test_an_export_of_a_shell_goes_where_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--files` names the directory; one that is not there is refused before anything is done."""
+    settings(tmp_path / "state")
+    for name in ("SHIPKEEPER_STATE", "SHIPKEEPER_SETTINGS"):
+        monkeypatch.setenv(name, str(tmp_path / "state" / ("settings.toml" if "SETTINGS" in name else "")))
+    commands = handlers.load()
+    (tmp_path / "there").mkdir()
+    assert cli.main(["audit", "--limit", "1"], commands) == 0
+    assert cli.main(["audit", "export", "--files", str(tmp_path / "there")], commands) == 0
+    (file,) = (tmp_path / "there").iterdir()
+    assert cli.main(["audit", "verify", str(file)], commands) == 0
+    assert cli.main(["audit", "export", "--files", str(tmp_path / "nowhere")], commands) == 2
+    assert "There is no directory" in capsys.readouterr().err
