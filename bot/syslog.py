@@ -53,6 +53,7 @@ class SyslogCopy:
     def __init__(self, audit: Audit, address: str, position: Path) -> None:
         self._audit = audit
         self._line = _Line(address)
+        self._done = 0
         self._position = position
         self._host = socket.gethostname()
         self._stop = threading.Event()
@@ -66,25 +67,23 @@ class SyslogCopy:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after what is there by now was tried once. May be called twice."""
+        """End after one more try; the next process sends the rest. May be called twice."""
         self._stop.set()
         self._new.set()
         if self._thread is not None:
             self._thread.join(_CONNECT_SECONDS)
 
     def _keep(self) -> None:
-        done, wait = self._remembered(), _POLL_SECONDS
+        self._done, wait = self._remembered(), _POLL_SECONDS
         while True:
             is_last = self._stop.is_set()
             self._new.clear()
             try:
-                done = self._send_behind(done)
+                self._send_some()
                 wait = _POLL_SECONDS
             except (StoreError, OSError, ValueError, TypeError) as error:
-                _log.warning(
-                    "syslog: entry %d is not copied yet, tried again in %.0f s: %s", done + 1, wait, error
-                )
-                done = self._line.broke(done)
+                _log.warning("syslog: entry %d is not copied yet: %s", self._done + 1, error)
+                self._go_back(self._line.broke(self._done))
                 wait = min(wait * 2, _LONGEST_WAIT)
                 if not is_last:
                     self._stop.wait(wait)
@@ -94,19 +93,27 @@ class SyslogCopy:
                 return
             self._new.wait(wait)
 
-    def _send_behind(self, done: int) -> int:
-        """Send everything behind that entry; the number of the last one sent."""
-        last = done
+    def _send_some(self) -> None:
+        """Send the next ones, and remember how far that came even when it breaks."""
+        before = self._done
         try:
-            for entry in self._audit.entries(after=done):
+            for entry in self._audit.entries(after=self._done, limit=_AT_ONCE):
                 self._line.send(entry, lambda one: message(one, self._host))
-                last = entry["seq"]
-                if last % _AT_ONCE == 0:
-                    self._remember(last)
+                self._done = entry["seq"]
         finally:
-            if last != done:
-                self._remember(last)
-        return last
+            if self._done != before:
+                self._remember(self._done)
+                self._new.set()  # there may be more
+
+    def _go_back(self, seq: int) -> None:
+        """Some that were sent may not have arrived: send them again, even if this process ends first."""
+        if seq == self._done:
+            return
+        self._done = seq
+        try:
+            self._remember(seq)
+        except OSError as error:
+            _log.error("syslog: how far it came cannot be remembered: %s", error)
 
     def _remembered(self) -> int:
         try:

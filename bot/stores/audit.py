@@ -168,11 +168,19 @@ class Audit:
             for *row, hash_before in rows:
                 yield {**stored_entry(row, self._database.is_sqlite), "before": hash_before or GENESIS}
 
-    def entries(self, *, after: int = 0) -> Iterator[dict[str, Any]]:
-        """The sealed words and hash of each, oldest first, as they lie in the table at one moment."""
+    def entries(self, *, after: int = 0, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """The sealed words and hash of each, oldest first, as they lie in the table, even damaged."""
+        try:
+            for entry in self._entries(after, limit, damaged=False):
+                yield entry
+                after, limit = entry["seq"], limit and limit - 1
+        except StoreError:
+            yield from self._entries(after, limit, damaged=True)
+
+    def _entries(self, after: int, limit: int | None, *, damaged: bool) -> Iterator[dict[str, Any]]:
         columns = as_stored(self._database.is_sqlite)
-        query = select(*columns).where(audit.c.seq > after).order_by(audit.c.seq)
-        with self._database.as_they_lie(query) as rows:
+        query = select(*columns).where(audit.c.seq > after).order_by(audit.c.seq).limit(limit)
+        with self._database.as_they_lie(query, damaged=damaged) as rows:
             for row in rows:
                 yield stored_entry(row, self._database.is_sqlite)
 
@@ -209,7 +217,7 @@ class Audit:
         numbers = {line.seq for line in lines}
         wanted = audit.c.seq.in_(numbers | {seq - 1 for seq in numbers})
         query = select(*as_stored(self._database.is_sqlite)).where(wanted)
-        with self._database.as_they_lie(query) as rows:
+        with self._database.as_they_lie(query, damaged=True) as rows:
             found = [stored_entry(row, self._database.is_sqlite) for row in rows]
         hashes = {0: GENESIS, **{entry["seq"]: entry["hash"] for entry in found}}
         wrong = [

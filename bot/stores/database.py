@@ -68,13 +68,13 @@ class Database:
             yield connection if self.is_sqlite else connection.execution_options(**_AT_ONE_MOMENT)
 
     @contextmanager
-    def as_they_lie(self, query: Executable) -> Iterator[Iterator[Sequence[Any]]]:
-        """The rows of a long answer, one by one; on SQLite text that is not UTF-8 comes with lone surrogates.
+    def as_they_lie(self, query: Executable, *, damaged: bool = False) -> Iterator[Iterator[Sequence[Any]]]:
+        """The rows of a long answer, one by one; if `damaged`, text that is not UTF-8 comes with lone surrogates.
 
-        So a damaged row is seen instead of ending the look.
+        Only SQLite can hold such text. Without `damaged` it raises StoreError, and is twice as fast.
         """
         with self.read() as connection, _as_store_error():
-            if not self.is_sqlite:
+            if not (damaged and self.is_sqlite):
                 yield iter(connection.execution_options(yield_per=1000).execute(query))
                 return
             driver: Any = connection.connection.driver_connection
