@@ -37,8 +37,7 @@ def verified(words: Sequence[str], key: bytes | None) -> str:
     if len(files) != 1 or files[0].startswith("--"):
         raise UsageError(
             say(
-                "Usage: `{usage}`. Nothing was changed.",
-                usage="shipkeeper audit verify FILE [--head SEQ:HASH] [--heads FILE]",
+                "Usage: `shipkeeper audit verify FILE [--head SEQ:HASH] [--heads FILE]`. Nothing was changed."
             )
         )
     examined = auditfile.examine(Path(files[0]), Sealer(key), heads)
