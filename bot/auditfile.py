@@ -22,6 +22,7 @@ EXPORT = "export"
 """The kind of the entry that tells of the export."""
 
 COLUMNS = (*WORDS, "before", "hash")
+_LONGEST_CELL = 1 << 30
 _NUMBERS = ("seq", "format")
 _FORMULA = ("'", "=", "+", "-", "@", "\t", "\r")
 
@@ -152,6 +153,7 @@ def _json_entries(file: BinaryIO) -> Iterator[dict[str, Any] | None]:
 
 
 def _csv_entries(file: BinaryIO) -> Iterator[dict[str, Any] | None]:
+    csv.field_size_limit(_LONGEST_CELL)  # for all of the process, and never too much for anybody
     taken: list[bytes] = []
 
     def lines() -> Iterator[str]:

@@ -127,7 +127,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             bot_token=_secret(environment, "SLACK_BOT_TOKEN", problems),
             app_token=_secret(environment, "SLACK_APP_TOKEN", problems),
             signing_secret=_secret(environment, "SLACK_SIGNING_SECRET", problems),
-            audit_key=_secret(environment, "SHIPKEEPER_AUDIT_KEY", problems),
+            audit_key=_audit_key(environment, problems),
             registry_passwords=_registry_passwords(values.get("registries"), environment, problems),
             docker_config=_docker_config(environment),
         )
@@ -139,6 +139,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     return settings
 
 
+_SHORTEST_KEY = 16
 _SECTIONS = tuple(name for name, info in Settings.model_fields.items() if not info.exclude)
 
 
@@ -187,10 +188,17 @@ def _secret(environment: Mapping[str, str], name: str, problems: list[str]) -> S
 def audit_key(environment: Mapping[str, str] = os.environ) -> bytes | None:
     """The key of the audit log alone, for who verifies a file without settings; raises SettingsError."""
     problems: list[str] = []
-    key = _secret(environment, "SHIPKEEPER_AUDIT_KEY", problems)
+    key = _audit_key(environment, problems)
     if problems:
         raise SettingsError("\n".join(problems))
     return key.get_secret_value().encode() if key else None
+
+
+def _audit_key(environment: Mapping[str, str], problems: list[str]) -> SecretStr | None:
+    key = _secret(environment, "SHIPKEEPER_AUDIT_KEY", problems)
+    if key is not None and len(key.get_secret_value()) < _SHORTEST_KEY:
+        problems.append(f"SHIPKEEPER_AUDIT_KEY: a key has at least {_SHORTEST_KEY} characters")
+    return key
 
 
 def _named_secrets(

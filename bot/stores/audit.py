@@ -166,7 +166,7 @@ class Audit:
         )
         with self._database.as_they_lie(query) as rows:
             for *row, hash_before in rows:
-                yield {**stored_entry(row, self._database.is_sqlite), "before": hash_before or GENESIS}
+                yield {**stored_entry(row), "before": hash_before or GENESIS}
 
     def entries(self, *, after: int = 0, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """The sealed words and hash of each, oldest first, as they lie in the table, even damaged."""
@@ -182,7 +182,7 @@ class Audit:
         query = select(*columns).where(audit.c.seq > after).order_by(audit.c.seq).limit(limit)
         with self._database.as_they_lie(query, damaged=damaged) as rows:
             for row in rows:
-                yield stored_entry(row, self._database.is_sqlite)
+                yield stored_entry(row)
 
     def verify(self, heads: Sequence[Head] = (), check: Callable[[], None] = lambda: None) -> Verdict:
         """Make every seal anew, and compare with heads that were published. `check` is called now and then."""
@@ -218,7 +218,7 @@ class Audit:
         wanted = audit.c.seq.in_(numbers | {seq - 1 for seq in numbers})
         query = select(*as_stored(self._database.is_sqlite)).where(wanted)
         with self._database.as_they_lie(query, damaged=True) as rows:
-            found = [stored_entry(row, self._database.is_sqlite) for row in rows]
+            found = [stored_entry(row) for row in rows]
         hashes = {0: GENESIS, **{entry["seq"]: entry["hash"] for entry in found}}
         wrong = [
             entry["seq"]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, String, Text, type_coerce
-from sqlalchemy import cast as sql_cast
+from sqlalchemy import ColumnElement, RowMapping, String, func, type_coerce
 
 from bot.model import Actor, Origin, Value
 from bot.seals import WORDS, canonical
@@ -105,23 +104,22 @@ def line_of(row: RowMapping) -> AuditLine:
 def as_stored(is_sqlite: bool) -> list[ColumnElement[Any]]:
     """The columns of `stored_entry`, as they lie in the table: what only looks the same is not the same."""
     if not is_sqlite:
-        return [sql_cast(audit.c.at, Text) if name == "at" else audit.c[name] for name in (*WORDS, "hash")]
+        at = func.to_char(audit.c.at, "YYYY-MM-DD HH24:MI:SS.US")
+        return [at if name == "at" else audit.c[name] for name in (*WORDS, "hash")]
     return [type_coerce(audit.c[name], String) for name in (*WORDS, "hash")]
 
 
-def stored_entry(row: Sequence[Any], is_sqlite: bool) -> dict[str, Any]:
+def stored_entry(row: Sequence[Any]) -> dict[str, Any]:
     """The sealed words and the hash of such a row; a time that nobody here wrote stays as it is, and fits no seal."""
     entry = dict(zip((*WORDS, "hash"), row, strict=True))
     at = entry["at"]
-    if isinstance(at, str) and (not is_sqlite or len(at) == _STORED_TIME):
+    if isinstance(at, str) and len(at) == _STORED_TIME:
         entry["at"] = _moment(at)
     return entry
 
 
 def _moment(stored: str) -> str:
-    """`2026-11-24 12:00:00.5` as ISO 8601 in UTC: SQLite keeps six digits, PostgreSQL no zeros at the end."""
-    if stored[10:11] != " ":
+    """`2026-11-24 12:00:00.500000` as ISO 8601 in UTC, as Python writes it; what is written otherwise stays so."""
+    if stored[10] != " ":
         return stored
-    whole, _, rest = stored.partition(".")
-    rest = "" if rest == "000000" else rest
-    return f"{whole[:10]}T{whole[11:]}{'.' + rest.ljust(6, '0') if rest else ''}+00:00"
+    return f"{stored[:10]}T{stored[11:].removesuffix('.000000')}+00:00"

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from bot.errors import StoreError
@@ -41,9 +42,13 @@ class Heads:
         with self._disk_errors():
             is_new = not self.path.exists()
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            size = os.fstat(descriptor).st_size
             try:
                 write_all(descriptor, line)
                 os.fsync(descriptor)
+            except OSError:  # half a line would be no head
+                os.ftruncate(descriptor, size)
+                raise
             finally:
                 os.close(descriptor)
             if is_new:
@@ -52,7 +57,8 @@ class Heads:
     def _head(self, number: int, line: bytes) -> Head:
         try:
             found = json.loads(line)
-            return Head(seq=int(found["seq"]), hash=str(found["hash"]), at=str(found["at"]))
+            datetime.fromisoformat(found["at"])
+            return Head(seq=int(found["seq"]), hash=str(found["hash"]), at=found["at"])
         except (ValueError, TypeError, LookupError) as error:
             raise StoreError(
                 say(

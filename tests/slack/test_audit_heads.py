@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from slack_sdk import WebClient
 
+from bot.auditfile import examine
 from bot.model import Actor, Origin, Status
 from bot.playground import Playground
 from bot.playground.faults import Fault
-from bot.seals import Head
+from bot.seals import Head, Sealer
 from bot.slack.heads import HeadPublisher, Publishing
 from bot.stores.audit import Audit, AuditEvent
 from bot.stores.database import Database
@@ -151,3 +152,18 @@ def test_a_bot_publishes_when_it_starts(closed: Workplace) -> None:
         assert "entry 1 has another seal" in wrong.text
     finally:
         closed.close()
+
+
+def test_an_export_in_slack_is_a_file_that_verifies(work: Workplace, tmp_path: Path) -> None:
+    """It goes to the asker alone, and verifies where neither Slack nor the bot is."""
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+    told = work.told(work.slash("/audit", "export --format csv --by U0ANN"), Status.SUCCEEDED)
+    assert told.ephemeral_for == "U0ANN"
+    sent = lambda: [one for message in work.world.messages("D0ANN") for one in message.files]  # noqa: E731
+    (file_id,) = wait_for(sent, saying="the file")
+    file = work.playground.files.get(file_id)
+    path = tmp_path / "audit.csv"
+    path.write_bytes(file.content)
+    examined = examine(path, Sealer())
+    assert (examined.is_filtered, examined.verdict.problem) == (True, None)
+    assert examined.verdict.entries >= 2

@@ -79,13 +79,13 @@ def test_audit_export_is_a_file_that_verifies(house: House, tmp_path: Path, form
 def test_secrets_are_not_in_the_audit_log(tmp_path: Path, fake_engine: FakeEngine) -> None:
     """Neither those of the settings nor what only looks like one is written down, in line, name or detail."""
     token = "xoxb-1234567890-abcdefghij"
-    made = settings(tmp_path / "state", SLACK_BOT_TOKEN=token, SHIPKEEPER_AUDIT_KEY="the very key")
+    made = settings(tmp_path / "state", SLACK_BOT_TOKEN=token, SHIPKEEPER_AUDIT_KEY="the very secret key")
     with at_work(made, {"local": fake_engine}) as house:
         house.say(f"backup pgdata --note {token}")
-        house.say("backup 'the very key'")
+        house.say("backup 'the very secret key'")
         house.say("backup pgdata --note 'password=hunter22 https://ann:hunter22@example.com'")
         log = repr(house.app.services.audit.lines(limit=99))
-        assert not any(secret in log for secret in (token, "the very key", "hunter22"))
+        assert not any(secret in log for secret in (token, "the very secret key", "hunter22"))
         assert "password=…" in log
         refuse_untrue(house.app)
 
