@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from bot.errors import UsageError
@@ -127,6 +128,26 @@ _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", 
 _encode_first = json.JSONEncoder(sort_keys=True).encode
 
 
+_SORTED = sorted((*WORDS, "before"))
+_NAMES = [f'{"," if number else "{"}"{name}":' for number, name in enumerate(_SORTED)]
+
+
+def _sealed(entry: Entry, before: str) -> bytes:
+    """The canonical JSON of the words and `before`, in half the time, for a million are verified at once."""
+    words = [before if name == "before" else entry[name] for name in _SORTED]
+    return ("".join([name + _value(word) for name, word in zip(_NAMES, words, strict=True)]) + "}").encode()
+
+
+def _value(value: object) -> str:
+    if type(value) is str:
+        return encode_basestring(value)
+    if value is None:
+        return "null"
+    if type(value) is int:
+        return str(value)
+    raise TypeError("no word of an entry is such a thing")
+
+
 class Sealer:
     """Makes seals, with HMAC-SHA256 if there is a key, and tells whether one fits."""
 
@@ -144,19 +165,15 @@ class Sealer:
 
     def seal(self, entry: Entry, before: str) -> str:
         """The seal of an entry behind the one with the hash `before`. Raises ValueError, TypeError, LookupError."""
-        words = {name: entry[name] for name in WORDS}
-        words["before"] = before
-        form = words["format"]
-        if form == FIRST:
-            if words.pop("facts") != "{}":
-                raise ValueError("the first format had no facts")
-            del words["format"]
-            return hashlib.sha256(_encode_first(words).encode()).hexdigest()
+        form = entry["format"]
         if form == PLAIN:
-            return hashlib.sha256(canonical(words)).hexdigest()
+            return hashlib.sha256(_sealed(entry, before)).hexdigest()
         if form == KEYED and self._key is not None:
-            return hmac.new(self._key, canonical(words), hashlib.sha256).hexdigest()
-        raise ValueError("no such format, or no key")
+            return hmac.digest(self._key, _sealed(entry, before), "sha256").hex()
+        if form == FIRST and entry["facts"] == "{}":
+            words = {name: entry[name] for name in WORDS if name not in ("format", "facts")}
+            return hashlib.sha256(_encode_first({**words, "before": before}).encode()).hexdigest()
+        raise ValueError("no such format, or no key, or facts where there were none")
 
     def fits(self, entry: Entry, before: str, *, as_seq: int | None = None) -> bool:
         """Whether it has the seal that it would have there, perhaps under another number."""
