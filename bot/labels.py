@@ -22,6 +22,7 @@ LABELS = (
     later("Backups"),
     later("Build"),
     later("By"),
+    later("Calls"),
     later("Change"),
     later("Changed"),
     later("Code"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.auditfile import FORMATS
 from bot.command import Command, arg
@@ -38,6 +38,7 @@ class Arguments:
     since: Day | None = arg("only from this day on (UTC)", default=None)
     until: Day | None = arg("only up to this day, with it (UTC)", default=None)
     ending: str | None = arg("only runs that ended so", default=None, choices=_ENDINGS)
+    calls: bool = arg("list every call to Docker, too", default=False)
     format: str = arg("how to export", default=FORMATS[0], choices=FORMATS)
     head: Text | None = arg("a published head to verify against, as SEQ:HASH", default=None)
     limit: Count = arg("how many entries on a page", default=Count("20"))
@@ -72,6 +73,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
             at=services.clock(),
         )
         return exported(services.audit, services.outgoing, made, run.check)
+    if not (arguments.calls or arguments.run):
+        wanted = replace(wanted, without="docker")
     words = split(run.invocation.line)
     return listed(services.audit, wanted, limit=arguments.limit, number=arguments.page, words=words)
 

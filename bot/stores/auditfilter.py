@@ -17,7 +17,7 @@ from bot.stores.schema import audit
 class Filter:
     """What is wanted; None wants everything. `by` is an id or a name, `until` is the first moment behind it.
 
-    `target` is `kind:name`, or only the name of any kind.
+    `target` is `kind:name`, or only the name of any kind; `without` is a kind of entries that is left out.
     """
 
     by: str | None = None
@@ -28,6 +28,7 @@ class Filter:
     until: datetime | None = None
     ending: str | None = None
     run_id: str | None = None
+    without: str | None = None
 
     @property
     def is_narrow(self) -> bool:
@@ -51,6 +52,8 @@ def matching(wanted: Filter, is_sqlite: bool) -> ColumnElement[bool]:
     ]
     if wanted.by is not None:
         conditions.append(or_(audit.c.actor_id == wanted.by, audit.c.actor_name == wanted.by))
+    if wanted.without is not None:
+        conditions.append(audit.c.kind != wanted.without)
     if wanted.since is not None:
         conditions.append(audit.c.at >= wanted.since)
     if wanted.until is not None:

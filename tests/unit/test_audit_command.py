@@ -10,7 +10,9 @@ from sqlalchemy import text
 
 import handlers
 from bot import cli
+from bot.engine.witness import Call
 from bot.model import Outcome, Status
+from bot.witnessing import Witnessing, on_behalf_of
 from tests.fakes import FakeEngine
 from tests.support.house import House, at_work, from_slack, refuse_untrue, settings
 
@@ -120,3 +122,17 @@ def test_an_export_of_a_shell_goes_where_it_is_told(
     assert cli.main(["audit", "verify", str(file)], commands) == 0
     assert cli.main(["audit", "export", "--files", str(tmp_path / "nowhere")], commands) == 2
     assert "There is no directory" in capsys.readouterr().err
+
+
+def test_calls_to_docker_are_listed_when_they_are_asked_for(house: House) -> None:
+    """They do not push what people did off the page; of one run, or with `--calls`, they are there."""
+    run = house.run(house.say("backup pgdata").run_id)
+    with on_behalf_of(run):
+        witness = Witnessing()
+        witness.bind(house.app.services.audit, house.app.services.clock)
+        for _ in range(30):
+            witness(Call(host="local", method="POST", path="/containers/1/pause"))
+    assert "docker" not in _rows(house.say("audit"), "event")
+    for words in ("--calls", f"--run {run.id}"):
+        assert "POST /containers/1/pause" in _rows(house.say(f"audit {words}"), "command")
+    assert house.say("audit verify").status is Status.SUCCEEDED
