@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot import wiring
-from bot.asking_slack import Readers, SlackUploads
+from bot.asking_slack import SlackUploads, people
 from bot.command import Command
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
@@ -29,11 +29,13 @@ from bot.operations.retention import Retention
 from bot.operations.snapshotplan import Naming
 from bot.operations.snapshotundo import sweep_snapshots
 from bot.operations.sweep import sweep
+from bot.permissions import Policy
 from bot.queue import EmbeddedQueue
+from bot.reload import Swapper
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.archive import Archive
-from bot.stores.audit import Audit
+from bot.stores.audit import Audit, AuditEvent
 from bot.stores.claims import Claims
 from bot.stores.database import Database
 from bot.stores.heads import Heads
@@ -64,6 +66,13 @@ class App:
     outbox: Outbox
     uploads: Uploads
     housekeeper: Housekeeper
+    swappers: tuple[Swapper, ...]
+    """What takes changed settings while it is at work."""
+
+    def record(self, event: AuditEvent) -> None:
+        """Write it down in the audit log, for good; raises StoreError when that cannot be."""
+        with self.database.write() as connection:
+            self.services.audit.append(connection, event)
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:
         """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first.
@@ -168,6 +177,7 @@ def build(
     stores = _stores(settings, len(docker), clock)
     witness.bind(stores.audit, clock)
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
+    directory = people(settings.slack_api_url, token, settings.slack.language)
     dispatcher: Dispatcher
     services = Services(
         engines=docker,
@@ -177,7 +187,7 @@ def build(
         runs=stores.runs,
         audit=stores.audit,
         heads=Heads(settings.heads_path),
-        policy=wiring.policy(settings),
+        policy=Policy(wiring.rules(settings), directory),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         kept=stores.journal.kept,
@@ -191,7 +201,7 @@ def build(
         runbooks=wiring.runbooks(settings),
         builds=wiring.builds(settings),
         registries=registries or wiring.registries(settings),
-        readers=Readers(settings.slack_api_url, token, settings.slack.language),
+        people=directory,
         clock=clock,
     )
     undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), clock)
@@ -209,6 +219,7 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
+        swappers=(wiring.policy_swapper(services.policy),),
     )
 
 

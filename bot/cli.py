@@ -5,9 +5,9 @@ A command line is stored like one from Slack. A living bot executes it; without 
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
+import pwd
 import re
 import shlex
 import sys
@@ -226,8 +226,13 @@ def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
 
 
 def _user() -> str:
-    """The person behind the shell: who called sudo, else the user of this process."""
+    """The person behind the shell, by the machine's word and not by variables that anybody may set.
+
+    Of root, it is who called sudo, whom sudo names; root could do everything anyway.
+    """
+    user_id = os.getuid()
+    caller = os.environ.get("SUDO_USER") if user_id == 0 else None
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have them
-        return str(os.getuid())
+        return caller or pwd.getpwuid(user_id).pw_name
+    except KeyError:  # a user id without a name, as containers have them
+        return str(user_id)

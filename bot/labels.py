@@ -62,6 +62,7 @@ LABELS = (
     later("Held by"),
     later("Host"),
     later("Id"),
+    later("Identity"),
     later("Image"),
     later("Immutable"),
     later("Into"),

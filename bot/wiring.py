@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from bot.engine import Check, Engine
@@ -16,9 +17,11 @@ from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Known, Registries, Rules
 from bot.operations.runbooks import Runbook
 from bot.permissions import Policy, Role
+from bot.permissions import Rules as PolicyRules
 from bot.registry.client import HttpRegistry
 from bot.registry.credentials import Source, from_docker_config, from_file, from_helper, nobody
 from bot.registry.wire import Tls
+from bot.reload import Swapper
 from bot.seals import Sealer
 from bot.secrecy import Login, masked
 from bot.sections import DrillSection, HostSection
@@ -120,12 +123,13 @@ def _runbook(name: str, section: RunbookSection, settings: Settings) -> Runbook:
     )
 
 
-def policy(settings: Settings) -> Policy:
+def rules(settings: Settings) -> PolicyRules:
     """Who may do what."""
-    return Policy(
+    roles = tuple(
         Role(
             name=name,
             members=frozenset(role.members),
+            groups=role.groups,
             right=Right(role.right) if role.right else Right.NONE,
             commands=role.commands,
             targets=role.targets,
@@ -134,6 +138,17 @@ def policy(settings: Settings) -> Policy:
         )
         for name, role in settings.roles.items()
     )
+    return PolicyRules(roles=roles, shell_users=settings.shell_users.slack_ids)
+
+
+def policy_swapper(policy: Policy) -> Swapper:
+    """Takes new roles and shell users, both at once."""
+
+    def prepare(settings: Settings) -> Callable[[], None]:
+        fresh = rules(settings)
+        return lambda: policy.replace(fresh)
+
+    return Swapper(sections=("roles", "shell_users"), prepare=prepare)
 
 
 def builds(settings: Settings) -> dict[str, BuildRule]:

@@ -23,7 +23,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from bot.errors import BotError
 from bot.language import speaking, spoken
 from bot.overview import Overview, Overviews, Survey
-from bot.services import Readers
+from bot.people import Directory, language_of
 from bot.slack.files import NO_ANSWER
 from bot.slack.homepaper import Paper, Shown
 from bot.slack.homepictures import HomePictures
@@ -57,7 +57,7 @@ class Watched:
     homes: Homes
     overviews: Overviews
     activity: Activity
-    readers: Readers
+    people: Directory
     clock: Callable[[], datetime]
 
 
@@ -142,7 +142,7 @@ class HomePages:
         now = time.monotonic()
         due = [(user, one) for user, one in self._viewers.items() if one.is_due(now)]
         for user, viewer in sorted(due, key=lambda one: one[1].opened_at, reverse=True):
-            with speaking(self._watched.readers.of(user)):
+            with speaking(language_of(self._watched.people, user)):
                 if self._stop.is_set() or not self._refresh(user, viewer):
                     return
         if now - self._tidied_at > _TIDY_SECONDS:
