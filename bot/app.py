@@ -19,6 +19,7 @@ from bot.context import Ledger
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
 from bot.engine import Engine
+from bot.engine.witness import undoing
 from bot.errors import BotError, StoreError
 from bot.language import say
 from bot.model import Status
@@ -38,6 +39,7 @@ from bot.stores.archive import Archive
 from bot.stores.audit import Audit, AuditEvent
 from bot.stores.claims import Claims
 from bot.stores.database import Database
+from bot.stores.heads import Heads
 from bot.stores.journal import Journal
 from bot.stores.outbox import Outbox
 from bot.stores.outgoing import Outgoing
@@ -46,6 +48,7 @@ from bot.stores.sent import SentCommands
 from bot.stores.sole import Sole
 from bot.stores.uploads import Uploads
 from bot.undo import Undoer
+from bot.witnessing import Witnessing
 
 _log = logging.getLogger(__name__)
 _FRONT_WORKERS = 2
@@ -140,8 +143,9 @@ class Housekeeper:
 
     def _keep(self) -> None:
         try:
-            sweep(self._services.engines.values(), self._services.archive, self._is_over)
-            sweep_snapshots(self._services.engines.values(), self._has_failed)
+            with undoing():
+                sweep(self._services.engines.values(), self._services.archive, self._is_over)
+                sweep_snapshots(self._services.engines.values(), self._has_failed)
         except BotError as error:
             _log.warning("leftovers of earlier runs could not be looked for: %s", error)
         while not self._stop.wait(_TIDY_SECONDS):
@@ -170,8 +174,10 @@ def build(
 ) -> App:
     """Make every room once. Touches the state directory and the database, but neither Docker nor Slack."""
     _make_private(settings)
-    docker = engines or wiring.engines(settings)
+    witness = Witnessing()
+    docker = engines or wiring.engines(settings, witness)
     stores = _stores(settings, len(docker), clock)
+    witness.bind(stores.audit, clock)
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
     directory = people(settings.slack_api_url, token, settings.slack.language)
     dispatcher: Dispatcher
@@ -185,6 +191,7 @@ def build(
         audit=stores.audit,
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
+        heads=Heads(settings.heads_path),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         kept=stores.journal.kept,
@@ -239,7 +246,8 @@ def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _S
     database = Database(settings.database_url)
     database.migrate()
     queue = _queue(settings, database, hosts)
-    runs, audit = Runs(database, clock, queue.enqueue), Audit(database)
+    runs, audit = Runs(database, clock, queue.enqueue), wiring.audit(settings, database)
+    audit.refuse_without_key()
     queue.bind(runs)
     return _Stores(
         database=database,

@@ -12,13 +12,14 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 
+from bot import offline, terminal
 from bot import settings as settings_room
-from bot import terminal
 from bot.app import App, build
 from bot.command import Command
 from bot.errors import BotError, UsageError
@@ -37,11 +38,19 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
   shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
   shipkeeper manifest [--format yaml]  print the Slack app manifest
   shipkeeper example-settings          print a settings file with every key
+  shipkeeper audit verify FILE [--head SEQ:HASH]  verify an export of the audit log, without database and settings
   shipkeeper --version                 print the version
-  shipkeeper COMMAND… [--json] [--key KEY]    any command of the bot's; `shipkeeper help` lists them
+  shipkeeper COMMAND… [--json] [--key KEY] [--files DIRECTORY]
+                                       any command of the bot's; `shipkeeper help` lists them. Files that come
+                                       with the answer go to this directory, or to the given one
 
 Exit codes: 0 succeeded, 1 failed, 2 rejected, 3 denied, 4 partial.
 """)
+
+_OF_THE_SHELL = {
+    "--key": later("--key needs a value: the same one always means the same run. Nothing was done."),
+    "--files": later("--files needs a directory, for the files that come with an answer. Nothing was done."),
+}
 
 Commands = Mapping[str, Command]
 
@@ -61,6 +70,9 @@ def _done(argv: Sequence[str], commands: Commands) -> int:
         print(say(_USAGE))
         return 0 if argv else terminal.exit_code(Status.REJECTED)
     try:
+        if argv[:2] == ["audit", "verify"] and offline.names_a_file(argv[2:]):
+            print(offline.verified(argv[2:], settings_room.audit_key()))
+            return 0
         return _MODES.get(argv[0], _command_line)(list(argv), commands)
     except UsageError as error:
         print(error, file=sys.stderr)
@@ -134,12 +146,12 @@ def _no_more(argv: list[str]) -> None:
 
 
 def _command_line(argv: list[str], commands: Commands) -> int:
-    line, as_json, key = _options(argv)
+    line, face = _options(argv)
     settings = settings_room.read()
     app = build(settings, commands)
     try:
-        outcome = carried(app, _invocation(app, line, key))
-        _print(outcome, _handed_over(app, outcome), as_json=as_json)
+        outcome = carried(app, _invocation(app, line, face.key))
+        _print(outcome, _handed_over(app, outcome, face.directory), as_json=face.as_json)
     finally:
         # Ending may wait for the questions of other shells: a second Ctrl-C is for those who cannot.
         with OnSignal(lambda: None):
@@ -156,34 +168,46 @@ def _print(outcome: Outcome, files: tuple[str, ...], *, as_json: bool) -> None:
         terminal.show(outcome, Console(highlight=False, width=width), files)
 
 
-def _handed_over(app: App, outcome: Outcome) -> tuple[str, ...]:
-    """The files that came with the answer, written into the directory that the shell is in; their paths."""
-    here, outgoing = Path.cwd(), app.services.outgoing
-    return tuple(str(outgoing.hand_over(outcome.run_id, file, here)) for file in outcome.reply.attachments)
+def _handed_over(app: App, outcome: Outcome, directory: Path) -> tuple[str, ...]:
+    """The files that came with the answer, written into the directory; their paths."""
+    outgoing = app.services.outgoing
+    return tuple(
+        str(outgoing.hand_over(outcome.run_id, file, directory)) for file in outcome.reply.attachments
+    )
 
 
-def _options(argv: list[str]) -> tuple[list[str], bool, str | None]:
-    """The command line without what concerns only this face: `--json` and `--key KEY`."""
+@dataclass(frozen=True, kw_only=True)
+class _Face:
+    """What concerns only the shell: `--json`, `--key KEY`, and where files that come with an answer go."""
+
+    as_json: bool
+    key: str | None
+    directory: Path
+
+
+def _options(argv: list[str]) -> tuple[list[str], _Face]:
+    """The command line without what concerns only this face: `--json`, `--key KEY` and `--files DIRECTORY`."""
     rest: list[str] = []
-    as_json, key = False, None
+    as_json, given = False, dict.fromkeys(_OF_THE_SHELL, "")
     left = list(argv)
     while left:
         word = left.pop(0)
+        flag, equals, value = word.partition("=")
         if word == "--":
-            return [*rest, word, *left], as_json, key
+            rest += [word, *left]
+            break
         if word == "--json":
             as_json = True
-        elif word == "--key":
-            if not left:
-                raise UsageError(
-                    say("--key needs a value: the same one always means the same run. Nothing was done.")
-                )
-            key = left.pop(0)
-        elif word.startswith("--key="):
-            key = word.removeprefix("--key=")
+        elif flag in given:
+            if not equals and not left:
+                raise UsageError(say(_OF_THE_SHELL[flag]))
+            given[flag] = value if equals else left.pop(0)
         else:
             rest.append(word)
-    return rest, as_json, key
+    directory = Path.cwd() / given["--files"]
+    if not directory.is_dir():
+        raise UsageError(say("There is no directory {path}. Nothing was done.", path=directory))
+    return rest, _Face(as_json=as_json, key=given["--key"] or None, directory=directory)
 
 
 def _invocation(app: App, line: list[str], key: str | None) -> Invocation:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from bot.command import Command
 from bot.errors import BotError, Cancelled, Interrupted, LostHold, StoreError
-from bot.language import say
+from bot.language import Thread, say
 from bot.model import Actor, Invocation, Progress
 from bot.permissions import Request
 from bot.queue import Signal
@@ -120,7 +120,7 @@ class RunContext:
                 with suppress(LostHold):  # whoever does the work learns of it by itself
                     self._show_what_is_late()
 
-        watcher = threading.Thread(target=watch, name=f"watch-{self.run_id}", daemon=True)
+        watcher = Thread(watch, name=f"watch-{self.run_id}")
         watcher.start()
         try:
             yield

@@ -26,6 +26,7 @@ from bot.services import Services
 from bot.stores.claims import Claim
 from bot.stores.outbox import Outbox
 from bot.stores.runs import Lane, Run
+from bot.witnessing import on_behalf_of
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ class Dispatcher:
         if claim is None:
             return
         try:
-            with speaking(language):
+            with speaking(language), on_behalf_of(claim.run):
                 if run.status is Status.RUNNING:
                     self._endings.interrupted(claim)
                 else:

@@ -140,7 +140,9 @@ class Endings:
         targets: tuple[str, ...] = (),
     ) -> AuditEvent:
         """The audit line for a beginning (`ending` None) or an ending."""
-        place = run.invocation.place
+        place, host = run.invocation.place, asked.host if asked else run.host
+        engine = self._services.engines.get(host)
+        version = engine.known_version if engine else None
         return AuditEvent(
             run_id=run.id,
             kind="started" if ending is None else ending.value,
@@ -150,9 +152,10 @@ class Endings:
             channel=place.channel if place else None,
             command=asked.command.name if asked else run.command,
             line=run.invocation.line,
-            host=asked.host if asked else run.host,
+            host=host,
             targets=targets or (asked.targets if asked else ()),
             detail=detail,
+            facts={} if version is None else {"engine": version},
         )
 
     def tidy(self) -> None:

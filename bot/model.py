@@ -5,6 +5,8 @@ Words only: nothing here knows Slack, Docker, a database or a file.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -106,6 +108,13 @@ class Plan:
     text: str
     targets: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of text, targets and steps as canonical JSON: the same for the same plan only."""
+        words = {"text": self.text, "targets": self.targets, "steps": self.steps}
+        text = json.dumps(words, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

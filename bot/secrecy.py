@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 MAX_RAW_CHARACTERS = 300
 
 _USER_INFORMATION = re.compile(r"(?<=://)[^/\s@]+@")
+_SLACK_TOKEN = re.compile(r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{8,}")
+_NAMED_SECRET = re.compile(r"(?i)\b([a-z0-9_.-]*(?:password|passwd|secret|token|api[_-]?key)=)[^\s\"']+")
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _CREDENTIAL = re.compile(r"(?i)\b(basic|bearer)\s+[a-z0-9+/_.=-]{8,}")
 
 
@@ -34,3 +37,15 @@ def scrub(raw: object, secrets: Iterable[str] = ()) -> str:
     text = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
     text = " ".join(text.split())
     return text if len(text) <= MAX_RAW_CHARACTERS else text[: MAX_RAW_CHARACTERS - 1] + "…"
+
+
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """The same text with an ellipsis for each secret: those given, credentials of URLs and headers, Slack's tokens,
+    and values of what is called password, secret or token. NUL and lone surrogates, which nothing stores, go."""
+    for secret in secrets:
+        text = text.replace(secret, "…") if secret else text
+    text = _USER_INFORMATION.sub("…@", text)
+    text = _CREDENTIAL.sub(r"\1 …", text)
+    text = _SLACK_TOKEN.sub("…", text)
+    text = _NAMED_SECRET.sub(r"\1…", text)
+    return _NO_TEXT.sub("\ufffd", text)

@@ -18,10 +18,12 @@ from bot.reload import Means, Reloader
 from bot.settings import Settings, SettingsError, file_of, read
 from bot.signals import OnHangup, OnSignal
 from bot.slack.connection import Account, Road, SlackConnection
+from bot.slack.heads import Publishing
 from bot.stores.activity import Activity
 from bot.stores.homes import Homes
 from bot.stores.runs import Lane
 from bot.stores.sole import HolderProcess
+from bot.syslog import SyslogCopy
 from bot.web import WebServer, make_web
 
 _log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class Bot:
         self.app: App = build(settings, commands, engines=engines)
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
+        self._syslog = _syslog(self.app)
         host, _, port = settings.slack.listen.rpartition(":")
         self.web = WebServer(make_web(self._checks, self._counts, self.slack.http), host, int(port))
 
@@ -53,6 +56,8 @@ class Bot:
         if not self._take(stopping):
             return False
         self.app.begin()
+        if self._syslog is not None:
+            self._syslog.start()
         self.completion.start()
         self._open_web()
         self.slack.start()
@@ -81,6 +86,8 @@ class Bot:
         self.app.queue.stop(self._settings.limits.grace)
         self.slack.stop()
         self.completion.stop()
+        if self._syslog is not None:
+            self._syslog.stop()
         self.app.end()
 
     def _take(self, stopping: threading.Event) -> bool:
@@ -174,6 +181,11 @@ def _pid(holder: HolderProcess | None) -> str:
     return str(holder.pid) if holder else "unknown"
 
 
+def _syslog(app: App) -> SyslogCopy | None:
+    address = app.settings.audit.syslog
+    return SyslogCopy(app.services.audit, address, app.settings.state / "audit-syslog") if address else None
+
+
 def _account(settings: Settings) -> Account:
     problems = []
     if settings.bot_token is None:
@@ -215,4 +227,12 @@ def _road(app: App, completion: Completion) -> Road:
         overviews=Overviews(app.services, activity),
         activity=activity,
         people=app.services.people,
+        publishing=Publishing(
+            audit=app.services.audit,
+            heads=app.services.heads,
+            channel=app.settings.audit.channel,
+            posted=app.settings.state / "audit-head-posted",
+            language=app.services.people.otherwise,
+            clock=app.services.clock,
+        ),
     )

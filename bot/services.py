@@ -26,6 +26,7 @@ from bot.people import Directory, language_of
 from bot.permissions import Policy, Request
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
+from bot.stores.heads import Heads
 from bot.stores.journal import Noted
 from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Run, Runs
@@ -41,6 +42,7 @@ class Services:
     outgoing: Outgoing
     runs: Runs
     audit: Audit
+    heads: Heads
     policy: Policy
     pace: Pace
     commands: Mapping[str, Command]

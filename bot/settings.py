@@ -27,6 +27,7 @@ from bot.sections import (
     SnapshotsSection,
     refuse_odd_hosts,
 )
+from bot.sections.audit import AuditSection
 from bot.sections.builds import BuildSection
 from bot.sections.example import example_of, section_in
 from bot.sections.registries import RegistrySection, refuse_unclear
@@ -54,6 +55,7 @@ class Settings(Section):
     builds: dict[str, BuildSection] = Field(default_factory=dict)
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
     snapshots: SnapshotsSection = SnapshotsSection()
+    audit: AuditSection = AuditSection()
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """Registry -> its password, where an environment variable has it."""
@@ -66,6 +68,7 @@ class Settings(Section):
     bot_token: SecretStr | None = Field(None, exclude=True)
     app_token: SecretStr | None = Field(None, exclude=True)
     signing_secret: SecretStr | None = Field(None, exclude=True)
+    audit_key: SecretStr | None = Field(None, exclude=True)
     secrets: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """By the name of the variable that holds it, of those that the sections name."""
 
@@ -90,6 +93,11 @@ class Settings(Section):
     def archive_path(self) -> Path:
         """Where backups live: as set, else below the state directory."""
         return self.archive.path or self.state / "archive"
+
+    @property
+    def heads_path(self) -> Path:
+        """Where heads of the audit log are published: as set, else in the state directory."""
+        return self.audit.heads or self.state / "audit-heads.jsonl"
 
     @property
     def stall_limit(self) -> timedelta:
@@ -126,6 +134,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             bot_token=_secret(environment, "SLACK_BOT_TOKEN", problems),
             app_token=_secret(environment, "SLACK_APP_TOKEN", problems),
             signing_secret=_secret(environment, "SLACK_SIGNING_SECRET", problems),
+            audit_key=_audit_key(environment, problems),
             registry_passwords=_registry_passwords(values.get("registries"), environment, problems),
             docker_config=_docker_config(environment),
         )
@@ -137,6 +146,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     return settings
 
 
+_SHORTEST_KEY = 16
 _SECTIONS = tuple(name for name, info in Settings.model_fields.items() if not info.exclude)
 
 
@@ -180,6 +190,22 @@ def _variable(environment: Mapping[str, str], name: str, problems: list[str]) ->
 def _secret(environment: Mapping[str, str], name: str, problems: list[str]) -> SecretStr | None:
     value = _variable(environment, name, problems)
     return SecretStr(value) if value else None
+
+
+def audit_key(environment: Mapping[str, str] = os.environ) -> bytes | None:
+    """The key of the audit log alone, for who verifies a file without settings; raises SettingsError."""
+    problems: list[str] = []
+    key = _audit_key(environment, problems)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return key.get_secret_value().encode() if key else None
+
+
+def _audit_key(environment: Mapping[str, str], problems: list[str]) -> SecretStr | None:
+    key = _secret(environment, "SHIPKEEPER_AUDIT_KEY", problems)
+    if key is not None and len(key.get_secret_value()) < _SHORTEST_KEY:
+        problems.append(f"SHIPKEEPER_AUDIT_KEY: a key has at least {_SHORTEST_KEY} characters")
+    return key
 
 
 def _named_secrets(

@@ -12,6 +12,7 @@ from datetime import datetime
 from bot.errors import BotError, EngineError
 from bot.language import later, say
 from bot.stores.journal import Entry, Journal
+from bot.witnessing import taking_back
 
 _log = logging.getLogger(__name__)
 _DEEDS = {
@@ -52,7 +53,8 @@ class Undoer:
             self._journal.note_failure(entry.id, message)
             raise EngineError(message)
         try:
-            undo(entry.host, entry.arguments)
+            with taking_back(entry.run_id):
+                undo(entry.host, entry.arguments)
         except BotError as error:
             _log.error("run %s: cannot take back %s %s: %s", entry.run_id, entry.verb, entry.arguments, error)
             self._journal.note_failure(entry.id, str(error))

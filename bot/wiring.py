@@ -9,6 +9,7 @@ from bot.engine import Check, Engine
 from bot.engine.address import Access
 from bot.engine.build_contract import Recipe
 from bot.engine.real import DockerEngine
+from bot.engine.witness import Witness
 from bot.model import Right
 from bot.operations.build import BuildRule
 from bot.operations.drill import DrillRule
@@ -22,22 +23,33 @@ from bot.registry.client import HttpRegistry
 from bot.registry.credentials import Source, from_docker_config, from_file, from_helper, nobody
 from bot.registry.wire import Tls
 from bot.reload import Swapper
-from bot.secrecy import Login
+from bot.seals import Sealer
+from bot.secrecy import Login, masked
 from bot.sections import DrillSection, HostSection
 from bot.sections.builds import BuildSection
 from bot.sections.registries import RegistrySection
 from bot.sections.runbooks import RunbookSection
 from bot.settings import Settings
+from bot.stores.audit import Audit
+from bot.stores.database import Database
 
 DEFAULT_HOST = "local"
 """The one host of settings that name none."""
 
+_SHORTEST_SECRET = 4
 _LONGEST_ANSWER = timedelta(seconds=60)
 _FILES_OF_A_HOST = ("ca_file", "cert_file", "key_file", "ssh_config")
 
 
-def engines(settings: Settings) -> dict[str, Engine]:
+def engines(settings: Settings, witness: Witness) -> dict[str, Engine]:
     """All hosts by name; the one that Docker's own variables mean, if none is set."""
+    made = _engines(settings)
+    for engine in made.values():
+        engine.tell(witness)
+    return dict(made)
+
+
+def _engines(settings: Settings) -> dict[str, DockerEngine]:
     stall = settings.stall_limit
     answer = min(stall, _LONGEST_ANSWER)
     if not settings.hosts:
@@ -56,6 +68,16 @@ def engines(settings: Settings) -> dict[str, Engine]:
 def _access(host: HostSection) -> Access:
     files = {name: str(path) for name in _FILES_OF_A_HOST if (path := getattr(host, name)) is not None}
     return Access(**files, contact=timedelta(seconds=host.seconds))
+
+
+def audit(settings: Settings, database: Database) -> Audit:
+    """The audit log, which knows every secret of the settings only to leave it out."""
+    held = [settings.bot_token, settings.app_token, settings.signing_secret, settings.audit_key]
+    held += [*settings.registry_passwords.values(), *settings.secrets.values()]
+    # What is shorter than this is a word like others: masking it would spoil the record and tell what it is.
+    secrets = [value for one in held if one and len(value := one.get_secret_value()) >= _SHORTEST_SECRET]
+    key = settings.audit_key.get_secret_value().encode() if settings.audit_key else None
+    return Audit(database, Sealer(key), lambda text: masked(text, secrets))
 
 
 def quiesce(settings: Settings) -> QuiescePolicy:

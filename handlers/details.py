@@ -64,7 +64,8 @@ def _facts(run: Run) -> dict[str, Value]:
 
 
 def _audited(run: Run, services: Services) -> list[AuditLine]:
-    return list(services.audit.lines(limit=100, run_id=run.id))
+    lines = services.audit.lines(limit=1000, run_id=run.id)
+    return [line for line in lines if line.event.kind != "docker"]
 
 
 def _row(noted: Noted) -> tuple[str, str, str | None, str]:

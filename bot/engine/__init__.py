@@ -156,6 +156,7 @@ class Engine(InventoryEngine, ImageEngine, FileVerbs, BuildEngine, SnapshotEngin
     """One Docker host. Every method raises `EngineError` when the daemon fails or does not answer."""
 
     host: str
+    known_version: str | None  # as it was when it was last connected to; asks nobody
 
     def info(self) -> EngineInfo:
         """Who answers; raises EngineError for podman's imitation of the API (engine fact 26)."""

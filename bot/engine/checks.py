@@ -16,6 +16,7 @@ from bot.engine.mounts import docker_mount
 from bot.engine.streams import Frames, Wire
 from bot.engine.translate import is_timeout, our_errors, scrub
 from bot.engine.volumes import VolumeVerbs
+from bot.engine.witness import undoing
 from bot.errors import EngineError, NotFound
 from bot.language import say
 from bot.reasons import Reason
@@ -92,7 +93,7 @@ class CheckVerbs(VolumeVerbs):
         return int(ended["StatusCode"])
 
     def _kill(self, name: str, identifier: str) -> None:
-        with self._connection.call(say("stop the check “{name}”", name=name), changes=True) as api:
+        with undoing(), self._connection.call(say("stop the check “{name}”", name=name), changes=True) as api:
             try:
                 api.kill(identifier)
             except docker.errors.APIError as error:

@@ -5,6 +5,7 @@ It must not know what is asked of the daemon.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import docker
@@ -19,10 +20,17 @@ _UNUSED_SOCKET = "unix:///behind-ssh"
 class Client(docker.APIClient):  # type: ignore[misc]
     """A connected client; making one asks the daemon's version, and raises the SDK's errors."""
 
-    def __init__(self, address: Address, seconds: float) -> None:
+    def __init__(self, address: Address, seconds: float, tell: Callable[[str | None, str], None]) -> None:
+        """`tell` gets method and URL of each request before it is sent; when it raises, nothing is sent."""
+        self._tell = tell
         self._ssh = SshAdapter(address.ssh, seconds, _POOL_SIZE) if address.ssh else None
         arguments = {"base_url": _UNUSED_SOCKET} if self._ssh else address.arguments
         super().__init__(version="auto", timeout=seconds, max_pool_size=_POOL_SIZE, **arguments)
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """As requests does, which everything that docker-py asks goes through."""
+        self._tell(request.method, request.url)
+        return super().send(request, **options)
 
     def ping_within(self, seconds: float) -> None:
         """Returns once the daemon has answered, whatever it said; raises the SDK's errors."""

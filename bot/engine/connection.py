@@ -20,6 +20,7 @@ from bot.engine.address import Access, Address, of_settings, resolve
 from bot.engine.breaker import Breaker
 from bot.engine.client import Client
 from bot.engine.translate import Attempt, is_timeout, our_errors, scrub
+from bot.engine.witness import Witness, changing, nobody
 from bot.errors import EngineError
 from bot.language import say
 
@@ -53,13 +54,21 @@ class Connection:
     Without `access` the daemon is chosen by Docker's own rules, with it as the settings of a host say.
     """
 
-    def __init__(self, host: str, base_url: str | None, limits: Limits, access: Access | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        base_url: str | None,
+        limits: Limits,
+        access: Access | None = None,
+    ) -> None:
         self.host = host
+        self.witness: Witness = nobody
         self.limits = limits
         self._base_url = base_url
         self._access = access
         self._lock = threading.Lock()
         self._client: Client | None = None
+        self.known_version: str | None = None
         self._breaker = Breaker(min(_TRY_AGAIN, limits.silence))
 
     @cached_property
@@ -148,13 +157,20 @@ class Connection:
             if self._client is client:
                 self._client = None
 
+    def _tell(self, method: str | None, url: str) -> None:
+        call = changing(self.host, method, url)
+        if call is not None:
+            self.witness(call)
+
     def _connect(self, attempt: Attempt, timeout: timedelta) -> Client:
         """The API version is the server's highest, found out by docker-py; pinning fails late (fact 27)."""
         asking = _asking(attempt)
         with our_errors(asking), ExitStack() as undo:
-            client = Client(self.chosen, self.limits.silence.total_seconds())
+            client = Client(self.chosen, self.limits.silence.total_seconds(), self._tell)
             undo.callback(client.close)
-            _refuse_podman(client.version(), asking)
+            version = client.version()
+            _refuse_podman(version, asking)
+            self.known_version = str(version.get("Version") or "") or None
             client.timeout = timeout.total_seconds()
             undo.pop_all()
             return client

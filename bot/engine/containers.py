@@ -18,6 +18,7 @@ from bot.engine.mounts import mounts_of, touches
 from bot.engine.names import did_you_mean
 from bot.engine.translate import scrub
 from bot.engine.volumes import is_name
+from bot.engine.witness import undoing
 from bot.errors import Conflict, NotFound
 from bot.language import later, say
 
@@ -138,7 +139,7 @@ class ContainerVerbs(Verbs):
 
         if not needed():
             return False
-        with self._connection.call(doing, changes=True) as api:
+        with undoing(), self._connection.call(doing, changes=True) as api:
             try:
                 act(api)
             except docker.errors.APIError as error:

@@ -27,6 +27,7 @@ from bot.engine.streams import Reader, Source, Wire
 from bot.engine.translate import our_errors, scrub
 from bot.engine.volumes import VolumeVerbs
 from bot.engine.waiting import patiently
+from bot.engine.witness import undoing
 from bot.errors import Conflict, EngineError
 from bot.language import say
 
@@ -203,9 +204,9 @@ class HelperVerbs(VolumeVerbs):
 
     def _remove(self, api: Any, identifier: str) -> None:
         try:
-            api.remove_container(
-                identifier, force=True, v=True
-            )  # with what its image had made without a name
+            with undoing():
+                # With what its image had made without a name.
+                api.remove_container(identifier, force=True, v=True)
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:

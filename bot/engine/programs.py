@@ -18,6 +18,7 @@ import docker
 from bot.engine.connection import Connection
 from bot.engine.streams import BROKEN, STDERR, Frames, Wire
 from bot.engine.translate import is_timeout, our_errors, scrub
+from bot.engine.witness import undoing
 from bot.errors import BotError, Conflict, EngineError, NotFound, StreamCut
 from bot.language import later, say
 from bot.reasons import Reason
@@ -26,8 +27,7 @@ _READ_BYTES = 1 << 16
 _ERROR_TAIL_BYTES = 4000
 
 # The daemon learns of an end some milliseconds after the stream; of a killed one when the kernel is done with it.
-_END_SECONDS = 10.0
-_LOOK_AGAIN_SECONDS = 0.02
+_END_SECONDS, _LOOK_AGAIN_SECONDS = 10.0, 0.02
 
 # The first line of its errors is its number in there: the daemon only tells the host's (and kills no exec).
 _WRAPPER = ("/bin/sh", "-c", 'echo $$ >&2; exec "$@"', "sh")
@@ -118,6 +118,7 @@ class Program:
         """The end of what it wrote to its standard error so far."""
         return self._tail.decode("utf-8", "replace")
 
+    @undoing()
     def end(self) -> None:
         """Kill it if it still runs; raises EngineError when it cannot be killed."""
         self._wire.close()

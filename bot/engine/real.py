@@ -16,6 +16,7 @@ from bot.engine.files import SingleFileVerbs
 from bot.engine.images import ImageVerbs
 from bot.engine.inventory import InventoryVerbs
 from bot.engine.tools import ToolVerbs
+from bot.engine.witness import Witness
 from bot.language import say
 
 _MINUTE = timedelta(seconds=60)
@@ -53,6 +54,15 @@ class DockerEngine(
         contact = (access or Access()).contact
         limits = Limits(stall=stall, request=request_timeout, contact=contact)
         super().__init__(Connection(host, base_url, limits, access))
+
+    def tell(self, witness: Witness) -> None:
+        """Every call that may change something is told it before it is made, from now on."""
+        self._connection.witness = witness
+
+    @property
+    def known_version(self) -> str | None:  # type: ignore[override]
+        """The version of what was last connected to; None before the first call."""
+        return self._connection.known_version
 
     def info(self) -> EngineInfo:
         """Who answers, and where it was reached; raises EngineError, also for Podman."""

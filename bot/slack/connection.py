@@ -23,6 +23,7 @@ from bot.slack.delivery import Delivery
 from bot.slack.dialogues import Dialogues, Rooms
 from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
 from bot.slack.gate import Accept, Gate
+from bot.slack.heads import HeadPublisher, Publishing
 from bot.slack.home import HomePages, Watched
 from bot.slack.listeners import Listeners
 from bot.slack.opening import TRIGGER_SECONDS, FormOpener
@@ -64,6 +65,7 @@ class Road:
     overviews: Overviews
     activity: Activity
     people: Directory
+    publishing: Publishing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,7 @@ class SlackConnection:
         self._tokens = Tokens(self._client)
         self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock, self._tokens.doubt)
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
+        self._heads = HeadPublisher(_client(account), road.publishing)
         self._opener = FormOpener(
             _client(account, TRIGGER_SECONDS), road.accept_told, road.people, road.completion.acquaint
         )
@@ -138,6 +141,7 @@ class SlackConnection:
         reached = self._introduce()
         self._delivery.start()
         self._uploading.start()
+        self._heads.start()
         self._opener.start()
         self._pages.start()
         if not (reached and self._connect()):
@@ -154,6 +158,7 @@ class SlackConnection:
         self._opener.stop()
         self._delivery.stop()
         self._uploading.stop()
+        self._heads.stop()
         self._pages.stop()
 
     def _introduce(self) -> bool:

@@ -99,10 +99,10 @@ def either(*checks: Check) -> Check:
 
 
 _TEXT = text()
-_WORD = text(r"[!-~]{0,400}")
-_ID = text(r"[A-Za-z0-9_.-]{0,64}")
-_PERSON = text(r"[A-Za-z0-9_.-]{1,64}")
-"""Slack promises no more of an id than that it is a string of letters and digits, and that it may grow."""
+_WORD = text(r"[!-~]{0,150}")
+_ID = text(r"([A-Z0-9][A-Za-z0-9_.-]{0,63})?")
+_PERSON = text(r"[UW][A-Za-z0-9_.-]{1,63}")
+"""Slack promises little of an id but its first letter: it is a string, and may grow."""
 _NAME = text(most=255)
 _TOKEN = text(r"[!-~]{0,64}")
 _MOMENT = text(r"[0-9.]{0,32}")

@@ -17,9 +17,10 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.errors import Busy, LostHold
 from bot.language import later, say
-from bot.model import Button, Plan, Progress, Reply, Status
+from bot.model import Button, Plan, Progress, Reply, Status, Value
 from bot.stores import locks
 from bot.stores.audit import Audit, AuditEvent
+from bot.stores.auditrows import with_facts
 from bot.stores.coding import plan_to_json, progress_to_json, reply_to_json
 from bot.stores.database import Database
 from bot.stores.runs import Enqueue, Lane, Run, get_run
@@ -109,7 +110,7 @@ class Claims:
             with self._database.write() as connection:
                 locks.hold(connection, run.host, plan.targets, run_id=run.id, at=self._clock())
                 self._update(connection, claim, plan=plan_to_json(plan), revision=runs.c.revision + 1)
-                self._audit.append(connection, event)
+                self._audit.append(connection, with_facts(event, plan=plan.digest))
         except IntegrityError as error:
             self.refuse_if_held(run.id, run.host, plan.targets)
             raise Busy(
@@ -220,7 +221,17 @@ class Claims:
         _withdraw(connection, run_id)
         _offer(connection, run_id, ending.reply.buttons)
         offer_files(connection, run_id, ending.reply.attachments, self._clock())
-        self._audit.append(connection, event)
+        self._audit.append(connection, with_facts(event, **_what_came(get_run(connection, run_id), ending)))
+
+
+def _what_came(run: Run, ending: Ending) -> dict[str, Value]:
+    """What the audit log keeps of an ending beside its sentence: the plan, the reason, how long it took."""
+    took = (run.ended_at - run.started_at).total_seconds() if run.started_at and run.ended_at else None
+    return {
+        "plan": run.plan.digest if run.plan else None,
+        "reason": ending.reply.facts.get("reason"),
+        "took_seconds": took,
+    }
 
 
 _KINDS = {

@@ -175,13 +175,16 @@ pictures = Table(
     Column("made_at", UtcTime, nullable=False),
 )
 
+# The index of targets is another one on each database, so only its migration tells of it.
+_AUDIT_INDEXES = ("actor_id", "actor_name", "command", "kind", "host", "at")
+
 audit = Table(
     "audit",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("at", UtcTime, nullable=False),
     Column("run_id", String(8), nullable=False),
-    Column("kind", String(16), nullable=False),
+    Column("kind", String(32).with_variant(String(16), "sqlite"), nullable=False),
     Column("actor_id", String(255), nullable=False),
     Column("actor_name", String(255), nullable=False),
     Column("origin", String(16), nullable=False),
@@ -192,5 +195,8 @@ audit = Table(
     Column("targets", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("format", Integer, nullable=False, server_default="1"),
+    Column("facts", Text, nullable=False, server_default="{}"),
     Index("audit_by_run", "run_id"),
+    *(Index(f"audit_by_{column}", column, "seq") for column in _AUDIT_INDEXES),
 )

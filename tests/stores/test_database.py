@@ -20,13 +20,17 @@ from tests.support.house import invocation
 from tests.support.postgres import Cluster, cluster
 
 
+def _newest() -> str | None:
+    return ScriptDirectory(str(Path(database_room.__file__).parent / "migrations")).get_current_head()
+
+
 def test_migrating_twice_changes_nothing(empty_url: str) -> None:
     """The second migration finds the tables at their newest revision and leaves them."""
     for _ in range(2):
         database = Database(empty_url)
         database.migrate()
         with database.read() as connection:
-            assert MigrationContext.configure(connection).get_current_revision() == "0005"
+            assert MigrationContext.configure(connection).get_current_revision() == _newest()
         database.close()
 
 
@@ -43,10 +47,20 @@ def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(bench:
         "DROP TABLE homes",
         "DROP TABLE pictures",
         "ALTER TABLE runs DROP COLUMN language",
+        "DROP INDEX audit_by_targets",
+        *(
+            f"DROP INDEX audit_by_{one}"
+            for one in ("actor_id", "actor_name", "command", "kind", "host", "at")
+        ),
+        "ALTER TABLE audit DROP COLUMN format",
+        "ALTER TABLE audit DROP COLUMN facts",
         "UPDATE alembic_version SET version_num = '0001'",
     )
     bench.database.migrate()
     assert [one.id for one in bench.journal.open_entries()] == [entry.id]
+    for statement in ("UPDATE audit SET detail = ''", "DELETE FROM audit"):
+        with pytest.raises((StoreError, IntegrityError)):
+            bench.execute(statement)
     bench.journal.settle(entry.id, at=bench.now, kept=True)
     assert bench.journal.kept(claim.run.id, "unpause") is not None
 
@@ -71,7 +85,9 @@ def test_the_schema_is_what_the_migrations_make(bench: Bench) -> None:
     """Tables as the code sees them and tables as the migrations made them do not differ."""
     with bench.database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
+        found = compare_metadata(context, metadata)
+        # The one index that is made differently on each database.
+        assert [one for one in found if getattr(one[1], "name", None) != "audit_by_targets"] == []
 
 
 def test_a_newer_database_is_refused(bench: Bench) -> None:

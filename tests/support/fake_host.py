@@ -98,6 +98,8 @@ class Box:
 class FakeHost:
     """What is on the host. Tests furnish it with `add_…`, look at it with `files` and `tree`, break it by `faults`."""
 
+    known_version: str | None = None
+
     def __init__(self, host: str = "local", *, stall: timedelta = timedelta(seconds=5)) -> None:
         self.host = host
         self.faults = Faults()

@@ -50,6 +50,8 @@ _LOGGED = {
     "bot/engine/narration.py": {"Layer already exists"},
     "bot/engine/walk.py": {"-exec /bin/sh -c '{}' sh {} +"},
     "bot/slack/delivery.py": {"no answer from Slack: {}", "telling it broke: {}"},
+    "bot/slack/heads.py": {"no answer from Slack: {}"},
+    "bot/syslog.py": {"the server hung up"},
     "bot/slack/home.py": {"no answer from Slack: {}"},
     "bot/slack/homepictures.py": {"no answer from Slack: {}", "the bot ends"},
     "bot/slack/opening.py": {"no answer from Slack: {}", "it waited too long"},

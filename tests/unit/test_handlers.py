@@ -662,7 +662,7 @@ def test_audit_shows_the_record(house: House) -> None:
     assert _rows(house.say("audit --volume pgdata"), "by") == ["u0ann", "u0ann"]
     outcome = house.say("audit --limit 1")
     assert len(_rows(outcome, "line")) == 1
-    assert "lines of the log fit their seals" in outcome.reply.text
+    assert "Those shown fit their seals" in outcome.reply.text
 
 
 def test_audit_tells_of_a_change(tmp_path: Path, fake_engine: FakeEngine) -> None:

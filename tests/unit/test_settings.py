@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.kinds import HostName
-from bot.settings import Settings, SettingsError, example, read
+from bot.settings import Settings, SettingsError, audit_key, example, read
 from bot.stores.archive.names import is_safe_name
 
 ROOT = Path(__file__).parents[2]
@@ -184,7 +184,7 @@ def test_the_example_is_true(tmp_path: Path) -> None:
     """The example can be read, has every section, and with every comment taken off it still can."""
     assert set(tomllib.loads(example())) == {
         "slack", "archive", "hosts", "roles", "limits", "quiesce", "retention", "drills", "runbooks", "builds",
-        "registries", "shell_users", "snapshots"
+        "registries", "shell_users", "snapshots", "audit"
     }  # fmt: skip
     _read(tmp_path, example())
     off = example().replace("# commands = []", "").replace("\n# ", "\n")
@@ -243,3 +243,30 @@ def test_one_host_is_the_default(tmp_path: Path) -> None:
     assert _read(tmp_path, hosts + "default = true\n").default_host == "b"
     with pytest.raises(SettingsError, match="a and c both say"):
         _read(tmp_path, hosts.replace("[hosts.b]", "default = true\n[hosts.c]") + "default = true\n")
+
+
+def test_the_key_of_the_audit_log_is_a_secret(tmp_path: Path) -> None:
+    """It comes from the variable or a file, is in no repr, and is refused when it is short."""
+    (tmp_path / "key").write_text("a key of some length\n")
+    for variables in (
+        {"SHIPKEEPER_AUDIT_KEY": "a key of some length"},
+        {"SHIPKEEPER_AUDIT_KEY_FILE": str(tmp_path / "key")},
+    ):
+        made = read({"SHIPKEEPER_STATE": str(tmp_path), **variables})
+        assert made.audit_key is not None
+        assert made.audit_key.get_secret_value() == "a key of some length"
+        assert "some length" not in repr(made)
+        assert audit_key(variables) == b"a key of some length"
+    with pytest.raises(SettingsError, match="at least 16"):
+        read({"SHIPKEEPER_STATE": str(tmp_path), "SHIPKEEPER_AUDIT_KEY": "short"})
+
+
+@pytest.mark.parametrize(
+    "address", ["syslog:514", "udp://127.0.0.1", "tcp://h:99999", "unix://log", "file:///x"]
+)
+def test_a_syslog_address_that_is_none_is_refused(tmp_path: Path, address: str) -> None:
+    """The sentence shows how they look."""
+    path = tmp_path / "settings.toml"
+    path.write_text(f'[audit]\nsyslog = "{address}"\n')
+    with pytest.raises(SettingsError, match="udp://address:port"):
+        read({"SHIPKEEPER_STATE": str(tmp_path), "SHIPKEEPER_SETTINGS": str(path)})

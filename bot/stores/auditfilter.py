@@ -1,0 +1,77 @@
+"""Which entries of the audit log are wanted, in words of people and as a condition on the table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, cast, func, or_, select, true
+from sqlalchemy.dialects.postgresql import JSONB
+
+from bot.stores.schema import audit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """What is wanted; None wants everything. `by` is an id or a name, `until` is the first moment behind it.
+
+    `target` is `kind:name`, or only the name of any kind; `without` is a kind of entries that is left out.
+    """
+
+    by: str | None = None
+    command: str | None = None
+    target: str | None = None
+    host: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    ending: str | None = None
+    run_id: str | None = None
+    without: str | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it leaves anything out."""
+        return any(value is not None for value in asdict(self).values())
+
+    def in_words(self) -> dict[str, str]:
+        """What it wants, by name; times as ISO 8601."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in asdict(self).items()
+            if value is not None
+        }
+
+
+def matching(wanted: Filter, is_sqlite: bool) -> ColumnElement[bool]:
+    """The filter as a condition."""
+    equal = {"command": wanted.command, "host": wanted.host, "kind": wanted.ending, "run_id": wanted.run_id}
+    conditions: list[ColumnElement[bool]] = [
+        audit.c[name] == value for name, value in equal.items() if value is not None
+    ]
+    if wanted.by is not None:
+        conditions.append(or_(audit.c.actor_id == wanted.by, audit.c.actor_name == wanted.by))
+    if wanted.without is not None:
+        conditions.append(audit.c.kind != wanted.without)
+    if wanted.since is not None:
+        conditions.append(audit.c.at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(audit.c.at < wanted.until)
+    if wanted.target is not None:
+        conditions.append(_names(wanted.target, is_sqlite))
+    return and_(true(), *conditions)
+
+
+def _names(target: str, is_sqlite: bool) -> ColumnElement[bool]:
+    """Whether that target is among those of an entry, which lie there as JSON."""
+    text = json.dumps(target)
+    if ":" not in target:
+        text = ":" + text[1:]
+    if not is_sqlite:
+        if ":" not in target:
+            return audit.c.targets.contains(text, autoescape=True)
+        return cast(audit.c.targets, JSONB).contains([target])
+    inside: ColumnElement[Any] = func.instr(audit.c.targets, text)
+    # So the index of targets is looked through, which is much smaller than the table.
+    return audit.c.seq.in_(select(audit.c.seq).where(inside > 0))
