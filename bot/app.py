@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot import wiring
+from bot.approvals import Approvals, Hearing
 from bot.asking_slack import Readers, SlackUploads
+from bot.breakglass import BreakGlass
 from bot.command import Command
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
@@ -31,6 +33,7 @@ from bot.operations.sweep import sweep
 from bot.queue import EmbeddedQueue
 from bot.services import Services
 from bot.settings import Settings
+from bot.stores.approvals import ApprovalStore
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
 from bot.stores.claims import Claims
@@ -120,6 +123,10 @@ class Housekeeper:
         """Try once what ended runs could not take back."""
         self._endings.take_back_again()
 
+    def keep_approvals(self) -> None:
+        """End once what waited for approval too long."""
+        self._endings.keep_approvals()
+
     def stop(self) -> None:
         """End, without waiting for a Docker that does not answer. May be called twice."""
         self._stop.set()
@@ -162,7 +169,10 @@ def build(
     docker = engines or wiring.engines(settings)
     stores = _stores(settings, len(docker), clock)
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
+    policy = wiring.policy(settings)
+    hearing = Hearing(store=stores.approvals, runs=stores.runs, policy=policy, clock=clock)
     dispatcher: Dispatcher
+    endings: Endings
     services = Services(
         engines=docker,
         default_host=settings.default_host or wiring.DEFAULT_HOST,
@@ -170,7 +180,9 @@ def build(
         outgoing=stores.outgoing,
         runs=stores.runs,
         audit=stores.audit,
-        policy=wiring.policy(settings),
+        policy=policy,
+        approvals=Approvals(hearing, wiring.approvals(settings, commands), lambda *a, **v: endings.end_unclaimed(*a, **v)),
+        break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         kept=stores.journal.kept,
@@ -213,6 +225,7 @@ class _Stores:
     queue: EmbeddedQueue
     runs: Runs
     claims: Claims
+    approvals: ApprovalStore
     journal: Journal
     audit: Audit
     archive: Archive
@@ -231,6 +244,7 @@ def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _S
         queue=queue,
         runs=runs,
         claims=Claims(database, audit, clock, queue.enqueue),
+        approvals=ApprovalStore(database, audit, clock, queue.enqueue),
         journal=Journal(database),
         audit=audit,
         archive=Archive(settings.archive_path, clock),

@@ -84,6 +84,7 @@ class Command:
     `done(run_id, services)` finds out, after a crash and after what could be taken back was, whether it had been
     done. `right_for(arguments, services)` says which right these arguments need, where that is more than the command's
     own `right`. `at_home(words, directory)` makes a shell's words, typed in that directory, mean the same anywhere.
+    `is_shared` tells that several people press the same button for it, and that it counts each of them once itself.
     `beneath` tells that, where a button stands for it, its answer belongs into the thread of that button's message.
     """
 
@@ -102,6 +103,7 @@ class Command:
     examples: tuple[str, ...] = ()
     slash: bool = False
     beneath: bool = False
+    is_shared: bool = False
 
     @property
     def only_looks(self) -> bool:

@@ -158,6 +158,14 @@ class Policy:
         may = self.judge(request)
         return lambda host, target: may(host, (target,))
 
+    def has_role(self, actor: Actor, role_name: str) -> bool:
+        """Whether the actor has the role of that name."""
+        return any(role.name == role_name for role in self.roles_of(actor))
+
+    def identity(self, actor: Actor) -> str:
+        """The one person behind a Slack id or a shell user."""
+        return actor.id
+
     def roles_of(self, actor: Actor) -> tuple[Role, ...]:
         """The roles that the actor has."""
         return tuple(role for role in self._roles if actor.id in role.members)

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Protocol
 
 from bot import words
+from bot.approvals import Approvals
+from bot.breakglass import BreakGlass
 from bot.command import Command
 from bot.engine import Engine
 from bot.errors import Conflict, NotFound, PermissionDenied, UsageError
@@ -55,6 +57,8 @@ class Services:
     runs: Runs
     audit: Audit
     policy: Policy
+    approvals: Approvals
+    break_glass: BreakGlass
     commands: Mapping[str, Command]
     cancel: Callable[[Run, Actor], Run]
     kept: Callable[[str, str], Mapping[str, str] | None]

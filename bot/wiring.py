@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from datetime import timedelta
+from fnmatch import fnmatchcase
 
+from bot.command import Command
+from bot.consent import Rule
 from bot.engine import Check, Engine
 from bot.engine.address import Access
 from bot.engine.build_contract import Recipe
@@ -23,7 +28,7 @@ from bot.sections import DrillSection, HostSection
 from bot.sections.builds import BuildSection
 from bot.sections.registries import RegistrySection
 from bot.sections.runbooks import RunbookSection
-from bot.settings import Settings
+from bot.settings import Settings, SettingsError
 
 DEFAULT_HOST = "local"
 """The one host of settings that name none."""
@@ -111,6 +116,34 @@ def policy(settings: Settings) -> Policy:
             hosts=role.hosts,
         )
         for name, role in settings.roles.items()
+    )
+
+
+def approvals(settings: Settings, commands: Mapping[str, Command]) -> tuple[Rule, ...]:
+    """Which runs need approval; raises SettingsError for a pattern that no command which changes something has."""
+    changing = [name for name, command in commands.items() if not command.only_looks]
+    for name, section in settings.approvals.items():
+        for pattern in section.commands:
+            if not any(fnmatchcase(command, pattern) for command in changing):
+                near = difflib.get_close_matches(pattern, changing, n=1, cutoff=0.5)
+                hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(changing))}"
+                raise SettingsError(
+                    "The settings cannot be used:\n"
+                    f"  - approvals.{name}.commands: no command that changes something is called {pattern!r}{hint}"
+                )
+    return tuple(
+        Rule(
+            name=name,
+            commands=section.commands,
+            targets=section.targets,
+            hosts=section.hosts,
+            approvers=section.approvers,
+            count=section.count,
+            minutes=section.minutes,
+            break_glass=section.break_glass,
+            owners=section.owners,
+        )
+        for name, section in settings.approvals.items()
     )
 
 

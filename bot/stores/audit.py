@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, RowMapping, and_, insert, select
 
-from bot.model import Actor, Origin, Status
+from bot.model import Actor, Origin, Status, Value
 from bot.stores.database import Database
 from bot.stores.schema import audit
 
 GENESIS = "0" * 64
+
+_TRIED = [one.value for one in Status if one.is_ending and one not in (Status.DENIED, Status.EXPIRED)]
+"""Endings of runs that may have begun."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class AuditEvent:
     host: str
     targets: tuple[str, ...] = ()
     detail: str = ""
+    facts: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +101,7 @@ class Audit:
         query = (
             select(audit)
             .where(audit.c.command == command, audit.c.host == host)
-            .where(audit.c.kind.not_in(["started", Status.DENIED.value, Status.EXPIRED.value]), ~turned_away)
+            .where(audit.c.kind.in_(_TRIED), ~turned_away)
             .where(audit.c.targets.contains(json.dumps(target), autoescape=True))
             .order_by(audit.c.seq.desc())
         )
