@@ -19,7 +19,7 @@ from bot.ending import Asked, Endings, refusal
 from bot.errors import BotError, Busy, Conflict, LostHold, NotFound, PermissionDenied, UsageError
 from bot.language import ENGLISH, later, say, speaking
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
-from bot.operations.identities import identities
+from bot.operations.identities import bound
 from bot.operations.runbooks import without_typed_secrets
 from bot.overflow import with_files
 from bot.permissions import Request
@@ -272,19 +272,12 @@ class Dispatcher:
 
     def _waits(self, claim: Claim, asked: Asked, plan: Plan) -> bool:
         """Whether somebody has to approve it first. What they approve is the same in every language."""
-        run = claim.run
-        work = Work(
-            command=asked.command.name,
-            host=asked.host,
-            targets=tuple(dict.fromkeys((*asked.targets, *plan.targets))),
-            line=run.invocation.line,
-        )
+        line, targets = claim.run.invocation.line, (*asked.targets, *plan.targets)
+        work = Work(command=asked.command.name, host=asked.host, targets=targets, line=line)
 
         def look() -> Plan:
             with speaking(ENGLISH):
-                made = self._planned(run, asked)
-                known = identities(self._services.engines.get(asked.host), made.targets)
-            return replace(made, binds={**known, **made.binds})
+                return bound(self._planned(claim.run, asked), self._services.engines.get(asked.host))
 
         return self._services.approvals.must_wait(claim, work, plan, look)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from bot.engine import Engine, Volume
 from bot.errors import NotFound
 from bot.kinds import VolumeName
+from bot.model import Plan
 
 ABSENT = ""
+
+
+def bound(plan: Plan, engine: Engine | None) -> Plan:
+    """The plan, bound to its targets as they are now, beside what its command bound it to. Raises EngineError."""
+    return replace(plan, binds={**identities(engine, plan.targets), **plan.binds})
 
 
 def identities(engine: Engine | None, targets: Iterable[str]) -> dict[str, str]:

@@ -61,7 +61,7 @@ class ApprovalStore:
     def of(self, run_id: str) -> Approval | None:
         """What was asked for that run; None if nothing was."""
         with self._database.read() as connection:
-            return _of(connection, run_id)
+            return approval_of(connection, run_id)
 
     def waiting(self) -> tuple[Approval, ...]:
         """All that wait, oldest first."""
@@ -72,7 +72,7 @@ class ApprovalStore:
             .order_by(approvals.c.requested_at)
         )
         with self._database.read() as connection:
-            found = [_of(connection, run_id) for run_id in connection.execute(query).scalars()]
+            found = [approval_of(connection, run_id) for run_id in connection.execute(query).scalars()]
         return tuple(one for one in found if one is not None)
 
     def ask(self, claim: Claim, plan: Plan, approval: Approval, offered: tuple[Button, ...], event: AuditEvent) -> None:
@@ -160,7 +160,7 @@ class ApprovalStore:
             self._open(connection, run_id)
 
     def _open(self, connection: Connection, run_id: str) -> Approval:
-        approval = _of(connection, run_id)
+        approval = approval_of(connection, run_id)
         unchanged = say("Nothing was changed.")
         if approval is None:
             told = say("Run {run_id} is not waiting for approval.", run_id=run_id)
@@ -223,7 +223,8 @@ def _columns(approval: Approval) -> dict[str, Any]:
     }
 
 
-def _of(connection: Connection, run_id: str) -> Approval | None:
+def approval_of(connection: Connection, run_id: str) -> Approval | None:
+    """What was asked for that run, as this transaction sees it."""
     row = connection.execute(select(approvals).where(approvals.c.run_id == run_id)).mappings().one_or_none()
     if row is None:
         return None
@@ -232,7 +233,7 @@ def _of(connection: Connection, run_id: str) -> Approval | None:
 
 
 def _found(connection: Connection, run_id: str) -> Approval:
-    found = _of(connection, run_id)
+    found = approval_of(connection, run_id)
     if found is None:
         raise LookupError(run_id)
     return found
