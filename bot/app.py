@@ -181,7 +181,9 @@ def build(
         runs=stores.runs,
         audit=stores.audit,
         policy=policy,
-        approvals=Approvals(hearing, wiring.approvals(settings, commands), lambda *a, **v: endings.end_unclaimed(*a, **v)),
+        approvals=Approvals(
+            hearing, wiring.approvals(settings, commands), lambda *a, **v: endings.end_unclaimed(*a, **v)
+        ),
         break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),

@@ -123,7 +123,7 @@ class Approvals:
         if self._clock() > decided_at + timedelta(minutes=min(rule.minutes for rule in asked.rules)):
             raise Expired(
                 say(
-                    "It was approved {at:%Y-%m-%d %H:%M:%S} UTC, and could not begin in the time that this is good for. "
+                    "It was approved {at:%Y-%m-%d %H:%M:%S} UTC, and could not begin while that is good. "
                     "Nothing was run, so nothing was changed. Ask again.",
                     at=decided_at,
                 )

@@ -85,7 +85,8 @@ def short(value: str) -> str:
 def in_words(binds: Mapping[str, str]) -> str:
     """All bound facts: `container db (3f2a1b4c5d6e), volume pgdata (2026-11-28T01:00:00Z)`."""
     return ", ".join(
-        f"{thing(key)} ({short(value) if value else say('not there')})" for key, value in sorted(binds.items())
+        f"{thing(key)} ({short(value) if value else say('not there')})"
+        for key, value in sorted(binds.items())
     )
 
 

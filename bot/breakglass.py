@@ -25,7 +25,7 @@ class BreakGlass:
         self._language = language
 
     def do(self, run_id: str, by: Invocation, reason: str) -> Review:
-        """The run goes on without approval. Raises NotFound, PermissionDenied, Conflict, UsageError without a reason."""
+        """The run goes on without approval. Raises NotFound, PermissionDenied, Conflict; UsageError without reason."""
         run = self._hearing.runs.get(run_id)
         self._store.refuse_over(run_id)
         asked = self._asked(run_id)
@@ -57,7 +57,10 @@ class BreakGlass:
         run, review = self._hearing.runs.get(run_id), self.review_of(run_id)
         if review is None:
             raise Conflict(
-                say("For run {run} no glass was broken, so there is no review. Nothing was changed.", run=run_id)
+                say(
+                    "For run {run} no glass was broken, so there is no review. Nothing was changed.",
+                    run=run_id,
+                )
             )
         policy = self._hearing.policy
         refuse_unknown(policy, by)

@@ -5,9 +5,9 @@ A command line is stored like one from Slack. A living bot executes it; without 
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
+import pwd
 import re
 import shlex
 import sys
@@ -202,8 +202,11 @@ def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
 
 
 def _user() -> str:
-    """The person behind the shell: who called sudo, else the user of this process."""
+    """The person behind the shell: who called sudo, else the user of this process, whatever its environment claims."""
+    caller = (
+        os.environ.get("SUDO_USER") if os.getuid() == 0 else None
+    )  # anybody else may have set it themselves
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have them
+        return caller or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user id without a name, as containers have them
         return str(os.getuid())

@@ -12,7 +12,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from bot.language import say, say_count
+from bot.language import later, say, say_count
 from bot.model import Actor
 
 NOBODY: Mapping[str, Collection[str]] = MappingProxyType({})
@@ -129,6 +129,19 @@ class Review:
     closed_at: datetime | None = None
     closed_by: str = ""
     note: str = field(default="")
+
+
+_DECISIONS = {
+    Decision.APPROVED: later("approved"),
+    Decision.DENIED: later("denied"),
+    Decision.BROKEN: later("the glass was broken"),
+    Decision.EXPIRED: later("expired"),
+}
+
+
+def stands(approval: Approval) -> str:
+    """How it was decided, in a word or two."""
+    return say(_DECISIONS[approval.decision]) if approval.decision else say("waiting")
 
 
 def wanted(approval: Approval) -> str:

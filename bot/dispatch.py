@@ -277,7 +277,9 @@ class Dispatcher:
 
         def look() -> Plan:
             with speaking(ENGLISH):
-                return bound(self._planned(claim.run, asked), self._services.engines.get(asked.host))
+                made, binds = self._planned(claim.run, asked), asked.command.binds
+                more = binds(asked.arguments, self._services, claim.run.invocation) if binds else {}
+                return bound(made, self._services.engines.get(asked.host), more)
 
         return self._services.approvals.must_wait(claim, work, plan, look)
 

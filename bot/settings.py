@@ -78,7 +78,9 @@ class Settings(Section):
 
     @field_validator("approvals")
     @classmethod
-    def _asks_roles(cls, approvals: dict[str, ApprovalSection], info: ValidationInfo) -> dict[str, ApprovalSection]:
+    def _asks_roles(
+        cls, approvals: dict[str, ApprovalSection], info: ValidationInfo
+    ) -> dict[str, ApprovalSection]:
         refuse_unknown_roles(approvals, info.data.get("roles"))
         return approvals
 

@@ -9,9 +9,10 @@ from bot.context import RunContext
 from bot.errors import UsageError
 from bot.kinds import BuildName, HostName
 from bot.language import later, say
-from bot.model import Plan, Reply, Right
+from bot.model import Invocation, Plan, Reply, Right
 from bot.operations import buildtold
 from bot.operations.build import BuildRule, build, kept_all_the_same, plan
+from bot.operations.identities import sha256_of
 from bot.operations.push import PushPlan, push
 from bot.operations.registries import Known
 from bot.reference import Reference, parse
@@ -68,6 +69,12 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     )
 
 
+def _binds(arguments: Arguments, services: Services, asked: Invocation) -> dict[str, str]:  # noqa: ARG001
+    rule, reference, _ = _asked(arguments, services)
+    recipe = repr((rule.recipe, rule.image)).encode()
+    return {f"build:{rule.name}": sha256_of((recipe, *plan(rule, reference).context.tar()))}
+
+
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     rule, reference, known = _asked(arguments, services)
     engine, made, pushed = services.engine(run.host), plan(rule, reference), ""
@@ -97,6 +104,7 @@ COMMAND = Command(
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
+    binds=_binds,
     run=_run,
     done=_done,
     examples=("build web", "build web --no-cache --push"),

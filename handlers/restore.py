@@ -61,8 +61,10 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     made = _wish(arguments, services).plan(services.engine(host))
     text = " ".join((made.text, say("This is on host {host}.", host=host)))
     if arguments.dry_run:
-        return Plan(text=say("Look what it would take, and change nothing: {plan}", plan=text))
-    return Plan(text=text, targets=made.targets, steps=made.steps)
+        return Plan(
+            text=say("Look what it would take, and change nothing: {plan}", plan=text), only_looks=True
+        )
+    return Plan(text=text, targets=made.targets, steps=made.steps, binds=made.binds)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:

@@ -56,6 +56,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     return Plan(
         text=imagetold.will_tag((arguments.image, image.id), engine.host, reference, loser),
         targets=_targets(arguments, services),
+        binds={f"image:{arguments.image}": image.id, f"tag:{reference}": before},
     )
 
 

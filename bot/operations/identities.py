@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from bot.engine import Engine, Volume
 from bot.errors import NotFound
 from bot.kinds import VolumeName
 from bot.model import Plan
+from bot.stores.archive import Backup
 
 ABSENT = ""
 
 
-def bound(plan: Plan, engine: Engine | None) -> Plan:
+def bound(plan: Plan, engine: Engine | None, more: Mapping[str, str]) -> Plan:
     """The plan, bound to its targets as they are now, beside what its command bound it to. Raises EngineError."""
-    return replace(plan, binds={**identities(engine, plan.targets), **plan.binds})
+    return replace(plan, binds={**identities(engine, plan.targets), **plan.binds, **more})
+
+
+def of_backups(*backups: Backup) -> dict[str, str]:
+    """Backups by their content: one that was exchanged has another."""
+    return {f"backup:{one.volume}/{one.id}": one.manifest.raw.sha256 for one in backups}
+
+
+def of_downtime(sleepers: Mapping[str, str], most: timedelta | None = None) -> dict[str, str]:
+    """Which containers sleep, in which way, and how long at most; nothing where none does."""
+    told = [f"{name} {how}" for name, how in sorted(sleepers.items())]
+    if told and most is not None:
+        told.append(f"at most {round(most.total_seconds())} s")
+    return {"downtime:": ", ".join(told)} if told else {}
+
+
+def sha256_of(pieces: Iterable[bytes]) -> str:
+    """Of all of them together."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def identities(engine: Engine | None, targets: Iterable[str]) -> dict[str, str]:

@@ -110,6 +110,7 @@ class _Unreplacing:
             text=" ".join((say("Undo run {run_id}.", run_id=self.run_id), made.text)),
             targets=made.targets,
             steps=made.steps,
+            binds=made.binds,
         )
 
     def carry_out(self, where: Where, run: RunContext, terms: Terms) -> Reply:

@@ -15,7 +15,7 @@ _NOBODY = ("", "none")
 
 
 class ApprovalSection(Section):
-    """A rule: such runs wait until enough people of a role approved them. Of several that match each must be satisfied."""
+    """A rule: such runs wait until enough people of a role approved them. Each rule that matches must be satisfied."""
 
     commands: tuple[str, ...] = Field(min_length=1, description="patterns of the commands it is for")
     targets: tuple[str, ...] = Field(
@@ -29,7 +29,8 @@ class ApprovalSection(Section):
     )
     break_glass: str = Field("", description="the role that may do without, with a reason; nobody, if empty")
     owners: str = Field(
-        "", description="the id of the Slack channel or person that is alerted then, every day until it is reviewed"
+        "",
+        description="the id of the Slack channel or person that is alerted then, every day until it is reviewed",
     )
 
     @field_validator("break_glass", "owners")
@@ -41,7 +42,9 @@ class ApprovalSection(Section):
     @classmethod
     def _is_an_id(cls, owners: str) -> str:
         if owners and not _OWNERS.fullmatch(owners):
-            raise ValueError("is no id of a Slack channel or person (they look like C012ABCDEF and U012ABCDEF)")
+            raise ValueError(
+                "is no id of a Slack channel or person (they look like C012ABCDEF and U012ABCDEF)"
+            )
         return owners
 
 

@@ -15,8 +15,8 @@ from bot.language import say
 from bot.model import Button, Status
 from bot.overview import Overview, SeenHost, SeenRun, SeenVolume
 from bot.slack.blocks import Block, context, progress_in_words, section
-from bot.slack.homegreeting import greeting
 from bot.slack.homeapprovals import MOST_REQUESTS, requests
+from bot.slack.homegreeting import greeting
 from bot.slack.homepaper import Paper, Section, Shown, header
 from bot.slack.mrkdwn import code, cut, escape, moment, plain
 from bot.stores.runs import Run

@@ -75,7 +75,9 @@ class ApprovalStore:
             found = [approval_of(connection, run_id) for run_id in connection.execute(query).scalars()]
         return tuple(one for one in found if one is not None)
 
-    def ask(self, claim: Claim, plan: Plan, approval: Approval, offered: tuple[Button, ...], event: AuditEvent) -> None:
+    def ask(
+        self, claim: Claim, plan: Plan, approval: Approval, offered: tuple[Button, ...], event: AuditEvent
+    ) -> None:
         """The run waits from now on, held by nobody, with its plan and these buttons shown; raises LostHold."""
         with self._database.write() as connection:
             done = connection.execute(

@@ -19,7 +19,7 @@ import handlers
 from bot.app import App, build
 from bot.command import Command
 from bot.engine import RUN_LABEL, Engine
-from bot.model import Actor, Invocation, Origin, Outcome, Place
+from bot.model import Actor, Invocation, Origin, Outcome, Place, Status
 from bot.operations.registries import Registries
 from bot.settings import Settings, read
 from bot.stores.runs import Run
@@ -27,6 +27,8 @@ from bot.stores.schema import run_targets
 from tests.support.migrated import put_database
 
 T = TypeVar("T")
+
+_ENDINGS = {status.value for status in Status if status.is_ending}
 
 ROLES = """
 [roles.operators]
@@ -150,7 +152,7 @@ def refuse_untrue(app: App, *, engines: Mapping[str, Engine] | None = None) -> N
     assert chain.broken_at is None, f"the audit chain breaks at line {chain.broken_at}"
     endings: dict[str, int] = {}
     for line in app.services.audit.lines(limit=100_000):
-        if line.event.kind != "started":
+        if line.event.kind in _ENDINGS:
             endings[line.event.run_id] = endings.get(line.event.run_id, 0) + 1
     assert endings == {run.id: 1 for run in runs}, "some run has not exactly one ending in the audit log"
 
