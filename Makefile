@@ -51,6 +51,7 @@ format: setup
 generated: setup       ## the files that are made from the code; tests compare them
 	@$(PY) -m bot manifest --format yaml > deploy/slack-manifest.yaml
 	@$(PY) -m bot example-settings > deploy/settings.example.toml
+	@deploy/catalogue.sh
 
 setup:
 	@deploy/setup.sh

@@ -96,6 +96,7 @@ class Services:
         # Of a run without a plan it is not known what it is about, and a look was answered privately: that is for
         # those who may do the same to everything.
         targets = run.plan.targets[:1] if run.plan else ("*",)
+        named = f"`{command.name}`" if command else say("what it says")
         if command is None or not self.policy.allows(
             Request(
                 actor=by.actor,
@@ -110,7 +111,7 @@ class Services:
                 say(
                     "Run {run_id} is not yours, and you may not use {command} there. Nothing was changed.",
                     run_id=run.id,
-                    command=f"`{command.name}`" if command else say("what it says"),
+                    command=named,
                 )
             )
         return run

@@ -66,7 +66,7 @@ def precise_size(count: float) -> str:
 def duration(seconds: float) -> str:
     """`0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
     if seconds < 10:
-        return say("{seconds} s", seconds=f"{seconds:.1f}")
+        return say("{seconds:.1f} s", seconds=seconds)
     whole = round(seconds)
     if whole < 60:
         return say("{seconds} s", seconds=whole)

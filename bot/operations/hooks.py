@@ -153,7 +153,7 @@ def _run_post(engine: Engine, user: Container, hook: Hook, ran: list[HookRun], s
             ran.append(_execute(engine, now, hook))
             step.keep()
             return True
-        why = f"the container is {now.state}"
+        why = now.state
     except (NotFound, Conflict, EngineError) as error:
         why = str(error)
     _log.warning("%s of %s could not be run: %s", POST_LABEL, user.name, why)

@@ -70,11 +70,8 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
     blocks.append(context(_signature(message)))
     if message.buttons:
         blocks.append(_actions(message.buttons))
-    mark = words.MARKS[run.status]
-    return Rendered(
-        text=cut(say("{told} (run {run_id})", told=f"{mark} {escape(text)}", run_id=run.id), _TEXT),
-        blocks=blocks,
-    )
+    told = f"{words.MARKS[run.status]} {escape(text)}"
+    return Rendered(text=cut(say("{told} (run {run_id})", told=told, run_id=run.id), _TEXT), blocks=blocks)
 
 
 def _waiting(line: str, before: int) -> str:

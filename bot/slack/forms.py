@@ -161,9 +161,12 @@ def _what_it_does(command: Command, place: Place) -> str:
 def _where(place: Place) -> str:
     if place.channel[:1] in "DU":
         return say("in your direct messages")
-    if place.thread_ts:
-        return say("in the thread in {channel}", channel=f"<#{place.channel}>")
-    return say("in {channel}", channel=f"<#{place.channel}>")
+    channel = f"<#{place.channel}>"
+    return (
+        say("in the thread in {channel}", channel=channel)
+        if place.thread_ts
+        else say("in {channel}", channel=channel)
+    )
 
 
 def _context(text: str) -> Block:

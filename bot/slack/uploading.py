@@ -14,7 +14,6 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.errors import StoreError
-from bot.language import say
 from bot.slack.files import NO_ANSWER, GivenUp, SlackFiles, UploadRefused, is_missing_scope
 from bot.slack.posting import Refusal, refusal
 from bot.slack.rates import Budget
@@ -80,7 +79,7 @@ class Uploading:
             return False
         except _UNFORESEEN as error:
             _log.exception("run %s: sending its file broke", upload.run.id)
-            self._later(upload, say("sending it broke: {name__}", name__=type(error).__name__))
+            self._later(upload, f"sending it broke: {type(error).__name__}")
         return True
 
     def _step(self, upload: Upload) -> None:

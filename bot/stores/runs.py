@@ -233,9 +233,9 @@ class Runs:
     def ask_to_cancel(self, run_id: str, by: str) -> Run:
         """Raise the flag that the holder looks at; a run that has ended is left as it is."""
         flag = update(runs).values(cancel_requested_by=by, revision=runs.c.revision + 1)
-        mine = (runs.c.id == run_id, runs.c.cancel_requested_by.is_(None), runs.c.ended_at.is_(None))
+        unasked = (runs.c.cancel_requested_by.is_(None), runs.c.ended_at.is_(None))
         with self._database.write() as connection:
-            connection.execute(flag.where(*mine))
+            connection.execute(flag.where(runs.c.id == run_id, *unasked))
             return get_run(connection, run_id)
 
     def _list(self, query: Select[tuple[object, ...]]) -> tuple[Run, ...]:
@@ -251,9 +251,10 @@ def get_run(connection: Connection, run_id: str) -> Run:
     """The run of that id, as this transaction sees it; raises NotFound."""
     row = connection.execute(_query().where(runs.c.id == run_id)).mappings().one_or_none()
     if row is None:
-        raise NotFound(
-            say("There is no run {run_id}. Nothing was changed. `runs` lists the newest ones.", run_id=run_id)
+        sentence = say(
+            "There is no run {run_id}. Nothing was changed. `runs` lists the newest ones.", run_id=run_id
         )
+        raise NotFound(sentence)
     return run_of(row)
 
 

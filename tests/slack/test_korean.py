@@ -37,26 +37,20 @@ def _is_korean(text: str) -> bool:
 def test_a_run_is_told_in_the_language_of_whoever_asked(korean: Workplace) -> None:
     """The same command of two people: one message in each language, buttons, plan, signature and all."""
     done = korean.slash("/backup", "pgdata")
-    run = korean.ended(done, Status.SUCCEEDED)
-    wait_for(
-        lambda: korean.messages_of(run) and "성공" in words_of(korean.messages_of(run)[0]),
-        saying="the ending",
-    )
-    (message,) = korean.messages_of(run)
+    message = korean.told(done, Status.SUCCEEDED)
+    assert "성공" in words_of(message)
     assert _is_korean(words_of(message)), words_of(message)
     assert all(_HANGUL.search(label) for label in buttons_of(message)), buttons_of(message)
-    assert run.invocation.language == "ko"
+    assert korean.run_of(done).invocation.language == "ko"
     other = korean.told(korean.slash("/backup", "pgdata", user="U0ADA"), Status.SUCCEEDED)
     assert not _HANGUL.search(words_of(other))
     assert buttons_of(other)
 
 
 def test_a_refusal_is_told_so_too(korean: Workplace) -> None:
-    """A mistake, a volume that is not there, and what may not be done."""
-    for line in ("bakcup pgdata", "backup pgdatta", "backup pgdata --nope", "undo 00000000"):
-        run = korean.ended(korean.slash("/docker", line), Status.REJECTED)
-        wait_for(lambda run=run: korean.messages_of(run), saying=f"the answer to {line}")
-        (message,) = korean.messages_of(run)
+    """A command, a backup, a flag and a run that are not there, each with what to do instead."""
+    for line in ("bakcup pgdata", "restore 00000000", "backup pgdata --nope", "undo 00000000"):
+        message = korean.told(korean.slash("/docker", line), Status.REJECTED)
         assert _is_korean(words_of(message)), words_of(message)
 
 
@@ -71,12 +65,13 @@ def test_a_form_speaks_it(korean: Workplace) -> None:
     assert hints
     assert all(map(_HANGUL.search, [*hints, *labels])), shown
     assert "source" in fields_of(form)
-    refused = sent(korean, form, {"source": "nope/nope"})
+    korean.slash("/docker", "create-volume --label nonsense=1")
+    refused = sent(korean, form_of(korean), {"volume": "-odd name-"})
     assert _HANGUL.search(json.dumps(errors_of(refused), ensure_ascii=False))
 
 
 def test_the_home_page_speaks_it(korean: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each reader's own."""
+    """Everybody reads their own, at the same time."""
     be_swift(monkeypatch)
     assert _HANGUL.search(opened(korean))
     assert not _HANGUL.search(opened(korean, user="U0ADA"))

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import handlers
+from bot import words
 from bot.command import Command
+from bot.language import speaking
 from bot.model import Status
 from bot.playground import Delivery, Message, Playground, User
 from bot.serve import Bot
@@ -55,6 +57,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _says(message: Message, run: Run, status: Status) -> bool:
+    """Whether the message says of the run that it stands so, in the language of whoever asked."""
+    with speaking(run.invocation.language):
+        return f" {words.status(status)} " in signature_of(message)
 
 
 class Workplace:
@@ -219,7 +227,7 @@ class Workplace:
         run = self.ended(delivery, status, seconds=seconds)
 
         def final() -> list[Message]:
-            return [m for m in self.messages_of(run) if f" {status.value} " in signature_of(m)]
+            return [m for m in self.messages_of(run) if _says(m, self.runs_of(delivery)[0], status)]
 
         wait_for(final, seconds=seconds, saying=f"the message about {run.invocation.line}")
         (message,) = self.messages_of(run)
@@ -229,9 +237,8 @@ class Workplace:
         """Wait until the delivery's run is shown with a status that is no ending."""
 
         def now() -> list[Message]:
-            return [
-                m for m in self.messages_of(self.run_of(delivery)) if f" {status.value} " in signature_of(m)
-            ]
+            run = self.run_of(delivery)
+            return [m for m in self.messages_of(run) if _says(m, run, status)]
 
         return wait_for(now, seconds=10, saying=f"a message that says {status.value}")[0]
 
@@ -295,5 +302,5 @@ class Workplace:
             f"{run.invocation.line} ({run.status}) was told {len(messages)} times"
         )
         for message in messages:
-            final = f" {run.status.value} " in signature_of(message)
+            final = _says(message, run, run.status)
             assert final or self.may_be_doubled, f"{run.invocation.line}: {signature_of(message)}"
