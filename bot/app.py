@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from bot.approvals import Approvals, Hearing
 from bot.asking_slack import Readers, SlackUploads
 from bot.breakglass import BreakGlass
 from bot.command import Command
+from bot.consent import Rule
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
@@ -172,7 +173,6 @@ def build(
     policy = wiring.policy(settings)
     hearing = Hearing(store=stores.approvals, runs=stores.runs, policy=policy, clock=clock)
     dispatcher: Dispatcher
-    endings: Endings
     services = Services(
         engines=docker,
         default_host=settings.default_host or wiring.DEFAULT_HOST,
@@ -181,9 +181,7 @@ def build(
         runs=stores.runs,
         audit=stores.audit,
         policy=policy,
-        approvals=Approvals(
-            hearing, wiring.approvals(settings, commands), lambda *a, **v: endings.end_unclaimed(*a, **v)
-        ),
+        approvals=_approvals(hearing, wiring.approvals(settings, commands), lambda: endings),
         break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
@@ -217,6 +215,11 @@ def build(
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
     )
+
+
+def _approvals(hearing: Hearing, rules: Iterable[Rule], endings: Callable[[], Endings]) -> Approvals:
+    """Endings are made later than what they end."""
+    return Approvals(hearing, rules, lambda *run, **values: endings().end_unclaimed(*run, **values))
 
 
 @dataclass(frozen=True, kw_only=True)

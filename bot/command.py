@@ -84,10 +84,9 @@ class Command:
     `done(run_id, services)` finds out, after a crash and after what could be taken back was, whether it had been
     done. `right_for(arguments, services)` says which right these arguments need, where that is more than the command's
     own `right`. `at_home(words, directory)` makes a shell's words, typed in that directory, mean the same anywhere.
-    `binds(arguments, services, invocation)` looks at what an approval is bound to beside what the plan itself says: it
-    may cost time, and is asked only when one is needed.
-    `is_shared` tells that several people press the same button for it, and that it counts each of them once itself.
-    `beneath` tells that, where a button stands for it, its answer belongs into the thread of that button's message.
+    `binds(arguments, services, invocation)` says what an approval is bound to beside the plan; it may take its time.
+    Of its buttons: `beneath` says that the answer belongs into the thread of the button's message, `is_shared` that
+    several people press it and that it counts each of them once.
     """
 
     name: str

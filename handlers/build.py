@@ -9,10 +9,9 @@ from bot.context import RunContext
 from bot.errors import UsageError
 from bot.kinds import BuildName, HostName
 from bot.language import later, say
-from bot.model import Invocation, Plan, Reply, Right
+from bot.model import Plan, Reply, Right
 from bot.operations import buildtold
 from bot.operations.build import BuildRule, build, kept_all_the_same, plan
-from bot.operations.identities import sha256_of
 from bot.operations.push import PushPlan, push
 from bot.operations.registries import Known
 from bot.reference import Reference, parse
@@ -55,8 +54,7 @@ def _asked(arguments: Arguments, services: Services) -> tuple[BuildRule, Referen
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
     rule, reference, known = _asked(arguments, services)
-    pushed = (known.target(reference),) if known else ()
-    return (f"build:{rule.name}", f"image:{reference}", *pushed)
+    return (f"build:{rule.name}", f"image:{reference}", *((known.target(reference),) if known else ()))
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
@@ -67,12 +65,6 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
         targets=_targets(arguments, services),
         steps=(*_STEPS, *(_PUSH_STEPS if known else ())),
     )
-
-
-def _binds(arguments: Arguments, services: Services, asked: Invocation) -> dict[str, str]:  # noqa: ARG001
-    rule, reference, _ = _asked(arguments, services)
-    recipe = repr((rule.recipe, rule.image)).encode()
-    return {f"build:{rule.name}": sha256_of((recipe, *plan(rule, reference).context.tar()))}
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
@@ -104,7 +96,7 @@ COMMAND = Command(
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
-    binds=_binds,
+    binds=lambda arguments, services, _: plan(*_asked(arguments, services)[:2]).binds(),
     run=_run,
     done=_done,
     examples=("build web", "build web --no-cache --push"),

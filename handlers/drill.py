@@ -11,7 +11,6 @@ from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.drill import Drilled, drill, newest, plan, refuse_partial
 from bot.operations.holds import filed_as, target_of
-from bot.operations.identities import of_backups
 from bot.services import Services
 from bot.stores.archive import Backup
 
@@ -50,7 +49,6 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
             host=_host(arguments, services),
         ),
         targets=(target_of(backup),),
-        binds=of_backups(backup),
         steps=(later("verify"), later("fill"), later("compare"), later("check"), later("remove")),
     )
 

@@ -10,6 +10,7 @@ from bot.context import RunContext
 from bot.kinds import Assignment, ContainerName, HostName, RunbookName
 from bot.language import later
 from bot.model import Invocation, Plan, Reply, Right
+from bot.operations.identities import sha256_of
 from bot.operations.runbooks import Call, call, carry_out, find, interrupted
 from bot.services import Services
 
@@ -51,7 +52,8 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
 
 def _binds(arguments: Arguments, services: Services, asked: Invocation) -> dict[str, str]:  # noqa: ARG001
     made = _call(arguments, services)
-    return {f"runbook:{made.runbook.name}": made.digest}
+    decides = (made.words, made.runbook.user, made.runbook.limit)
+    return {f"runbook:{made.runbook.name}": sha256_of([repr(decides).encode("utf-8", "surrogatepass")])}
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:

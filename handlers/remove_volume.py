@@ -37,9 +37,7 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:  # no
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
-    engine = services.engine(arguments.host)
-    engine.volume(arguments.volume)
-    newest = removal.newest_verified(services.archive, engine.host, arguments.volume)
+    newest = removal.look(services.engine(arguments.host), services.archive, arguments.volume).backup
     what = later("Remove volume {volume}.")
     if not arguments.confirm:
         what = later("Look what would be lost with volume {volume}.")

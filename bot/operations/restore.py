@@ -15,7 +15,6 @@ from bot.language import later, say
 from bot.model import Reply, Value
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
 from bot.operations.filling import Filler, Spot, filling
-from bot.operations.identities import of_backups
 from bot.operations.place import source_of
 from bot.operations.reading import CHUNK_BYTES
 from bot.operations.stage import tool_of
@@ -37,11 +36,6 @@ class RestorePlan:
     def targets(self) -> tuple[str, ...]:
         """What the run must hold: what the backup is of, and the volume that is to be."""
         return tuple(dict.fromkeys((f"volume:{self.backup.volume}", f"volume:{self.into}")))
-
-    @property
-    def binds(self) -> dict[str, str]:
-        """What it was made from."""
-        return of_backups(self.backup)
 
     @property
     def text(self) -> str:

@@ -28,7 +28,6 @@ from bot.kinds import Assignment
 from bot.language import say
 from bot.model import Reply, Right, Status
 from bot.operations.context import RunContext
-from bot.operations.identities import sha256_of
 from bot.operations.output import Kept
 from bot.reasons import Reason
 from bot.templates import Parameter, filled, names_in
@@ -78,12 +77,6 @@ class Call:
         names = tuple(dict.fromkeys(names_in(command[0])))
         line = filled(command[0], lambda name: f'"${{{names.index(name) + 1}}}"')
         return (*_SHELL, line, "sh", *(self.values[name] for name in names))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all that decides what is run, but for secrets."""
-        decides = (self.words, self.runbook.user, self.runbook.limit.total_seconds())
-        return sha256_of([repr(decides).encode("utf-8", "surrogatepass")])
 
     @property
     def text(self) -> str:
