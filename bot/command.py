@@ -63,10 +63,10 @@ def arg(
 ) -> Any:
     """A field of an arguments dataclass: required is positional, with a default it is a `--flag`.
 
-    A `positional` one with a default may be left out. A `bool` field is a switch. `choices` are the only
-    words that a text field takes. A `tuple[KIND, ...]` that takes MANY is a flag that may be repeated, or, as the
-    last positional, any number of words; one that takes REST is that, and from its first word on a flag is a word
-    like others, so that it can hold a whole command line.
+    A `positional` one with a default may be left out. A `bool` field is a switch. `choices` are the only words that a
+    text field takes. A `tuple[KIND, ...]` that takes MANY is a flag that may be repeated, or, as the last positional,
+    any number of words; one that takes REST is that, and from its first word on a flag is a word like others, so that
+    it can hold a whole command line.
     """
     given = {"help": help, "choices": choices, "positional": positional, "takes": takes}
     return field(default=default, metadata=given)
@@ -76,17 +76,16 @@ def arg(
 class Command:
     """A verb of the bot.
 
-    `targets(arguments, services)` names what it is about, such as `volume:pgdata`: it makes the command one
-    that changes something, so it is planned, held and recorded before it begins. Without it the command only
-    looks, and answers privately. `host(arguments, services)` says on which host that is, where it is not simply
-    the one that `--host` names. `plan(arguments, services)` says what would be done (`plan_for` the same,
-    where that hangs on who asks or what came with the command), `run(arguments, services, run)` does it.
-    `done(run_id, services)` finds out, after a crash and after what could be taken back was, whether it had been
-    done. `right_for(arguments, services)` says which right these arguments need, where that is more than the command's
-    own `right`. `at_home(words, directory)` makes a shell's words, typed in that directory, mean the same anywhere.
-    `binds(arguments, services, invocation)` says what an approval is bound to beside the plan; it may take its time.
-    Of its buttons: `beneath` says that the answer belongs into the thread of the button's message, `is_shared` that
-    several people press it and that it counts each of them once.
+    `targets(arguments, services)` names what it is about, such as `volume:pgdata`: it makes the command one that
+    changes something, so it is planned, held and recorded before it begins. Without it the command only looks, and
+    answers privately. `host(arguments, services)` says on which host that is, where `--host` does not.
+    `plan(arguments, services)` says what would be done (`plan_for` the same, where that hangs on who asks or what came
+    with the command), `run(arguments, services, run)` does it. `done(run_id, services)` finds out, after a crash and
+    after what could be taken back was, whether it had been done. `right_for(arguments, services)` says which right
+    these arguments need, where that is more than `right`. `at_home(words, directory)` makes a shell's words, typed in
+    that directory, mean the same anywhere. `binds(arguments, services, invocation)` says what an approval is bound to
+    beside the plan. Of its buttons: `beneath` says that the answer belongs into the thread of the button's message,
+    `is_shared` that several people press it and that it counts each of them once.
     """
 
     name: str

@@ -155,33 +155,33 @@ def test_what_was_approved_cannot_be_approved_or_denied_again(work: Workplace) -
     assert work.backups() == 1
 
 
-def by_command(work: Workplace, message: Message, run: Run) -> Delivery:
+def by_command(work: Workplace, message: Message, run: Run) -> Delivery:  # noqa: ARG001
     """Typed."""
     return said(work, f"approve {run.id}", "U0ANN")
 
 
-def by_mention(work: Workplace, message: Message, run: Run) -> Delivery:
+def by_mention(work: Workplace, message: Message, run: Run) -> Delivery:  # noqa: ARG001
     """Said to the bot."""
     return work.mention(f"approve {run.id}")
 
 
-def by_button(work: Workplace, message: Message, run: Run) -> Delivery:
+def by_button(work: Workplace, message: Message, run: Run) -> Delivery:  # noqa: ARG001
     """Under the own message."""
     return work.press(message, "Approve")
 
 
-def by_deny_button(work: Workplace, message: Message, run: Run) -> Delivery:
+def by_deny_button(work: Workplace, message: Message, run: Run) -> Delivery:  # noqa: ARG001
     """Denying is deciding, too."""
     return work.press(message, "Deny")
 
 
-def by_form(work: Workplace, message: Message, run: Run) -> Delivery:
+def by_form(work: Workplace, message: Message, run: Run) -> Delivery:  # noqa: ARG001
     """In the form that opens without a run."""
     said(work, "approve", "U0ANN")
     return sent(work, form_of(work), {"run": run.id})
 
 
-def by_anothers_home(work: Workplace, message: Message, run: Run) -> Delivery:
+def by_anothers_home(work: Workplace, message: Message, run: Run) -> Delivery:  # noqa: ARG001
     """With the token of Ada's Home page."""
     opened(work, "U0ADA")
     says(work, "Waiting for your approval", "U0ADA")
@@ -190,7 +190,7 @@ def by_anothers_home(work: Workplace, message: Message, run: Run) -> Delivery:
     return work.acked(work.playground.press_in_view(view, "Approve", user="U0ANN"))
 
 
-def by_another_channel(work: Workplace, message: Message, run: Run) -> Delivery:
+def by_another_channel(work: Workplace, message: Message, run: Run) -> Delivery:  # noqa: ARG001
     """From elsewhere."""
     return work.slash("/docker", f"approve {run.id}", channel="C0RANDOM")
 
@@ -241,11 +241,10 @@ def test_retrying_anothers_run_makes_it_ones_own(work: Workplace) -> None:
 def test_a_shell_user_whom_nobody_knows_approves_nothing(work: Workplace) -> None:
     """Whoever has a shell may do everything but decide about what somebody asked for."""
     delivery, message, run = asked_for(work)
-    actor = Actor(id="cli:ann", name="ann")
+    actor, runs = Actor(id="cli:ann", name="ann"), work.bot.app.services.runs
     for line in (f"approve {run.id}", f"deny {run.id}"):
         made = invocation(line, actor=actor, origin=Origin.CLI)
         run_id = work.bot.app.dispatcher.accept(made, told=True).run_id
-        runs = work.bot.app.services.runs
         wait_for(lambda run_id=run_id: runs.get(run_id).status.is_ending, saying="the refusal")
         assert runs.get(run_id).status is Status.DENIED
     assert work.run_of(delivery).status is Status.WAITING
