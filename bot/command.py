@@ -65,8 +65,7 @@ def arg(
 
     A `positional` one with a default may be left out. A `bool` field is a switch. `choices` are the only words that a
     text field takes. A `tuple[KIND, ...]` that takes MANY is a flag that may be repeated, or, as the last positional,
-    any number of words; one that takes REST is that, and from its first word on a flag is a word like others, so that
-    it can hold a whole command line.
+    any number of words; with REST a flag behind its first word is a word like others: it can hold a command line.
     """
     given = {"help": help, "choices": choices, "positional": positional, "takes": takes}
     return field(default=default, metadata=given)
@@ -84,8 +83,8 @@ class Command:
     after what could be taken back was, whether it had been done. `right_for(arguments, services)` says which right
     these arguments need, where that is more than `right`. `at_home(words, directory)` makes a shell's words, typed in
     that directory, mean the same anywhere. `binds(arguments, services, invocation)` says what an approval is bound to
-    beside the plan. Of its buttons: `beneath` says that the answer belongs into the thread of the button's message,
-    `is_shared` that several people press it and that it counts each of them once.
+    beside the plan. `beneath`: the answer to its button belongs into the thread of that message; `is_shared`: several
+    people may press it, and it counts each of them once.
     """
 
     name: str
