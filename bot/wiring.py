@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from datetime import timedelta
-from fnmatch import fnmatchcase
 
 from bot.command import Command
 from bot.consent import Rule
@@ -25,6 +23,7 @@ from bot.registry.credentials import Source, from_docker_config, from_file, from
 from bot.registry.wire import Tls
 from bot.secrecy import Login
 from bot.sections import DrillSection, HostSection
+from bot.sections.approvals import idle_pattern
 from bot.sections.builds import BuildSection
 from bot.sections.registries import RegistrySection
 from bot.sections.runbooks import RunbookSection
@@ -122,15 +121,9 @@ def policy(settings: Settings) -> Policy:
 def approvals(settings: Settings, commands: Mapping[str, Command]) -> tuple[Rule, ...]:
     """Which runs need approval; raises SettingsError for a pattern that no command which changes something has."""
     changing = [name for name, command in commands.items() if not command.only_looks]
-    for name, section in settings.approvals.items():
-        for pattern in section.commands:
-            if not any(fnmatchcase(command, pattern) for command in changing):
-                near = difflib.get_close_matches(pattern, changing, n=1, cutoff=0.5)
-                hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(changing))}"
-                raise SettingsError(
-                    "The settings cannot be used:\n"
-                    f"  - approvals.{name}.commands: no command that changes something is called {pattern!r}{hint}"
-                )
+    problem = idle_pattern(settings.approvals, changing)
+    if problem:
+        raise SettingsError(problem)
     return tuple(
         Rule(
             name=name,

@@ -30,7 +30,7 @@ def of_downtime(sleepers: Mapping[str, str], most: timedelta | None = None) -> d
     """Which containers sleep, in which way, and how long at most; nothing where none does."""
     told = [f"{name} {how}" for name, how in sorted(sleepers.items())]
     if told and most is not None:
-        told.append(f"at most {round(most.total_seconds())} s")
+        told.append(f"<={round(most.total_seconds())}s")
     return {"downtime:": ", ".join(told)} if told else {}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 from pydantic import Field, field_validator
 
@@ -58,3 +59,17 @@ def refuse_unknown_roles(sections: Mapping[str, ApprovalSection], roles: Collect
                 near = difflib.get_close_matches(role, list(roles), n=1, cutoff=0.5)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ValueError(f"{name}.{key}: there is no role {role!r}{hint}")
+
+
+def idle_pattern(sections: Mapping[str, ApprovalSection], changing: Sequence[str]) -> str:
+    """What is wrong with the first pattern that none of these commands has; empty when nothing is."""
+    for name, section in sections.items():
+        for pattern in section.commands:
+            if not any(fnmatchcase(command, pattern) for command in changing):
+                near = difflib.get_close_matches(pattern, changing, n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(changing))}"
+                return (
+                    "The settings cannot be used:\n"
+                    f"  - approvals.{name}.commands: no command that changes something is called {pattern!r}; {hint}"
+                )
+    return ""

@@ -112,7 +112,7 @@ class Reviews:
 
     def _tell_one(self, connection: Connection, alarm: Alarm, owner: str) -> None:
         review, now, run_id = alarm.review, self._clock(), secrets.token_hex(4)
-        line = f"alert about {review.run_id}"
+        line = f"alert {review.run_id}"
         connection.execute(
             insert(runs).values(
                 id=run_id,
