@@ -264,7 +264,7 @@ class Dispatcher:
                 claim, plan, self._endings.event(claim.run, None, plan.text, asked, plan.targets)
             )
         except Busy:
-            if not getattr(asked.arguments, "wait", False):
+            if not (getattr(asked.arguments, "wait", False) or self._services.approvals.of(claim.run.id)):
                 raise
             self._claims.put_back(claim, self._services.clock() + _WAIT_FOR_TARGET)
             return None

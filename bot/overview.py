@@ -256,7 +256,8 @@ class _Eyes:
 
 def _with_work(host: SeenHost, runs: tuple[Run, ...]) -> SeenHost:
     """Without a button for what is being worked on, or was asked for already."""
-    held = {target for run in runs if run.host == host.name and run.plan for target in run.plan.targets}
+    there = [run for run in runs if run.host == host.name and run.status is not Status.WAITING]
+    held = {target for run in there if run.plan for target in run.plan.targets}
     asked = {run.invocation.line for run in runs}
 
     def is_at_work(volume: SeenVolume) -> bool:

@@ -160,7 +160,8 @@ class Policy:
 
     def has_role(self, actor: Actor, role_name: str) -> bool:
         """Whether the actor has the role of that name."""
-        return any(role.name == role_name for role in self.roles_of(actor))
+        person = self.identity(actor)
+        return any(role.name == role_name and person in role.members for role in self._roles)
 
     def identity(self, actor: Actor) -> str:
         """The one person behind a Slack id or a shell user."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 from bot import binding, cli
 from bot.consent import Rule, Vote
 from bot.language import LANGUAGES
-from bot.model import Actor, Outcome, Plan, Status
+from bot.model import Actor, Invocation, Outcome, Plan, Status
 from bot.reference import parse
 from bot.settings import SettingsError
+from bot.stores.locks import hold
 from bot.stores.runs import Run
 from tests.fakes import FakeEngine
 from tests.support.approving import RULES, TWO, asked_of, waits
@@ -307,3 +309,92 @@ def test_a_shell_is_who_the_machine_says(monkeypatch: pytest.MonkeyPatch) -> Non
     assert cli._user() == ("ada" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
     monkeypatch.setattr(os, "getuid", lambda: pwd.getpwnam("nobody").pw_uid)
     assert cli._user() == "nobody"
+
+
+PEOPLE = {"cli:ann": "U0ANN", "cli:ada": "U0ADA"}
+
+
+@pytest.fixture
+def people(house: House, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Shell users whom the settings know; a test may change its mind."""
+    known = dict(PEOPLE)
+    monkeypatch.setattr(house.app.services.policy, "identity", lambda actor: known.get(actor.id, actor.id))
+    return known
+
+
+def from_shell(line: str, user: str) -> Invocation:
+    """Typed in a shell of that user."""
+    return invocation(line, actor=Actor(id=f"cli:{user}", name=user))
+
+
+def test_whoever_asked_in_slack_does_not_approve_in_a_shell(house: House, people: dict[str, str]) -> None:
+    """The shell user is the same person."""
+    assert people
+    run = asked_for(house, "backup pgdata")
+    refused = house.say(from_shell(f"approve {run.id}", "ann"))
+    assert refused.status is Status.DENIED
+    assert "You asked for run" in refused.reply.text
+    assert house.say(from_shell(f"approve {run.id}", "ada")).status is Status.SUCCEEDED
+    assert house.ending(run.id).status is Status.SUCCEEDED
+
+
+def test_whoever_asked_in_a_shell_does_not_approve_in_slack(house: House, people: dict[str, str]) -> None:
+    """Nor after the settings say that the shell user is somebody else, or nobody."""
+    run = waits(house.app, house.accept(from_shell("backup pgdata", "ann")))
+    for other in ("U0ANN", "U0BOB", "cli:ann"):
+        people["cli:ann"] = other
+        refused = house.say(from_slack(f"approve {run.id}"))
+        assert refused.status is Status.DENIED
+        assert "You asked for run" in refused.reply.text
+    assert approved(house, run).status is Status.SUCCEEDED
+
+
+def test_whom_the_settings_call_the_requester_now_does_not_approve(
+    house: House, people: dict[str, str]
+) -> None:
+    """A mapping that comes later counts, too: neither of the two people may."""
+    del people["cli:ann"]
+    run = waits(house.app, house.accept(from_shell("backup pgdata", "ann")))
+    people["cli:ann"] = "U0ADA"
+    assert house.say(from_slack(f"approve {run.id}", user="U0ADA")).status is Status.DENIED
+    house.say(from_slack(f"cancel {run.id}"))
+
+
+def test_one_person_on_two_surfaces_counts_once(
+    tmp_path: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ada in Slack and Ada in a shell are one approval."""
+    with at_work(settings(tmp_path / "state", toml=ROLES + TWO), {"local": engine}) as house:
+        policy = house.app.services.policy
+        monkeypatch.setattr(policy, "identity", lambda actor: PEOPLE.get(actor.id, actor.id))
+        run = asked_for(house, "backup pgdata")
+        assert house.say(from_shell(f"approve {run.id}", "ada")).status is Status.SUCCEEDED
+        again = house.say(from_slack(f"approve {run.id}", user="U0ADA"))
+        assert "one person counts once" in again.reply.text
+        assert house.run(run.id).status is Status.WAITING
+
+
+def test_whoever_lost_the_role_after_approving_does_not_count(
+    house: House, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Roles are asked again when it would begin: it ends denied, and nothing is run."""
+    run = asked_for(house, "backup pgdata")
+    policy = house.app.services.policy
+    has_role, demoted = policy.has_role, threading.Event()
+    monkeypatch.setattr(
+        policy, "has_role", lambda actor, role: not demoted.is_set() and has_role(actor, role)
+    )
+    engine.faults.before["volume"] = [lambda _: demoted.set()]
+    outcome = approved(house, run)
+    assert outcome.status is Status.DENIED
+    assert "not enough may still do so" in outcome.reply.text
+    assert not house.app.services.archive.backups()
+
+
+def test_an_approved_run_waits_for_its_target(house: House) -> None:
+    """Somebody holds the volume just then: the approvals are not lost, it begins when the volume is free."""
+    other, run = house.say("help").run_id, asked_for(house, "backup pgdata")
+    with house.app.database.write() as connection:
+        hold(connection, "local", ("volume:pgdata",), run_id=other, at=run.created_at)
+    assert house.say(from_slack(f"approve {run.id}", user="U0ADA")).status is Status.SUCCEEDED
+    assert house.ending(run.id).status is Status.SUCCEEDED  # the housekeeper frees what ended runs hold
