@@ -79,7 +79,9 @@ def short(value: str) -> str:
     """An id or a digest so that people can compare it."""
     plain = value.removeprefix("sha256:")
     is_hex = len(plain) == 64 and all(sign in "0123456789abcdef" for sign in plain)
-    return plain[:_SHORT] if is_hex else value[:_LONGEST]
+    if is_hex:
+        return plain[:_SHORT]
+    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
 
 
 def in_words(binds: Mapping[str, str]) -> str:

@@ -95,7 +95,7 @@ class _ProgressLine:
     def ask(self, run: Run, approvals: Approvals) -> None:
         """While it waits for approval: say whose, in a line that stays, whenever that changes."""
         asked = approvals.of(run.id) if run.status is Status.WAITING else None
-        if asked is None:
+        if asked is None or asked.decision is not None:
             return
         told = say(
             "Run {run_id} waits for approval until {at:%Y-%m-%d %H:%M:%S} UTC. {wanted} {given} Ctrl-C cancels it.",
