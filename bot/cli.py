@@ -202,11 +202,13 @@ def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
 
 
 def _user() -> str:
-    """The person behind the shell: who called sudo, else the user of this process, whatever its environment claims."""
-    caller = (
-        os.environ.get("SUDO_USER") if os.getuid() == 0 else None
-    )  # anybody else may have set it themselves
+    """The person behind the shell, by the machine's word and not by variables that anybody may set.
+
+    Of root, it is who called sudo, whom sudo names; root could do everything anyway.
+    """
+    user_id = os.getuid()
+    caller = os.environ.get("SUDO_USER") if user_id == 0 else None
     try:
-        return caller or pwd.getpwuid(os.getuid()).pw_name
+        return caller or pwd.getpwuid(user_id).pw_name
     except KeyError:  # a user id without a name, as containers have them
-        return str(os.getuid())
+        return str(user_id)
