@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from bot import wiring
 from bot.approvals import Approvals, Hearing
-from bot.asking_slack import Readers, SlackUploads
+from bot.asking_slack import SlackUploads, people
 from bot.breakglass import BreakGlass
 from bot.command import Command
 from bot.consent import Rule
@@ -31,12 +31,14 @@ from bot.operations.retention import Retention
 from bot.operations.snapshotplan import Naming
 from bot.operations.snapshotundo import sweep_snapshots
 from bot.operations.sweep import sweep
+from bot.permissions import Policy
 from bot.queue import EmbeddedQueue
+from bot.reload import Swapper
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.approvals import ApprovalStore
 from bot.stores.archive import Archive
-from bot.stores.audit import Audit
+from bot.stores.audit import Audit, AuditEvent
 from bot.stores.claims import Claims
 from bot.stores.database import Database
 from bot.stores.journal import Journal
@@ -65,6 +67,13 @@ class App:
     outbox: Outbox
     uploads: Uploads
     housekeeper: Housekeeper
+    swappers: tuple[Swapper, ...]
+    """What takes changed settings while it is at work."""
+
+    def record(self, event: AuditEvent) -> None:
+        """Write it down in the audit log, for good; raises StoreError when that cannot be."""
+        with self.database.write() as connection:
+            self.services.audit.append(connection, event)
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:
         """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first.
@@ -170,7 +179,8 @@ def build(
     docker = engines or wiring.engines(settings)
     stores = _stores(settings, len(docker), clock)
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
-    policy = wiring.policy(settings)
+    directory = people(settings.slack_api_url, token, settings.slack.language)
+    policy = Policy(wiring.rules(settings), directory)
     hearing = Hearing(store=stores.approvals, runs=stores.runs, policy=policy, clock=clock)
     dispatcher: Dispatcher
     services = Services(
@@ -196,7 +206,7 @@ def build(
         runbooks=wiring.runbooks(settings),
         builds=wiring.builds(settings),
         registries=registries or wiring.registries(settings),
-        readers=Readers(settings.slack_api_url, token, settings.slack.language),
+        people=directory,
         clock=clock,
     )
     undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), clock)
@@ -214,6 +224,10 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
+        swappers=(
+            wiring.policy_swapper(services.policy),
+            wiring.approvals_swapper(services.approvals, services.commands),
+        ),
     )
 
 

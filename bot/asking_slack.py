@@ -5,14 +5,12 @@ Slack's libraries are loaded when something is first asked for: a shell rarely d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from bot.model import Invocation
 from bot.operations.fetching import Uploaded, Uploads
-
-if TYPE_CHECKING:
-    from bot.slack.locales import Locales
+from bot.people import Directory, Nobody, Person
 
 
 class SlackUploads(Uploads):
@@ -29,24 +27,40 @@ class SlackUploads(Uploads):
         return Found(self._api_url, self._token).find(file_id, asked)
 
 
-class Readers:
-    """What people read, by their accounts in Slack; `otherwise` where there is no token to ask with."""
+def people(api_url: str, token: str | None, otherwise: str) -> Directory:
+    """Everybody, by their accounts in Slack; without a token to ask with nobody is known."""
 
-    def __init__(self, api_url: str, token: str | None, otherwise: str) -> None:
-        self._api_url = api_url
-        self._token = token
+    def reach() -> Directory:
+        from bot.slack.people import reached
+
+        return reached(api_url, token or "", otherwise)
+
+    return _Lazily(reach, otherwise) if token else Nobody(otherwise)
+
+
+class _Lazily:
+    """A directory that is made when it is first asked."""
+
+    def __init__(self, make: Callable[[], Directory], otherwise: str) -> None:
+        self._make = make
         self.otherwise = otherwise
 
-    def known(self, user: str) -> str | None:
-        """The language of a person of Slack as far as it was ever learned; asks nobody."""
-        return self._locales.known(user) if self._locales else None
+    def person(self, user_id: str) -> Person:
+        """The person; may ask Slack, for seconds."""
+        return self._made.person(user_id)
 
-    def of(self, user: str) -> str:
-        """The same; may ask Slack, for seconds."""
-        return self._locales.of(user) if self._locales else self.otherwise
+    def known(self, user_id: str) -> Person | None:
+        """The person as far as it was ever learned; asks nobody."""
+        return self._made.known(user_id)
+
+    def in_group(self, user_id: str, group_id: str) -> bool | None:
+        """Whether they are in that group; may ask Slack, for seconds."""
+        return self._made.in_group(user_id, group_id)
+
+    def by_memory(self) -> Directory:
+        """The same, without asking."""
+        return _Lazily(lambda: self._made.by_memory(), self.otherwise)
 
     @cached_property
-    def _locales(self) -> Locales | None:
-        from bot.slack.locales import reached
-
-        return reached(self._api_url, self._token, self.otherwise) if self._token else None
+    def _made(self) -> Directory:
+        return self._make()

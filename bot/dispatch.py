@@ -59,6 +59,7 @@ class Dispatcher:
         self._endings = endings
         self._queue = queue
         self._outbox = outbox
+        self._by_memory = services.policy.by_memory()
 
     # ---- taking in -------------------------------------------------------------------------------
 
@@ -84,7 +85,7 @@ class Dispatcher:
             words = split(invocation.line)
             if words[:1] != [RETRY] or len(words) != 2:
                 return invocation
-            again = self._services.to_repeat(words[1], invocation).invocation
+            again = self._services.to_repeat(words[1], invocation, self._by_memory).invocation
         except (UsageError, NotFound, Conflict, PermissionDenied):
             return invocation
         place = invocation.place

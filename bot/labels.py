@@ -59,6 +59,7 @@ LABELS = (
     later("Held by"),
     later("Host"),
     later("Id"),
+    later("Identity"),
     later("Image"),
     later("Immutable"),
     later("Into"),
@@ -163,3 +164,15 @@ LABELS = (
     later("Without backup"),
 )
 """`stored_bytes` is `Stored`; a test finds the name that has no heading here."""
+
+CODES = (
+    later("ok"),
+    later("created"),
+    later("running"),
+    later("paused"),
+    later("restarting"),
+    later("removing"),
+    later("exited"),
+    later("dead"),
+)
+"""How backups and containers stand, in the words of the manifest and of Docker, where they are shown beside names."""

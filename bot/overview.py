@@ -18,7 +18,9 @@ from bot.language import say
 from bot.model import Actor, Button, Origin, Right, Status
 from bot.operations.hostwide import Answers, ask_all
 from bot.operations.inventory import Protection, volumes_and_users
-from bot.permissions import Request
+from bot.people import Standing
+from bot.permissions import Request, Role
+from bot.permissions.told import barred
 from bot.services import Services
 from bot.stores.activity import Activity
 from bot.stores.approvals import APPROVE, DENY
@@ -94,6 +96,8 @@ class Overview:
     may: tuple[str, ...]
     """Commands that they may use wherever they are, but those that everybody may."""
     requests: tuple[SeenRequest, ...] = ()
+    barred: str = ""
+    """Why they may nothing, whatever roles name them; empty for whom nothing bars."""
     at_work: tuple[SeenRun, ...] = ()
     troubled: tuple[Run, ...] = ()
     hosts: tuple[SeenHost, ...] = ()
@@ -105,6 +109,7 @@ class _Sight:
     """What of a survey one person may see, whatever is at work just now."""
 
     survey: Survey
+    roles: tuple[Role, ...]
     hosts: tuple[SeenHost, ...]
     trends: tuple[Trend, ...]
 
@@ -134,12 +139,13 @@ class Overviews:
         )
 
     def of(self, user: str, survey: Survey) -> Overview:
-        """What that person may see now. The policy is asked about the things of a survey once a person."""
+        """What that person may see now. The policy is asked about the things of a survey once a person and role."""
         eyes = _Eyes(self._services, self._activity, Actor(id=user, name=user))
         sight = self._sights.get(user)
-        if sight is None or sight.survey is not survey:
+        roles = self._services.policy.roles_of(eyes.actor)
+        if sight is None or sight.survey is not survey or sight.roles != roles:
             self._sights = {name: one for name, one in self._sights.items() if one.survey is survey}
-            sight = self._sights[user] = eyes.sight(survey)
+            sight = self._sights[user] = eyes.sight(survey, roles)
         return eyes.overview(sight)
 
 
@@ -158,10 +164,10 @@ class _Eyes:
     activity: Activity
     actor: Actor
 
-    def sight(self, survey: Survey) -> _Sight:
+    def sight(self, survey: Survey, roles: tuple[Role, ...]) -> _Sight:
         """What of the survey they may see."""
         seen = (one for one in survey.backups if self._may("backups", one.host, f"volume:{one.volume}"))
-        return _Sight(survey=survey, hosts=tuple(self._hosts(survey)), trends=trends_of(seen))
+        return _Sight(survey=survey, roles=roles, hosts=tuple(self._hosts(survey)), trends=trends_of(seen))
 
     def overview(self, sight: _Sight) -> Overview:
         """That, and what is at work and went wrong."""
@@ -169,12 +175,14 @@ class _Eyes:
         since = self.services.clock() - _LATELY
         troubled = (run for run in self.activity.troubled(_TROUBLE, since, _MOST_RUNS) if self._sees(run))
         commands = self.services.commands.values()
+        person = self.services.policy.person(self.actor)
         return Overview(
             actor=self.actor,
             is_new=not self.services.runs.newest(limit=1, actor=self.actor.id),
-            has_role=bool(self.services.policy.roles_of(self.actor)),
+            has_role=bool(sight.roles),
             may=tuple(c.name for c in commands if c.right is not Right.NONE and self._may(c.name)),
             requests=tuple(self._requests()),
+            barred=barred(person) if person.standing is Standing.BARRED else "",
             at_work=tuple(SeenRun(run=run, cancel=self._cancel(run)) for run in runs if self._sees(run)),
             troubled=tuple(troubled)[:_MOST_TROUBLED],
             hosts=tuple(_with_work(host, runs) for host in sight.hosts),

@@ -14,8 +14,9 @@ from bot.errors import StoreError
 from bot.language import say
 from bot.model import Invocation
 from bot.overview import Overviews
-from bot.settings import Settings, SettingsError
-from bot.signals import OnSignal
+from bot.reload import Means, Reloader
+from bot.settings import Settings, SettingsError, file_of, read
+from bot.signals import OnHangup, OnSignal
 from bot.slack.connection import Account, Road, SlackConnection
 from bot.stores.activity import Activity
 from bot.stores.homes import Homes
@@ -131,13 +132,20 @@ def serve(settings: Settings, commands: Mapping[str, Command]) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Raises BotError, SettingsError or SlackRefused."""
     stopping = threading.Event()
     bot = Bot(settings, commands)
-    with OnSignal(stopping.set):
+    reloader = Reloader(settings, bot.app.swappers, _rereading(bot.app))
+    with OnSignal(stopping.set), OnHangup(reloader.ask):
         try:
             if bot.start(stopping):
+                reloader.start()
                 _hold_until(stopping, bot)
         finally:
+            reloader.stop()
             bot.stop()
     return 0
+
+
+def _rereading(app: App) -> Means:
+    return Means(read=read, file=file_of(), record=app.record, clock=app.services.clock)
 
 
 def _hold_until(stopping: threading.Event, bot: Bot) -> None:
@@ -205,5 +213,5 @@ def _road(app: App, completion: Completion) -> Road:
         homes=Homes(app.database, app.services.clock),
         overviews=Overviews(app.services, activity),
         activity=activity,
-        readers=app.services.readers,
+        people=app.services.people,
     )

@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 
 from bot import words
 from bot.approvals import Approvals
@@ -24,26 +23,13 @@ from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.runbooks import Runbook
 from bot.operations.snapshotplan import Naming
+from bot.people import Directory, language_of
 from bot.permissions import Policy, Request
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
 from bot.stores.journal import Noted
 from bot.stores.outgoing import Outgoing
 from bot.stores.runs import Run, Runs
-
-
-class Readers(Protocol):
-    """Which language people read, by ISO 639-1."""
-
-    @property
-    def otherwise(self) -> str:
-        """The language where nobody's own is known, as for what a clock asks."""
-
-    def known(self, user: str) -> str | None:
-        """The language of a person of Slack as far as it was ever learned; asks nobody."""
-
-    def of(self, user: str) -> str:
-        """The same; may ask Slack, for seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +61,19 @@ class Services:
     registries: Registries
     builds: Mapping[str, BuildRule]
     snapshots: Naming
-    readers: Readers
+    people: Directory
     clock: Callable[[], datetime]
 
     def language_of(self, invocation: Invocation) -> str:
         """The language that it is answered in; may ask Slack what whoever asked reads."""
         if invocation.language is not None:
             return invocation.language
-        return self.readers.of(invocation.actor.id) if invocation.place else self.readers.otherwise
+        return language_of(self.people, invocation.actor.id) if invocation.place else self.people.otherwise
 
-    def run_of(self, run_id: str, by: Invocation) -> Run:
+    def run_of(self, run_id: str, by: Invocation, policy: Policy | None = None) -> Run:
         """The run, if whoever asks may meddle with it: everybody with their own, others who may start the same.
 
-        Raises NotFound, PermissionDenied.
+        Another `policy` may be given, as one that asks nobody. Raises NotFound, PermissionDenied.
         """
         run = self.runs.get(run_id)
         if run.invocation.actor.id == by.actor.id:
@@ -97,7 +83,7 @@ class Services:
         # those who may do the same to everything.
         targets = run.plan.targets[:1] if run.plan else ("*",)
         named = f"`{command.name}`" if command else say("what it says")
-        if command is None or not self.policy.allows(
+        if command is None or not (policy or self.policy).allows(
             Request(
                 actor=by.actor,
                 origin=by.origin,
@@ -116,9 +102,9 @@ class Services:
             )
         return run
 
-    def to_repeat(self, run_id: str, by: Invocation) -> Run:
+    def to_repeat(self, run_id: str, by: Invocation, policy: Policy | None = None) -> Run:
         """The run whose line may be said again; raises as `run_of`, and Conflict while it is at work."""
-        run = self.run_of(run_id, by)
+        run = self.run_of(run_id, by, policy)
         if not run.status.is_ending:
             raise Conflict(
                 say(

@@ -22,7 +22,6 @@ from bot.sections import (
     LimitsSection,
     QuiesceSection,
     RetentionSection,
-    RoleSection,
     Section,
     SlackSection,
     SnapshotsSection,
@@ -32,6 +31,7 @@ from bot.sections.approvals import ApprovalSection, refuse_unknown_roles
 from bot.sections.builds import BuildSection
 from bot.sections.example import example_of, section_in
 from bot.sections.registries import RegistrySection, refuse_unclear
+from bot.sections.roles import RoleSection, ShellUsersSection
 from bot.sections.runbooks import RunbookSection
 
 
@@ -47,6 +47,7 @@ class Settings(Section):
     hosts: dict[str, HostSection] = Field(default_factory=dict)
     roles: dict[str, RoleSection] = Field(default_factory=dict)
     approvals: dict[str, ApprovalSection] = Field(default_factory=dict)
+    shell_users: ShellUsersSection = ShellUsersSection()
     limits: LimitsSection = LimitsSection()
     quiesce: QuiesceSection = QuiesceSection()
     retention: RetentionSection = RetentionSection()
@@ -104,6 +105,12 @@ class Settings(Section):
     def stall_limit(self) -> timedelta:
         """The longest silence of Docker that a run bears."""
         return timedelta(seconds=self.limits.stall)
+
+
+def file_of(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The settings file; None when there is none."""
+    path = _variable(environment, "SHIPKEEPER_SETTINGS", [])
+    return Path(path) if path else None
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Settings:

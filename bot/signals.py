@@ -1,4 +1,7 @@
-"""Turns the wish to end (SIGINT, SIGTERM) into a call, once; the second signal ends the process as usual."""
+"""Turns signals into calls: the wish to end (SIGINT, SIGTERM) once, as the second one ends the process as usual;
+
+the wish to read the settings again (SIGHUP) each time.
+"""
 
 from __future__ import annotations
 
@@ -25,4 +28,21 @@ class OnSignal:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         signal.signal(number, self._before[number])
+        self._what()
+
+
+class OnHangup:
+    """While the body runs, each SIGHUP calls `what`, which must be over at once. For the main thread only."""
+
+    def __init__(self, what: Callable[[], None]) -> None:
+        self._what = what
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGHUP, self._handle)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGHUP, self._before)
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self._what()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from bot.approvals import Approvals
 from bot.command import Command
 from bot.consent import Rule
 from bot.engine import Check, Engine
@@ -18,9 +19,11 @@ from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Known, Registries, Rules
 from bot.operations.runbooks import Runbook
 from bot.permissions import Policy, Role
+from bot.permissions import Rules as PolicyRules
 from bot.registry.client import HttpRegistry
 from bot.registry.credentials import Source, from_docker_config, from_file, from_helper, nobody
 from bot.registry.wire import Tls
+from bot.reload import Swapper
 from bot.secrecy import Login
 from bot.sections import DrillSection, HostSection
 from bot.sections.approvals import idle_pattern
@@ -102,12 +105,13 @@ def _runbook(name: str, section: RunbookSection, settings: Settings) -> Runbook:
     )
 
 
-def policy(settings: Settings) -> Policy:
+def rules(settings: Settings) -> PolicyRules:
     """Who may do what."""
-    return Policy(
+    roles = tuple(
         Role(
             name=name,
             members=frozenset(role.members),
+            groups=role.groups,
             right=Right(role.right) if role.right else Right.NONE,
             commands=role.commands,
             targets=role.targets,
@@ -116,6 +120,17 @@ def policy(settings: Settings) -> Policy:
         )
         for name, role in settings.roles.items()
     )
+    return PolicyRules(roles=roles, shell_users=settings.shell_users.slack_ids)
+
+
+def policy_swapper(policy: Policy) -> Swapper:
+    """Takes new roles and shell users, both at once."""
+
+    def prepare(settings: Settings) -> Callable[[], None]:
+        fresh = rules(settings)
+        return lambda: policy.replace(fresh)
+
+    return Swapper(sections=("roles", "shell_users"), prepare=prepare)
 
 
 def approvals(settings: Settings, commands: Mapping[str, Command]) -> tuple[Rule, ...]:
@@ -138,6 +153,16 @@ def approvals(settings: Settings, commands: Mapping[str, Command]) -> tuple[Rule
         )
         for name, section in settings.approvals.items()
     )
+
+
+def approvals_swapper(taken: Approvals, commands: Mapping[str, Command]) -> Swapper:
+    """Takes new rules for what is asked from then on."""
+
+    def prepare(settings: Settings) -> Callable[[], None]:
+        fresh = approvals(settings, commands)
+        return lambda: taken.replace(fresh)
+
+    return Swapper(sections=("approvals",), prepare=prepare)
 
 
 def builds(settings: Settings) -> dict[str, BuildRule]:

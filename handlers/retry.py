@@ -24,7 +24,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     over = services.to_repeat(arguments.run, run.invocation)
     raise Conflict(
         say(
-            "Run {run} ended only just now. Nothing was changed. Send `retry {run}` again.",
+            "Run {run} could not be repeated at once: it ended only just now, or who you are had to be asked first. "
+            "Nothing was changed. Send `retry {run}` again.",
             run=over.id,
         )
     )

@@ -9,7 +9,8 @@ from bot.context import RunContext
 from bot.kinds import CommandName, HostName, TargetName, UserId
 from bot.language import later, say
 from bot.model import Actor, Origin, Reply, Right, Table
-from bot.permissions import Explanation, Part, Request, Role
+from bot.permissions import Part, Request, Role
+from bot.permissions.told import by_which, reason
 from bot.services import Services
 
 _COLUMNS = ("role", *(part.value for part in Part))
@@ -18,10 +19,6 @@ _KINDS = {"CONTAINER": "container", "IMAGE": "image", "REPOSITORY": "image", "BU
 
 _MAY = later("{user} may use {what} from here: {reason}")
 _MAY_NOT = later("{user} may not use {what} from here: {reason}")
-_NO_MATCH = later("none of the roles below matches all of it.")
-_NO_ROLE = later("there is no role to grant it.")
-_NOBODY = later("No role has it.")
-_ASK = later("Whoever keeps shipkeeper's settings can change that.")
 
 _TARGETS = ("volume", "runbook", *_KINDS.values())
 
@@ -48,9 +45,10 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if about:
         what = say("{command} on {targets}", command=what, targets=", ".join(about))
     may = _MAY if found.is_allowed else _MAY_NOT
-    rows = tuple((role.name, *_cells(role, missed)) for role, missed in found.roles)
+    names = (by_which(role, by) for (role, _), by in zip(found.roles, found.through, strict=True))
+    rows = tuple((name, *_cells(*one)) for name, one in zip(names, found.roles, strict=True))
     return Reply(
-        text=say(may, user=arguments.user or say("You"), what=what, reason=_reason(request, found)),
+        text=say(may, user=arguments.user or say("You"), what=what, reason=reason(request, found)),
         table=Table(columns=_COLUMNS, rows=rows) if rows and found.needs_role else None,
     )
 
@@ -68,19 +66,6 @@ def _request(arguments: Arguments, services: Services, run: RunContext) -> Reque
     if arguments.user is None:
         return request
     return replace(request, actor=Actor(id=arguments.user, name=arguments.user), origin=Origin.SLACK)
-
-
-def _reason(request: Request, found: Explanation) -> str:
-    if request.command.right is Right.NONE:
-        return say("everybody may.")
-    if not found.needs_role:
-        return say("whoever has a shell here is an administrator.")
-    if found.granted_by:
-        return say("granted by {roles}.", roles=", ".join(role.name for role in found.granted_by))
-    have = ", ".join(found.have_command)
-    others = say("Roles that have `{command}`: {roles}.", command=request.command.name, roles=have)
-    said = (say(_NO_MATCH if found.roles else _NO_ROLE), others if have else say(_NOBODY), say(_ASK))
-    return " ".join(said)
 
 
 def _cells(role: Role, missed: tuple[Part, ...]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What could stand where a command asks for something, for this person, from here: the same for every face.
 
-Answers from memory alone, so that it may be asked in a listener; it must not know who shows it.
+Answers from memory alone, so that it may be asked in a listener, where it does not say otherwise; it must not know
+who shows it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Completion:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._policy = services.policy.by_memory()
         self._inventory = Inventory(services)
 
     def start(self) -> None:
@@ -64,9 +66,13 @@ class Completion:
         """Somebody is about to ask: what is known gets looked at anew, in the background, if it is old."""
         self._inventory.want()
 
+    def acquaint(self, user: str) -> None:
+        """Learn who somebody is and which groups they are in, for what they ask next. May ask Slack, for seconds."""
+        self._services.policy.roles_of(Actor(id=user, name=user))
+
     def may_use(self, asking: Asking) -> bool:
         """Whether the person may use the command from there at all."""
-        return self._services.policy.allows(asking.request)
+        return self._policy.allows(asking.request)
 
     def usable(self, asking: Asking) -> tuple[Command, ...]:
         """The commands that the person may use from there, sorted by name."""
@@ -74,7 +80,7 @@ class Completion:
         return tuple(one for one in every if self.may_use(replace(asking, command=one)))
 
     def usable_somewhere(self, actor: Actor) -> tuple[Command, ...]:
-        """Those that the person may use from some channel, sorted by name."""
+        """Those that the person may use from some channel, sorted by name; may ask Slack who they are, for seconds."""
         roles = self._services.policy.roles_of(actor)
         every = sorted(self._services.commands.values(), key=lambda command: command.name)
         return tuple(
@@ -110,7 +116,7 @@ class Completion:
 
     def _permitted(self, asking: Asking, found: Iterable[Candidate]) -> Iterator[Candidate]:
         """Each value once: a repository has several images, and hosts may have the same names."""
-        may = _decider(self._services.policy, asking.request)
+        may = _decider(self._policy, asking.request)
         seen: set[str] = set()
         for one in found:
             if one.value not in seen and may(one):

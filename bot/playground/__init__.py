@@ -7,7 +7,16 @@ from bot.playground.faults import Fault, FaultKind, Faults
 from bot.playground.http_delivery import HttpAnswer, Signature
 from bot.playground.playground import Playground
 from bot.playground.rates import Tier
-from bot.playground.records import ApiCall, Channel, Delivery, Message, RateViolation, User, Version
+from bot.playground.records import (
+    ApiCall,
+    Channel,
+    Delivery,
+    Message,
+    RateViolation,
+    User,
+    UserGroup,
+    Version,
+)
 from bot.playground.views import View
 from bot.playground.workspace import DEFAULT_SCOPES
 from bot.playground.world import World
@@ -27,6 +36,7 @@ __all__ = [
     "Signature",
     "Tier",
     "User",
+    "UserGroup",
     "Version",
     "View",
     "World",

@@ -8,7 +8,17 @@ from bot.playground.arguments import ApiError, flag, need
 from bot.playground.method import Method
 from bot.playground.places import user_of
 from bot.playground.rates import Tier
-from bot.playground.records import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Json, User
+from bot.playground.records import (
+    APP_ID,
+    BOT_ID,
+    BOT_NAME,
+    BOT_USER_ID,
+    TEAM_DOMAIN,
+    TEAM_ID,
+    Json,
+    User,
+    UserGroup,
+)
 from bot.playground.workspace import Workspace
 
 
@@ -36,18 +46,20 @@ def open_connection(workspace: Workspace, _args: Json) -> Json:
 def _shown(user: User, *, with_locale: bool) -> Json:
     shown: Json = {
         "id": user.id,
-        "team_id": TEAM_ID,
+        "team_id": user.team_id,
         "name": user.name,
         "real_name": user.real_name or user.name,
         "deleted": user.deleted,
         "is_bot": user.is_bot,
         "is_admin": user.is_admin,
         "is_owner": False,
-        "is_restricted": False,
-        "is_ultra_restricted": False,
+        "is_restricted": user.is_restricted,
+        "is_ultra_restricted": user.is_ultra_restricted,
         "tz": user.tz,
         "profile": {"real_name": user.real_name or user.name, "display_name": user.name},
     }
+    if user.is_stranger:
+        shown["is_stranger"] = True
     return shown | {"locale": user.locale} if with_locale else shown
 
 
@@ -57,15 +69,33 @@ def user_info(workspace: Workspace, args: Json) -> Json:
     return {"user": _shown(user, with_locale=flag(args, "include_locale"))}
 
 
-def groups(_workspace: Workspace, _args: Json) -> Json:
-    """usergroups.list: this workspace has none."""
-    return {"usergroups": []}
+def groups(workspace: Workspace, args: Json) -> Json:
+    """usergroups.list; disabled ones only when they are asked for."""
+    found = workspace.world.groups.values()
+    with_disabled, with_users = flag(args, "include_disabled"), flag(args, "include_users")
+    shown = [_group(one, with_users=with_users) for one in found if with_disabled or not one.is_disabled]
+    return {"usergroups": shown}
 
 
-def group_users(_workspace: Workspace, args: Json) -> Json:
-    """usergroups.users.list: every group is empty."""
-    need(args, "usergroup")
-    return {"users": []}
+def _group(group: UserGroup, *, with_users: bool) -> Json:
+    shown: Json = {
+        "id": group.id,
+        "team_id": TEAM_ID,
+        "is_usergroup": True,
+        "name": group.handle,
+        "handle": group.handle,
+        "date_delete": int(group.is_disabled),
+        "user_count": len(group.users),
+    }
+    return shown | {"users": list(group.users)} if with_users else shown
+
+
+def group_users(workspace: Workspace, args: Json) -> Json:
+    """usergroups.users.list. Raises `no_such_subteam` for a group that is not there, or disabled and not asked for."""
+    group = workspace.world.groups.get(need(args, "usergroup"))
+    if group is None or (group.is_disabled and not flag(args, "include_disabled")):
+        raise ApiError("no_such_subteam")
+    return {"users": list(group.users)}
 
 
 TEAM_METHODS: Final = (

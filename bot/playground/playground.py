@@ -17,7 +17,7 @@ from bot.playground.http_delivery import HttpAnswer, HttpCourier, Signature
 from bot.playground.page import Page
 from bot.playground.people import People
 from bot.playground.rates import Tier
-from bot.playground.records import Channel, Delivery, Json, Message, User
+from bot.playground.records import Channel, Delivery, Json, Message, User, UserGroup
 from bot.playground.routes import Doors, application
 from bot.playground.server import LOOPBACK, ServerThread
 from bot.playground.sockets import SocketHub
@@ -149,6 +149,10 @@ class Playground:
     def add_channel(self, channel: Channel) -> Channel:
         """Add a channel, or replace the one with the same id."""
         return self.world.put_channel(channel)
+
+    def add_group(self, group: UserGroup) -> UserGroup:
+        """Add a user group, or replace the one with the same id: so its members change."""
+        return self.world.put_group(group)
 
     # -- acts -----------------------------------------------------------------------------------------------
 

@@ -32,7 +32,11 @@ ENVELOPE_TYPES: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """A member of the workspace; `name` is the handle, `tz` an IANA zone, `locale` like `en-US`."""
+    """Somebody whom the workspace knows; `name` is the handle, `tz` an IANA zone, `locale` like `en-US`.
+
+    A guest is `is_restricted`, one of a single channel `is_ultra_restricted`, too. Somebody of another workspace has
+    another `team_id`, and is a stranger where they share no channel with the bot.
+    """
 
     id: str
     name: str
@@ -42,6 +46,20 @@ class User:
     is_bot: bool = False
     is_admin: bool = False
     deleted: bool = False
+    is_restricted: bool = False
+    is_ultra_restricted: bool = False
+    is_stranger: bool = False
+    team_id: str = TEAM_ID
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserGroup:
+    """A user group; `users` are the ids of its members, and a disabled one has none that count."""
+
+    id: str
+    handle: str
+    users: tuple[str, ...] = ()
+    is_disabled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from bot.playground.records import (
     Message,
     RateViolation,
     User,
+    UserGroup,
     Version,
 )
 
@@ -37,6 +38,7 @@ class World:
         self._last_microseconds = 0
         self._users: dict[str, User] = {}
         self._channels: dict[str, Channel] = {}
+        self._groups: dict[str, UserGroup] = {}
         self._messages: list[Message] = []
         self._deliveries: list[Delivery] = []
         self._calls: list[ApiCall] = []
@@ -101,6 +103,19 @@ class World:
         """A copy of all channels by id."""
         with self._changed:
             return dict(self._channels)
+
+    @property
+    def groups(self) -> dict[str, UserGroup]:
+        """A copy of all user groups by id."""
+        with self._changed:
+            return dict(self._groups)
+
+    def put_group(self, group: UserGroup) -> UserGroup:
+        """Add a user group or replace the one with the same id."""
+        with self._changed:
+            self._groups[group.id] = group
+            self.touch()
+        return group
 
     def put_user(self, user: User) -> User:
         """Add a user or replace the one with the same id; people get their direct message with the bot."""

@@ -122,33 +122,6 @@ def refuse_odd_hosts(hosts: Mapping[str, HostSection]) -> None:
         raise ValueError(f"{' and '.join(defaults)} both say `default = true`; keep one of them")
 
 
-class RoleSection(Section):
-    """Who may do what, where. Give either `right` or `commands`."""
-
-    members: tuple[str, ...] = Field(description="Slack user ids, such as U012ABCDEF; names decide nothing")
-    right: Literal["view", "operate", "admin"] | None = Field(
-        None, description="all commands that need no more than this"
-    )
-    commands: tuple[str, ...] = Field((), description="or: the names of the commands, or *")
-    targets: tuple[str, ...] = Field(("*",), description="patterns such as volume:shop-*")
-    channels: tuple[str, ...] = Field(("*",), description="Slack channel ids, or *")
-    hosts: tuple[str, ...] = Field(("*",), description="patterns of Docker hosts, such as prod-*")
-
-    @field_validator("members")
-    @classmethod
-    def _ids_only(cls, members: tuple[str, ...]) -> tuple[str, ...]:
-        for member in members:
-            if not (member[:1] in "UW" and member.isalnum() and member.isupper()):
-                raise ValueError(f"{member!r} is not a Slack user id (they look like U012ABCDEF)")
-        return members
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> RoleSection:
-        if bool(self.right) == bool(self.commands):
-            raise ValueError("give either `right` or `commands`, not both and not neither")
-        return self
-
-
 class LimitsSection(Section):
     """What keeps one run from starving the others."""
 

@@ -51,6 +51,9 @@ _VALUES = {
     ("parameters", "pattern"): '"[a-z_]+"',
 }
 
+_FREE = {"shell_users": ('ann = "U012ABCDEF"',)}
+"""Lines of sections whose keys are names that people choose."""
+
 
 def _lines(sections: Mapping[str, type[Section]]) -> Iterator[str]:
     yield "# shipkeeper's settings. SHIPKEEPER_SETTINGS names the file. Every key may be left out."
@@ -61,8 +64,10 @@ def _lines(sections: Mapping[str, type[Section]]) -> Iterator[str]:
 
 def _section(name: str, heading: str, section: type[Section]) -> Iterator[str]:
     yield ""
-    yield f"# {section.__doc__}"
+    for line in filter(None, map(str.strip, (section.__doc__ or "").splitlines())):
+        yield f"# {line}"
     yield f"[{heading}]"
+    yield from (f"# {line}" for line in _FREE.get(name, ()))
     inner: list[tuple[str, type[Section]]] = []
     for key, info in section.model_fields.items():
         below = section_in(info.annotation)

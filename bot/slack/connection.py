@@ -18,7 +18,7 @@ from bot.completion import Completion
 from bot.language import say
 from bot.model import Invocation
 from bot.overview import Overviews
-from bot.services import Readers
+from bot.people import Directory
 from bot.slack.delivery import Delivery
 from bot.slack.dialogues import Dialogues, Rooms
 from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
@@ -62,7 +62,7 @@ class Road:
     homes: Homes
     overviews: Overviews
     activity: Activity
-    readers: Readers
+    people: Directory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +86,11 @@ class SlackConnection:
         self._tokens = Tokens(self._client)
         self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock, self._tokens.doubt)
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
-        self._opener = FormOpener(_client(account, TRIGGER_SECONDS), road.accept_told, road.readers.of)
+        self._opener = FormOpener(
+            _client(account, TRIGGER_SECONDS), road.accept_told, road.people, road.completion.acquaint
+        )
         self._pages = HomePages(_client(account), _watched(road), f"/{account.command_prefix}docker")
-        self.gate = Gate(road.accept, road.clock, road.readers.known)
+        self.gate = Gate(road.accept, road.clock, road.people.known)
         self.bolt = app = make_app(self._client, account.signing_secret, lambda: self._who)
         self._listen(app, account, road)
         self.http = HttpDoor(app, road.confirm) if account.signing_secret and not account.app_token else None
@@ -200,7 +202,7 @@ def _watched(road: Road) -> Watched:
         homes=road.homes,
         overviews=road.overviews,
         activity=road.activity,
-        readers=road.readers,
+        people=road.people,
         clock=road.clock,
     )
 

@@ -68,13 +68,15 @@ class Dialogues:
         if lacking is None or place is None or not trigger_id:
             return self._gate.stored(invocation)
         command, given = lacking
-        if not self._completion.may_use(_asking(invocation.actor, place, command)):
+        asking = _asking(invocation.actor, place, command)
+        if not self._completion.may_use(asking):
             return self._gate.stored(invocation)
         opened = Opened(place=place)
         opening = Opening(
             trigger_id=trigger_id,
             make=lambda: command_form(command, opened, given, hosts=self._hosts, note=note),
             otherwise=replace(invocation, token=None),
+            may_open=lambda: self._completion.may_use(asking),
         )
         return Answer() if self._offered(opening) else self._gate.stored(opening.otherwise)
 
@@ -97,8 +99,8 @@ class Dialogues:
         """The global shortcut: a form that asks which command."""
         actor = actor_of(body["user"])
         place = Place(channel=actor.id, user=actor.id)
-        usable = self._completion.usable_somewhere(actor)
-        return self._open_or_run(body, place, "help", lambda: chooser(usable, Opened(place=place)))
+        usable = self._completion.usable_somewhere  # asked where the form is opened, as it may ask Slack
+        return self._open_or_run(body, place, "help", lambda: chooser(usable(actor), Opened(place=place)))
 
     def copy_file(self, body: Payload) -> Answer:
         """The message shortcut: `cp` with the message's file in it."""

@@ -14,6 +14,7 @@ from slack_bolt import Ack, BoltContext
 
 from bot.language import speaking
 from bot.model import Actor, Invocation, Origin, Place
+from bot.people import Person
 
 RUN = "shipkeeper_run"
 """Where the gate leaves the run's id for the door, which confirms it once Slack was told."""
@@ -42,12 +43,12 @@ class Gate:
     """Makes Bolt's listeners of translations, and remembers which ones it made."""
 
     def __init__(
-        self, accept: Accept, clock: Callable[[], datetime], known: Callable[[str], str | None]
+        self, accept: Accept, clock: Callable[[], datetime], known: Callable[[str], Person | None]
     ) -> None:
-        """`known` gives the language of a person, if it was ever learned, and asks nobody."""
+        """`known` gives a person, if they were ever learned of, and asks nobody."""
         self._accept = accept
         self._clock = clock
-        self._known = known
+        self._person = known
         self.listeners: list[Listener] = []
 
     def listener(self, translate: Translate) -> Listener:
@@ -62,6 +63,10 @@ class Gate:
 
         self.listeners.append(listen)
         return listen
+
+    def _known(self, user: str) -> str | None:
+        person = self._person(user)
+        return person.language if person else None
 
     def stored(self, invocation: Invocation) -> Answer:
         """The answer to what is to run: nothing to say, and the run's id."""

@@ -21,9 +21,9 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.errors import BotError
-from bot.language import speaking
+from bot.language import speaking, spoken
 from bot.overview import Overview, Overviews, Survey
-from bot.services import Readers
+from bot.people import Directory, language_of
 from bot.slack.files import NO_ANSWER
 from bot.slack.homepaper import Paper, Shown
 from bot.slack.homepictures import HomePictures
@@ -57,7 +57,7 @@ class Watched:
     homes: Homes
     overviews: Overviews
     activity: Activity
-    readers: Readers
+    people: Directory
     clock: Callable[[], datetime]
 
 
@@ -95,8 +95,7 @@ class HomePages:
         self._viewers: dict[str, _Viewer] = {}
         self._pulse: Pulse | None = None
         self._pulse_at = 0.0
-        self._survey: Survey | None = None
-        self._survey_at = 0.0
+        self._surveys: dict[str, tuple[Survey, float]] = {}
         self._tidied_at = 0.0
         self._thread: threading.Thread | None = None
 
@@ -143,7 +142,7 @@ class HomePages:
         now = time.monotonic()
         due = [(user, one) for user, one in self._viewers.items() if one.is_due(now)]
         for user, viewer in sorted(due, key=lambda one: one[1].opened_at, reverse=True):
-            with speaking(self._watched.readers.of(user)):
+            with speaking(language_of(self._watched.people, user)):
                 if self._stop.is_set() or not self._refresh(user, viewer):
                     return
         if now - self._tidied_at > _TIDY_SECONDS:
@@ -156,8 +155,7 @@ class HomePages:
             before = self._viewers.get(user)
             not_before = before.not_before if before is not None else 0.0
             self._viewers[user] = _Viewer(opened_at=self._watched.clock(), not_before=not_before)
-            if time.monotonic() - self._survey_at > _FRESH_SECONDS:
-                self._survey = None
+            self._forget_surveys(_FRESH_SECONDS)
             self._watched.homes.opened(user)
 
     def _feel(self) -> None:
@@ -169,15 +167,20 @@ class HomePages:
         if before is None or before == self._pulse:
             return
         if before.runs != self._pulse.runs:
-            self._survey = None
+            self._surveys.clear()
         for viewer in self._viewers.values():
             viewer.is_stale = True
 
     def _surveyed(self) -> Survey:
-        if self._survey is None or time.monotonic() - self._survey_at > _SURVEY_SECONDS:
-            self._survey = self._watched.overviews.survey()
-            self._survey_at = time.monotonic()
-        return self._survey
+        """What hosts hold, and why those that say nothing do not: in the language of the reader."""
+        self._forget_surveys(_SURVEY_SECONDS)
+        if spoken() not in self._surveys:
+            self._surveys[spoken()] = (self._watched.overviews.survey(), time.monotonic())
+        return self._surveys[spoken()][0]
+
+    def _forget_surveys(self, seconds: float) -> None:
+        oldest = time.monotonic() - seconds
+        self._surveys = {language: one for language, one in self._surveys.items() if one[1] >= oldest}
 
     def _refresh(self, user: str, viewer: _Viewer) -> bool:
         """Bring their page up to date, if it is not; False when no other page could be now."""

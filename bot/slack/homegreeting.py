@@ -48,6 +48,8 @@ def _welcome(paper: Paper) -> Iterator[Block]:
 
 
 def _without_rights(paper: Paper) -> str:
+    if paper.overview.barred:
+        return paper.overview.barred
     if paper.overview.has_role:
         return say(
             "Your roles are for certain channels, so there is nothing for you to see here. Type your commands there; "

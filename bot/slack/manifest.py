@@ -20,6 +20,7 @@ SCOPES = (
     "files:read",
     "files:write",
     "im:write",
+    "usergroups:read",
     "users:read",
 )
 """What the bot cannot do without."""

@@ -19,6 +19,7 @@ from slack_sdk.errors import SlackApiError
 from bot.errors import StoreError
 from bot.language import speaking
 from bot.model import Invocation
+from bot.people import Directory, language_of
 from bot.slack.forms import View
 from bot.slack.posting import refusal
 from bot.slack.tokens import NO_ANSWER
@@ -40,6 +41,8 @@ class Opening:
     trigger_id: str
     make: Callable[[], View]
     otherwise: Invocation
+    may_open: Callable[[], bool] = lambda: True
+    """Asked once more, as by then it may be known who the person is; must not ask Slack."""
 
 
 class FormOpener:
@@ -49,11 +52,13 @@ class FormOpener:
         self,
         client: WebClient,
         accept_told: Callable[[Invocation], object],
-        language_of: Callable[[str], str],
+        people: Directory,
+        acquaint: Callable[[str], object],
     ) -> None:
-        """`language_of` gives what a person reads; it may ask Slack."""
+        """Before a form opens, `people` are asked what its owner reads; `acquaint` learns the rest of them after."""
         self._client = client
-        self._language_of = language_of
+        self._people = people
+        self._acquaint = acquaint
         self._accept_told = accept_told
         self._waiting: queue.Queue[tuple[Opening, float] | None] = queue.Queue(_WAITING)
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -92,11 +97,15 @@ class FormOpener:
             if why is not None:
                 _log.warning("a form could not be opened (%s); told as a message", why)
                 self._tell_instead(opening.otherwise)
+            self._acquaint(opening.otherwise.actor.id)
 
     def _open(self, opening: Opening) -> str | None:
         """None when it is open, else why it is not."""
         try:
-            with speaking(self._language_of(opening.otherwise.actor.id)):
+            with speaking(language_of(self._people, opening.otherwise.actor.id)):
+                if not opening.may_open():
+                    self._tell_instead(opening.otherwise)
+                    return None
                 view = opening.make()
             self._client.views_open(trigger_id=opening.trigger_id, view=view)
         except SlackApiError as error:

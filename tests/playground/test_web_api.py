@@ -11,7 +11,7 @@ from playground_wire import button, client_of, section
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.playground import DEFAULT_SCOPES, Channel, Playground
+from bot.playground import DEFAULT_SCOPES, Channel, Playground, User, UserGroup
 
 pytestmark = pytest.mark.slack
 
@@ -194,7 +194,24 @@ def test_people_are_described_with_zone_and_language(client: WebClient) -> None:
     assert (user["tz"], user["locale"], user["is_admin"]) == ("Etc/UTC", "en-US", True)
     assert "locale" not in client.users_info(user="U0ANN")["user"]
     assert refused(client.users_info, user="U0NONE") == "user_not_found"
-    assert client.usergroups_users_list(usergroup="S1")["users"] == []
+
+
+def test_user_groups_have_members_that_change(playground: Playground, client: WebClient) -> None:
+    """As long as they are there and not disabled; guests, strangers and the deactivated are shown as such."""
+    assert refused(client.usergroups_users_list, usergroup="S0OPS") == "no_such_subteam"
+    playground.add_group(UserGroup(id="S0OPS", handle="ops", users=("U0ANN", "U0BOB")))
+    assert client.usergroups_users_list(usergroup="S0OPS")["users"] == ["U0ANN", "U0BOB"]
+    playground.add_group(UserGroup(id="S0OPS", handle="ops", users=("U0BOB",)))
+    assert client.usergroups_users_list(usergroup="S0OPS")["users"] == ["U0BOB"]
+    (shown,) = client.usergroups_list(include_users=True)["usergroups"]
+    assert (shown["handle"], shown["user_count"], shown["users"]) == ("ops", 1, ["U0BOB"])
+    playground.add_group(UserGroup(id="S0OPS", handle="ops", users=("U0BOB",), is_disabled=True))
+    assert refused(client.usergroups_users_list, usergroup="S0OPS") == "no_such_subteam"
+    assert client.usergroups_list()["usergroups"] == []
+    playground.add_user(User(id="U0EVE", name="eve", team_id="T0ELSE", is_stranger=True, is_restricted=True))
+    eve = client.users_info(user="U0EVE")["user"]
+    assert (eve["team_id"], eve["is_stranger"], eve["is_restricted"]) == ("T0ELSE", True, True)
+    assert "is_stranger" not in client.users_info(user="U0ANN")["user"]
 
 
 def test_a_file_is_uploaded_shared_and_downloaded(playground: Playground, client: WebClient) -> None:

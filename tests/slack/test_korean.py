@@ -66,6 +66,7 @@ def test_a_form_speaks_it(korean: Workplace) -> None:
     assert all(map(_HANGUL.search, [*hints, *labels])), shown
     assert "source" in fields_of(form)
     korean.slash("/docker", "create-volume --label nonsense=1")
+    wait_for(lambda: "volume" in fields_of(form_of(korean)), saying="the other form")
     refused = sent(korean, form_of(korean), {"volume": "-odd name-"})
     assert _HANGUL.search(json.dumps(errors_of(refused), ensure_ascii=False))
 

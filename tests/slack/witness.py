@@ -34,11 +34,18 @@ class Witness:
         return [delivery.summary for delivery in self._without_run if not self._was_answered(delivery)]
 
     def _was_answered(self, delivery: Delivery) -> bool:
-        """Type-ahead has no run; nor has a form that is shown again, or one that asked for the next."""
+        """Type-ahead has no run; nor has a form that is shown again, or one that asked for the next.
+
+        Who turns out to be barred when a form was about to open for them gets a denial in its place.
+        """
         if delivery.kind == "view_submission" and delivery.ack_payload:
             return True
         opened = [call.args.get("trigger_id") for call in self._world.calls() if call.method == "views.open"]
-        return delivery.payload.get("trigger_id") in opened
+        return delivery.payload.get("trigger_id") in opened or self._was_denied(delivery)
+
+    def _was_denied(self, delivery: Delivery) -> bool:
+        query = "SELECT 1 FROM runs WHERE key = ? AND status = 'denied'"
+        return self._rows.execute(query, (key_of(delivery),)).fetchone() is not None
 
     def acknowledged(self, envelope_id: str, payload: Any) -> None:
         """The bot acked an envelope."""

@@ -6,12 +6,9 @@ import threading
 from typing import Any
 
 import pytest
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web import SlackResponse
 
 from bot import language
 from bot.language import language_of, listed, of_environment, say, say_count, speaking, spoken
-from bot.slack.locales import Locales
 
 _MONEY = "Nothing was changed."
 
@@ -94,78 +91,3 @@ def test_a_thread_speaks_as_the_one_that_made_it() -> None:
         thread.start()
         thread.join()
     assert heard == ["ko", "en"]
-
-
-class _Slack:
-    """users.info, with answers that a test lays out."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.answers: dict[str, Any] = {}
-
-    def users_info(self, *, user: str, include_locale: bool) -> Any:
-        assert include_locale
-        self.asked.append(user)
-        answer = self.answers[user]
-        if isinstance(answer, Exception):
-            raise answer
-        return {"ok": True, "user": {"id": user, **answer}}
-
-
-def _refused(code: str, **headers: str) -> SlackApiError:
-    answer = SlackResponse(
-        client=None,
-        http_verb="POST",
-        api_url="https://slack.test/api/users.info",
-        req_args={},
-        data={"ok": False, "error": code},
-        headers=headers,
-        status_code=429 if headers else 200,
-    )
-    return SlackApiError("refused", answer)
-
-
-def test_slack_is_asked_once_an_hour() -> None:
-    """The first question is asked; until then nothing is known, and later ones are answered from memory."""
-    slack, now = _Slack(), [0.0]
-    people: Any = Locales(slack, "en", lambda: now[0])  # type: ignore[arg-type]
-    slack.answers["U1"] = {"locale": "ko-KR"}
-    assert people.known("U1") is None
-    assert [people.of("U1"), people.of("U1"), people.known("U1")] == ["ko"] * 3
-    assert slack.asked == ["U1"]
-    slack.answers["U1"] = {"locale": "en-US"}
-    now[0] = 3_601
-    assert (people.known("U1"), people.of("U1"), people.known("U1")) == ("ko", "en", "en")
-
-
-@pytest.mark.parametrize("trouble", [_refused("missing_scope"), OSError("no route"), {}], ids=str)
-def test_what_slack_does_not_say_is_the_settings_language(trouble: Any) -> None:
-    """A missing scope, no answer, a person without a locale; what was known before stays; asked again in a minute."""
-    slack, now = _Slack(), [0.0]
-    people = Locales(slack, "ko", lambda: now[0])  # type: ignore[arg-type]
-    slack.answers["U1"] = trouble
-    assert (people.of("U1"), people.of("U1")) == ("ko", "ko")
-    assert people.known("U1") is None
-    assert slack.asked == ["U1"]
-    now[0] = 3_601
-    slack.answers["U1"] = {"locale": "en-US"}
-    assert people.of("U1") == "en"
-    now[0] = 9_000
-    slack.answers["U1"] = _refused("fatal_error")
-    assert people.of("U1") == "en"
-    now[0] = 9_061
-    slack.answers["U1"] = {"locale": "ko-KR"}
-    assert people.of("U1") == "ko"
-
-
-def test_a_limit_of_slacks_is_kept() -> None:
-    """After a 429 nobody is asked about before `Retry-After`, neither this person nor another."""
-    slack, now = _Slack(), [0.0]
-    people = Locales(slack, "en", lambda: now[0])  # type: ignore[arg-type]
-    slack.answers = {"U1": _refused("ratelimited", **{"Retry-After": "90"}), "U2": {"locale": "ko-KR"}}
-    assert [people.of("U1"), people.of("U2"), people.of("U1")] == ["en"] * 3
-    assert slack.asked == ["U1"]
-    now[0] = 89.0
-    assert people.of("U2") == "en"
-    now[0] = 90.0
-    assert people.of("U2") == "ko"

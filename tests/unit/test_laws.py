@@ -21,6 +21,7 @@ from bot.context import RunContext
 from bot.errors import Conflict, EngineError, LostHold
 from bot.kinds import VolumeName
 from bot.model import Button, Plan, Reply, Right, Status
+from bot.permissions import Rules
 from bot.queue import Signal
 from bot.services import Services
 from bot.settings import Settings
@@ -686,7 +687,7 @@ def test_permission_is_asked_again_at_execution(house: House, probe: Probe, engi
     holder = _stalled(house, engine, PAUSED)
     waiting = house.accept(from_slack("probe pgdata --wait"))
     wait_for(lambda: house.run(waiting).epoch >= 2, saying="a first try")
-    house.app.services.policy._roles = ()
+    house.app.services.policy.replace(Rules())
     engine.faults.go_on.set()
     assert house.ending(waiting).status is Status.DENIED
     house.ending(holder)

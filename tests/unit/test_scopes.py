@@ -36,7 +36,8 @@ def _called() -> set[str]:
         if isinstance(node, ast.Attribute)
     }
     methods = {name for name in attributes if name.startswith(tuple(f"{one}_" for one in _FAMILIES))}
-    return {name.replace("_", ".", 1) for name in methods if hasattr(WebClient, name)}
+    slack = {name.replace(".", "_"): name for name in METHODS}
+    return {slack.get(name, name) for name in methods if hasattr(WebClient, name)}
 
 
 def _needed() -> set[str]:
