@@ -311,15 +311,13 @@ def test_a_shell_is_who_the_machine_says(monkeypatch: pytest.MonkeyPatch) -> Non
     assert cli._user() == "nobody"
 
 
-PEOPLE = {"cli:ann": "U0ANN", "cli:ada": "U0ADA"}
+PEOPLE = {"ann": "U0ANN", "ada": "U0ADA"}
 
 
-@pytest.fixture
-def people(house: House, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Shell users whom the settings know; a test may change its mind."""
-    known = dict(PEOPLE)
-    monkeypatch.setattr(house.app.services.policy, "identity", lambda actor: known.get(actor.id, actor.id))
-    return known
+def know(house: House, **people: str) -> None:
+    """From now on the settings know these shell users."""
+    policy = house.app.services.policy
+    policy.replace(replace(policy.rules, shell_users=people))
 
 
 def from_shell(line: str, user: str) -> Invocation:
@@ -327,9 +325,9 @@ def from_shell(line: str, user: str) -> Invocation:
     return invocation(line, actor=Actor(id=f"cli:{user}", name=user))
 
 
-def test_whoever_asked_in_slack_does_not_approve_in_a_shell(house: House, people: dict[str, str]) -> None:
+def test_whoever_asked_in_slack_does_not_approve_in_a_shell(house: House) -> None:
     """The shell user is the same person."""
-    assert people
+    know(house, **PEOPLE)
     run = asked_for(house, "backup pgdata")
     refused = house.say(from_shell(f"approve {run.id}", "ann"))
     assert refused.status is Status.DENIED
@@ -338,35 +336,30 @@ def test_whoever_asked_in_slack_does_not_approve_in_a_shell(house: House, people
     assert house.ending(run.id).status is Status.SUCCEEDED
 
 
-def test_whoever_asked_in_a_shell_does_not_approve_in_slack(house: House, people: dict[str, str]) -> None:
+def test_whoever_asked_in_a_shell_does_not_approve_in_slack(house: House) -> None:
     """Nor after the settings say that the shell user is somebody else, or nobody."""
+    know(house, **PEOPLE)
     run = waits(house.app, house.accept(from_shell("backup pgdata", "ann")))
-    for other in ("U0ANN", "U0BOB", "cli:ann"):
-        people["cli:ann"] = other
+    for known in ({"ann": "U0ANN"}, {"ann": "U0BOB"}, {}):
+        know(house, **known)
         refused = house.say(from_slack(f"approve {run.id}"))
         assert refused.status is Status.DENIED
         assert "You asked for run" in refused.reply.text
     assert approved(house, run).status is Status.SUCCEEDED
 
 
-def test_whom_the_settings_call_the_requester_now_does_not_approve(
-    house: House, people: dict[str, str]
-) -> None:
+def test_whom_the_settings_call_the_requester_now_does_not_approve(house: House) -> None:
     """A mapping that comes later counts, too: neither of the two people may."""
-    del people["cli:ann"]
     run = waits(house.app, house.accept(from_shell("backup pgdata", "ann")))
-    people["cli:ann"] = "U0ADA"
+    know(house, ann="U0ADA")
     assert house.say(from_slack(f"approve {run.id}", user="U0ADA")).status is Status.DENIED
     house.say(from_slack(f"cancel {run.id}"))
 
 
-def test_one_person_on_two_surfaces_counts_once(
-    tmp_path: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_person_on_two_surfaces_counts_once(tmp_path: Path, engine: FakeEngine) -> None:
     """Ada in Slack and Ada in a shell are one approval."""
     with at_work(settings(tmp_path / "state", toml=ROLES + TWO), {"local": engine}) as house:
-        policy = house.app.services.policy
-        monkeypatch.setattr(policy, "identity", lambda actor: PEOPLE.get(actor.id, actor.id))
+        know(house, **PEOPLE)
         run = asked_for(house, "backup pgdata")
         assert house.say(from_shell(f"approve {run.id}", "ada")).status is Status.SUCCEEDED
         again = house.say(from_slack(f"approve {run.id}", user="U0ADA"))
