@@ -209,9 +209,7 @@ def build(
         people=directory,
         clock=clock,
     )
-    undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), clock)
-    owner = f"{os.uname().nodename}:{os.getpid()}"
-    ledger = Ledger(claims=stores.claims, journal=stores.journal, undoer=undoer, clock=clock, owner=owner)
+    ledger = _ledger(stores, services)
     endings = Endings(services, ledger)
     dispatcher = Dispatcher(services, ledger, endings, stores.queue, stores.outbox)
     return App(
@@ -234,6 +232,14 @@ def build(
 def _approvals(hearing: Hearing, rules: Iterable[Rule], endings: Callable[[], Endings]) -> Approvals:
     """Endings are made later than what they end."""
     return Approvals(hearing, rules, lambda *run, **values: endings().end_unclaimed(*run, **values))
+
+
+def _ledger(stores: _Stores, services: Services) -> Ledger:
+    undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), services.clock)
+    owner = f"{os.uname().nodename}:{os.getpid()}"
+    return Ledger(
+        claims=stores.claims, journal=stores.journal, undoer=undoer, clock=services.clock, owner=owner
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
