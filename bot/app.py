@@ -175,7 +175,6 @@ def build(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> App:
     """Make every room once. Touches the state directory and the database, but neither Docker nor Slack."""
-    _make_private(settings)
     docker = engines or wiring.engines(settings)
     stores = _stores(settings, len(docker), clock)
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
@@ -259,6 +258,7 @@ class _Stores:
 
 
 def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _Stores:
+    _make_private(settings)
     database = Database(settings.database_url)
     database.migrate()
     queue = _queue(settings, database, hosts)
