@@ -8,13 +8,16 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot import wiring
+from bot.approvals import Approvals, Hearing
 from bot.asking_slack import SlackUploads, people
+from bot.breakglass import BreakGlass
 from bot.command import Command
+from bot.consent import Rule
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
@@ -35,6 +38,7 @@ from bot.queue import EmbeddedQueue
 from bot.reload import Swapper
 from bot.services import Services
 from bot.settings import Settings
+from bot.stores.approvals import ApprovalStore
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit, AuditEvent
 from bot.stores.claims import Claims
@@ -134,6 +138,10 @@ class Housekeeper:
         """Try once what ended runs could not take back."""
         self._endings.take_back_again()
 
+    def keep_approvals(self) -> None:
+        """End once what waited for approval too long."""
+        self._endings.keep_approvals()
+
     def stop(self) -> None:
         """End, without waiting for a Docker that does not answer. May be called twice."""
         self._stop.set()
@@ -173,13 +181,14 @@ def build(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> App:
     """Make every room once. Touches the state directory and the database, but neither Docker nor Slack."""
-    _make_private(settings)
     witness = Witnessing()
     docker = engines or wiring.engines(settings, witness)
     stores = _stores(settings, len(docker), clock)
     witness.bind(stores.audit, clock)
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
     directory = people(settings.slack_api_url, token, settings.slack.language)
+    policy = Policy(wiring.rules(settings), directory)
+    hearing = Hearing(store=stores.approvals, runs=stores.runs, policy=policy, clock=clock)
     dispatcher: Dispatcher
     policy = Policy(wiring.rules(settings), directory)
     services = Services(
@@ -192,6 +201,8 @@ def build(
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
         heads=Heads(settings.heads_path),
+        approvals=_approvals(hearing, wiring.approvals(settings, commands), lambda: endings),
+        break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         kept=stores.journal.kept,
@@ -208,9 +219,7 @@ def build(
         people=directory,
         clock=clock,
     )
-    undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), clock)
-    owner = f"{os.uname().nodename}:{os.getpid()}"
-    ledger = Ledger(claims=stores.claims, journal=stores.journal, undoer=undoer, clock=clock, owner=owner)
+    ledger = _ledger(stores, services)
     endings = Endings(services, ledger)
     dispatcher = Dispatcher(services, ledger, endings, stores.queue, stores.outbox)
     return App(
@@ -223,7 +232,24 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
-        swappers=(wiring.policy_swapper(services.policy), wiring.pace_swapper(services.pace)),
+        swappers=(
+            wiring.policy_swapper(services.policy),
+            wiring.pace_swapper(services.pace),
+            wiring.approvals_swapper(services.approvals, services.commands),
+        ),
+    )
+
+
+def _approvals(hearing: Hearing, rules: Iterable[Rule], endings: Callable[[], Endings]) -> Approvals:
+    """Endings are made later than what they end."""
+    return Approvals(hearing, rules, lambda *run, **values: endings().end_unclaimed(*run, **values))
+
+
+def _ledger(stores: _Stores, services: Services) -> Ledger:
+    undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), services.clock)
+    owner = f"{os.uname().nodename}:{os.getpid()}"
+    return Ledger(
+        claims=stores.claims, journal=stores.journal, undoer=undoer, clock=services.clock, owner=owner
     )
 
 
@@ -235,6 +261,7 @@ class _Stores:
     queue: EmbeddedQueue
     runs: Runs
     claims: Claims
+    approvals: ApprovalStore
     journal: Journal
     audit: Audit
     archive: Archive
@@ -243,6 +270,7 @@ class _Stores:
 
 
 def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _Stores:
+    _make_private(settings)
     database = Database(settings.database_url)
     database.migrate()
     queue = _queue(settings, database, hosts)
@@ -254,6 +282,7 @@ def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _S
         queue=queue,
         runs=runs,
         claims=Claims(database, audit, clock, queue.enqueue),
+        approvals=ApprovalStore(database, audit, clock, queue.enqueue),
         journal=Journal(database),
         audit=audit,
         archive=Archive(settings.archive_path, clock),

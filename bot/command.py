@@ -63,10 +63,9 @@ def arg(
 ) -> Any:
     """A field of an arguments dataclass: required is positional, with a default it is a `--flag`.
 
-    A `positional` one with a default may be left out. A `bool` field is a switch. `choices` are the only
-    words that a text field takes. A `tuple[KIND, ...]` that takes MANY is a flag that may be repeated, or, as the
-    last positional, any number of words; one that takes REST is that, and from its first word on a flag is a word
-    like others, so that it can hold a whole command line.
+    A `positional` one with a default may be left out. A `bool` field is a switch. `choices` are the only words that a
+    text field takes. A `tuple[KIND, ...]` that takes MANY is a flag that may be repeated, or, as the last positional,
+    any number of words; with REST a flag behind its first word is a word like others: it can hold a command line.
     """
     given = {"help": help, "choices": choices, "positional": positional, "takes": takes}
     return field(default=default, metadata=given)
@@ -76,15 +75,16 @@ def arg(
 class Command:
     """A verb of the bot.
 
-    `targets(arguments, services)` names what it is about, such as `volume:pgdata`: it makes the command one
-    that changes something, so it is planned, held and recorded before it begins. Without it the command only
-    looks, and answers privately. `host(arguments, services)` says on which host that is, where it is not simply
-    the one that `--host` names. `plan(arguments, services)` says what would be done (`plan_for` the same,
-    where that hangs on who asks or what came with the command), `run(arguments, services, run)` does it.
-    `done(run_id, services)` finds out, after a crash and after what could be taken back was, whether it had been
-    done. `right_for(arguments, services)` says which right these arguments need, where that is more than the command's
-    own `right`. `at_home(words, directory)` makes a shell's words, typed in that directory, mean the same anywhere.
-    `beneath` tells that, where a button stands for it, its answer belongs into the thread of that button's message.
+    `targets(arguments, services)` names what it is about, such as `volume:pgdata`: it makes the command one that
+    changes something, so it is planned, held and recorded before it begins. Without it the command only looks, and
+    answers privately. `host(arguments, services)` says on which host that is, where `--host` does not.
+    `plan(arguments, services)` says what would be done (`plan_for` the same, where that hangs on who asks or what came
+    with the command), `run(arguments, services, run)` does it. `done(run_id, services)` finds out, after a crash and
+    after what could be taken back was, whether it had been done. `right_for(arguments, services)` says which right
+    these arguments need, where that is more than `right`. `at_home(words, directory)` makes a shell's words, typed in
+    that directory, mean the same anywhere. `binds(arguments, services, invocation)` says what an approval is bound to
+    beside the plan. `beneath`: the answer to its button belongs into the thread of that message; `is_shared`: several
+    people may press it, and it counts each of them once.
     """
 
     name: str
@@ -101,7 +101,9 @@ class Command:
     at_home: Callable[[Sequence[str], Path], list[str]] | None = None
     examples: tuple[str, ...] = ()
     slash: bool = False
+    binds: Callable[[Any, Any, Invocation], Mapping[str, str]] | None = None
     beneath: bool = False
+    is_shared: bool = False
 
     @property
     def only_looks(self) -> bool:

@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from bot.approvals import Work
 from bot.command import Command, MissingArgument, find, for_help, parse
 from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
 from bot.errors import BotError, Busy, Conflict, LostHold, NotFound, PermissionDenied, UsageError
-from bot.language import later, say, speaking
+from bot.language import ENGLISH, later, say, speaking
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
+from bot.operations.identities import bound
 from bot.operations.runbooks import without_typed_secrets
 from bot.overflow import with_files
 from bot.permissions import Request
@@ -106,7 +108,7 @@ class Dispatcher:
     def cancel(self, run: Run, by: Actor) -> Run:
         """Ask for an end: a queued run ends at once, a running one as soon as its body looks."""
         asked = self._services.runs.ask_to_cancel(run.id, by.id)
-        if asked.status is Status.QUEUED:
+        if asked.status in (Status.QUEUED, Status.WAITING):
             sentence = later("Cancelled by {by} before it began. Nothing was changed.")
             self._endings.end_unclaimed(asked, Status.CANCELLED, sentence, by=by.name)
         self._queue.cancel(run.id)
@@ -246,8 +248,12 @@ class Dispatcher:
             raise
 
     def _use_button(self, run: Run) -> None:
-        """Last before there is an effect: a press that is refused leaves the button to others."""
-        if run.invocation.token is not None:
+        """Last before there is an effect: a press that is refused leaves the button to others.
+
+        One that several people are to press stays: what it stands for counts each of them once.
+        """
+        command = self._services.commands.get(run.invocation.line.partition(" ")[0])
+        if run.invocation.token is not None and not (command and command.is_shared):
             self._outbox.use_button(run.invocation.token, by=run.invocation.actor.id, run_id=run.id)
 
     def _work(self, claim: Claim, asked: Asked, signal: Signal) -> Reply | None:
@@ -255,16 +261,31 @@ class Dispatcher:
         context = RunContext(claim, self._ledger, signal)
         context.check()
         plan = self._planned(claim.run, asked)
+        if self._waits(claim, asked, plan):
+            return None
         try:
             self._claims.start(
                 claim, plan, self._endings.event(claim.run, None, plan.text, asked, plan.targets)
             )
         except Busy:
-            if not getattr(asked.arguments, "wait", False):
+            if not (getattr(asked.arguments, "wait", False) or self._services.approvals.of(claim.run.id)):
                 raise
             self._claims.put_back(claim, self._services.clock() + _WAIT_FOR_TARGET)
             return None
         return asked.command.run(asked.arguments, self._services, context)
+
+    def _waits(self, claim: Claim, asked: Asked, plan: Plan) -> bool:
+        """Whether somebody has to approve it first. What they approve is the same in every language."""
+        line, targets = claim.run.invocation.line, (*asked.targets, *plan.targets)
+        work = Work(command=asked.command.name, host=asked.host, targets=targets, line=line)
+
+        def look() -> Plan:
+            with speaking(ENGLISH):
+                made, binds = self._planned(claim.run, asked), asked.command.binds
+                more = binds(asked.arguments, self._services, claim.run.invocation) if binds else {}
+                return bound(made, self._services.engines.get(asked.host), more)
+
+        return self._services.approvals.must_wait(claim, work, plan, look)
 
     def _planned(self, run: Run, asked: Asked) -> Plan:
         command, arguments = asked.command, asked.arguments

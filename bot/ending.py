@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from bot.errors import (
     Busy,
     Cancelled,
     Conflict,
+    Expired,
     Interrupted,
     NotFound,
     PermissionDenied,
@@ -30,6 +32,7 @@ from bot.model import Button, Reply, Status
 from bot.services import Services
 from bot.stores.audit import AuditEvent
 from bot.stores.claims import Claim, Ending
+from bot.stores.database import Transaction
 from bot.stores.runs import Lane, Run
 
 _log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ _ENDINGS: tuple[tuple[type[BotError], Status], ...] = (
     (PermissionDenied, Status.DENIED),
     (Cancelled, Status.CANCELLED),
     (Interrupted, Status.INTERRUPTED),
+    (Expired, Status.EXPIRED),
     (UsageError, Status.REJECTED),
     (NotFound, Status.REJECTED),
     (Busy, Status.REJECTED),
@@ -163,6 +167,12 @@ class Endings:
         for run in self._services.runs.abandoned(_ABANDONED):
             self.expire(run)
         self.take_back_again()
+        self.keep_approvals()
+
+    def keep_approvals(self) -> None:
+        """End what waited for approval too long, and remind of reviews that are open."""
+        self._services.approvals.tidy()
+        self._services.break_glass.tidy()
 
     def take_back_again(self) -> None:
         """Try again what runs that are over left open, and free what they held for it.
@@ -203,13 +213,19 @@ class Endings:
             ),
         )
 
-    def end_unclaimed(self, run: Run, status: Status, sentence: str, **values: str) -> None:
-        """End a run that nobody holds; nothing happens if somebody claimed or ended it first."""
+    def end_unclaimed(
+        self,
+        run: Run,
+        status: Status,
+        sentence: str,
+        also: Callable[[Transaction], None] = lambda _: None,
+        **values: str,
+    ) -> bool:
+        """End a run that nobody holds, and do `also` with it or not at all; False if somebody was first."""
         with speaking(run.invocation.language):
             reply = _offered(run, Reply(text=say(sentence, **values), status=status))
-        self._claims.end_unclaimed(
-            run, Ending(status=status, reply=reply), self.event(run, status, reply.text)
-        )
+        event = self.event(run, status, reply.text, targets=run.plan.targets if run.plan else ())
+        return self._claims.end_unclaimed(run, Ending(status=status, reply=reply), event, also)
 
 
 def _offered(run: Run, reply: Reply) -> Reply:

@@ -104,5 +104,9 @@ class Interrupted(BotError):
     reason = Reason.INTERRUPTED
 
 
+class Expired(BotError):
+    """What allowed it is too old."""
+
+
 class LostHold(Exception):
     """The run belongs to another holder now: stop, touch nothing, not even to undo."""

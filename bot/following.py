@@ -13,6 +13,9 @@ from rich.console import Console
 
 from bot import terminal, words
 from bot.app import App
+from bot.approvals import Approvals
+from bot.binding import in_words
+from bot.consent import given, wanted
 from bot.language import later, say
 from bot.model import Invocation, Origin, Outcome, Status
 from bot.signals import OnSignal
@@ -45,6 +48,9 @@ def carried(app: App, invocation: Invocation) -> Outcome:
             if interrupted.wait(_POLL_SECONDS) and not told:
                 told = True
                 app.dispatcher.cancel(run, invocation.actor)
+            if ours and run.status is Status.WAITING:
+                app.housekeeper.keep_approvals()  # nobody else keeps house here
+            line.ask(run, app.services.approvals)
             line.show(run, wait.for_what(run))
 
 
@@ -75,6 +81,7 @@ class _ProgressLine:
         self._console = Console(stderr=True, highlight=False)
         self._status = self._console.status(say("accepted")) if self._console.is_terminal else None
         self._said: frozenset[str] = frozenset()
+        self._asked = ""
 
     def __enter__(self) -> _ProgressLine:
         if self._status is not None:
@@ -84,6 +91,27 @@ class _ProgressLine:
     def __exit__(self, *_: object) -> None:
         if self._status is not None:
             self._status.stop()
+
+    def ask(self, run: Run, approvals: Approvals) -> None:
+        """While it waits for approval: say whose, in a line that stays, whenever that changes."""
+        asked = approvals.of(run.id) if run.status is Status.WAITING else None
+        if asked is None or asked.decision is not None:
+            return
+        told = say(
+            "Run {run_id} waits for approval until {at:%Y-%m-%d %H:%M:%S} UTC. {wanted} {given} Ctrl-C cancels it.",
+            run_id=run.id,
+            at=asked.expires_at,
+            wanted=wanted(asked),
+            given=given(asked),
+        )
+        if told != self._asked:
+            self._asked = told
+            plan = run.plan.text if run.plan else ""
+            things = (
+                say("Only for exactly this: {things}", things=in_words(asked.binds)) if asked.binds else ""
+            )
+            for sentence in (plan, things, " ".join(told.split())):
+                self._console.print(terminal.plain(sentence), soft_wrap=True)
 
     def show(self, run: Run, at_work: tuple[Run, ...]) -> None:
         """Print it over the line before; what it waits for gets a line that stays, once."""

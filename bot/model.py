@@ -39,9 +39,10 @@ class Right(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a run stands. QUEUED and RUNNING pass; the others are endings and never change."""
+    """Where a run stands. QUEUED, WAITING (for approval) and RUNNING pass; the others are endings and never change."""
 
     QUEUED = "queued"
+    WAITING = "waiting"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
@@ -56,7 +57,7 @@ class Status(StrEnum):
     @property
     def is_ending(self) -> bool:
         """Whether a run with this status is over."""
-        return self not in (Status.QUEUED, Status.RUNNING)
+        return self not in (Status.QUEUED, Status.WAITING, Status.RUNNING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +103,16 @@ class Invocation:
 class Plan:
     """What a run is about to do, in words, and every target it must hold while it does so.
 
-    A target is `kind:name`, for example `volume:pgdata` or `container:db`, on the run's host.
+    A target is `kind:name`, for example `volume:pgdata` or `container:db`, on the run's host. `binds` says what it
+    was made from: `kind:name` to whatever tells it from another one (an id, a digest, a moment), the same in every
+    language. One that `only_looks` changes nothing when it is carried out.
     """
 
     text: str
     targets: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
+    binds: Mapping[str, str] = field(default_factory=dict)
+    only_looks: bool = False
 
     @property
     def digest(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from bot.consent import Approval
 from bot.engine import Engine, Volume
 from bot.errors import BotError
 from bot.kinds import VolumeName
@@ -22,6 +23,7 @@ from bot.permissions import Request, Role
 from bot.permissions.told import barred
 from bot.services import Services
 from bot.stores.activity import Activity
+from bot.stores.approvals import APPROVE, DENY
 from bot.stores.archive import Backup
 from bot.stores.runs import Run
 from bot.trends import Trend, trends_of
@@ -55,6 +57,16 @@ class SeenRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeenRequest:
+    """A run that waits for the person's word."""
+
+    run: Run
+    asked: Approval
+    approve: Button
+    deny: Button
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeenVolume:
     """A volume: who uses it, when its newest verified backup was taken, and the button that makes one."""
 
@@ -83,6 +95,7 @@ class Overview:
     has_role: bool
     may: tuple[str, ...]
     """Commands that they may use wherever they are, but those that everybody may."""
+    requests: tuple[SeenRequest, ...] = ()
     barred: str = ""
     """Why they may nothing, whatever roles name them; empty for whom nothing bars."""
     at_work: tuple[SeenRun, ...] = ()
@@ -168,12 +181,25 @@ class _Eyes:
             is_new=not self.services.runs.newest(limit=1, actor=self.actor.id),
             has_role=bool(sight.roles),
             may=tuple(c.name for c in commands if c.right is not Right.NONE and self._may(c.name)),
+            requests=tuple(self._requests()),
             barred=barred(person) if person.standing is Standing.BARRED else "",
             at_work=tuple(SeenRun(run=run, cancel=self._cancel(run)) for run in runs if self._sees(run)),
             troubled=tuple(troubled)[:_MOST_TROUBLED],
             hosts=tuple(_with_work(host, runs) for host in sight.hosts),
             trends=sight.trends,
         )
+
+    def _requests(self) -> Iterable[SeenRequest]:
+        """Whoever has a rule's role, and may say so at all; both are asked again when a button is pressed."""
+        if not self._may(APPROVE):
+            return
+        for asked in self.services.approvals.waiting_for(self.actor):
+            yield SeenRequest(
+                run=self.services.runs.get(asked.run_id),
+                asked=asked,
+                approve=Button(label=say("Approve"), line=f"{APPROVE} {asked.run_id}"),
+                deny=Button(label=say("Deny"), line=f"{DENY} {asked.run_id}", danger=True),
+            )
 
     def _may(self, command: str, host: str | None = None, *targets: str) -> bool:
         known = self.services.commands.get(command)
@@ -238,7 +264,8 @@ class _Eyes:
 
 def _with_work(host: SeenHost, runs: tuple[Run, ...]) -> SeenHost:
     """Without a button for what is being worked on, or was asked for already."""
-    held = {target for run in runs if run.host == host.name and run.plan for target in run.plan.targets}
+    there = [run for run in runs if run.host == host.name and run.status is not Status.WAITING]
+    held = {target for run in there if run.plan for target in run.plan.targets}
     asked = {run.invocation.line for run in runs}
 
     def is_at_work(volume: SeenVolume) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot import words
+from bot.approvals import Approvals
+from bot.breakglass import BreakGlass
 from bot.command import Command
 from bot.engine import Engine
 from bot.errors import Conflict, NotFound, PermissionDenied, UsageError
@@ -45,6 +47,8 @@ class Services:
     heads: Heads
     policy: Policy
     pace: Pace
+    approvals: Approvals
+    break_glass: BreakGlass
     commands: Mapping[str, Command]
     cancel: Callable[[Run, Actor], Run]
     kept: Callable[[str, str], Mapping[str, str] | None]

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from bot.sections import (
     ArchiveSection,
@@ -27,6 +27,7 @@ from bot.sections import (
     SnapshotsSection,
     refuse_odd_hosts,
 )
+from bot.sections.approvals import ApprovalSection, refuse_unknown_roles
 from bot.sections.audit import AuditSection
 from bot.sections.builds import BuildSection
 from bot.sections.example import example_of, section_in
@@ -46,6 +47,7 @@ class Settings(Section):
     archive: ArchiveSection = ArchiveSection()
     hosts: dict[str, HostSection] = Field(default_factory=dict)
     roles: dict[str, RoleSection] = Field(default_factory=dict)
+    approvals: dict[str, ApprovalSection] = Field(default_factory=dict)
     shell_users: ShellUsersSection = ShellUsersSection()
     limits: LimitsSection = LimitsSection()
     quiesce: QuiesceSection = QuiesceSection()
@@ -77,6 +79,14 @@ class Settings(Section):
     def _known_apart(cls, hosts: dict[str, HostSection]) -> dict[str, HostSection]:
         refuse_odd_hosts(hosts)
         return hosts
+
+    @field_validator("approvals")
+    @classmethod
+    def _asks_roles(
+        cls, approvals: dict[str, ApprovalSection], info: ValidationInfo
+    ) -> dict[str, ApprovalSection]:
+        refuse_unknown_roles(approvals, info.data.get("roles"))
+        return approvals
 
     @property
     def default_host(self) -> str | None:

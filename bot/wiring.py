@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from bot.approvals import Approvals
+from bot.command import Command
+from bot.consent import Rule
 from bot.engine import Check, Engine
 from bot.engine.address import Access
 from bot.engine.build_contract import Recipe
@@ -26,10 +29,11 @@ from bot.reload import Swapper
 from bot.seals import Sealer
 from bot.secrecy import Login, masked
 from bot.sections import DrillSection, HostSection
+from bot.sections.approvals import idle_pattern
 from bot.sections.builds import BuildSection
 from bot.sections.registries import RegistrySection
 from bot.sections.runbooks import RunbookSection
-from bot.settings import Settings
+from bot.settings import Settings, SettingsError
 from bot.stores.audit import Audit
 from bot.stores.database import Database
 
@@ -159,6 +163,38 @@ def pace_swapper(pace: Pace) -> Swapper:
         return lambda: pace.replace(settings.limits.per_minute)
 
     return Swapper(sections=("limits.per_minute",), prepare=prepare)
+
+
+def approvals(settings: Settings, commands: Mapping[str, Command]) -> tuple[Rule, ...]:
+    """Which runs need approval; raises SettingsError for a pattern that no command which changes something has."""
+    changing = [name for name, command in commands.items() if not command.only_looks]
+    problem = idle_pattern(settings.approvals, changing)
+    if problem:
+        raise SettingsError(problem)
+    return tuple(
+        Rule(
+            name=name,
+            commands=section.commands,
+            targets=section.targets,
+            hosts=section.hosts,
+            approvers=section.approvers,
+            count=section.count,
+            minutes=section.minutes,
+            break_glass=section.break_glass,
+            owners=section.owners,
+        )
+        for name, section in settings.approvals.items()
+    )
+
+
+def approvals_swapper(taken: Approvals, commands: Mapping[str, Command]) -> Swapper:
+    """Takes new rules for what is asked from then on."""
+
+    def prepare(settings: Settings) -> Callable[[], None]:
+        fresh = approvals(settings, commands)
+        return lambda: taken.replace(fresh)
+
+    return Swapper(sections=("approvals",), prepare=prepare)
 
 
 def builds(settings: Settings) -> dict[str, BuildRule]:

@@ -9,6 +9,7 @@ from bot.model import Status, Value
 
 MARKS = {
     Status.QUEUED: "⏳",
+    Status.WAITING: "✋",
     Status.RUNNING: "▶️",
     Status.SUCCEEDED: "✅",
     Status.PARTIAL: "⚠️",
@@ -25,6 +26,7 @@ MARKS = {
 
 _STATUS = {
     Status.QUEUED: later("queued"),
+    Status.WAITING: later("waiting"),
     Status.RUNNING: later("running"),
     Status.SUCCEEDED: later("succeeded"),
     Status.PARTIAL: later("partial"),

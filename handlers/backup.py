@@ -53,7 +53,7 @@ def _made(arguments: Arguments, services: Services) -> BackupPlan:
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     made = _made(arguments, services)
-    return Plan(text=made.text, targets=made.targets, steps=made.steps)
+    return Plan(text=made.text, targets=made.targets, steps=made.steps, binds=made.binds)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:

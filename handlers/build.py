@@ -54,8 +54,7 @@ def _asked(arguments: Arguments, services: Services) -> tuple[BuildRule, Referen
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
     rule, reference, known = _asked(arguments, services)
-    pushed = (known.target(reference),) if known else ()
-    return (f"build:{rule.name}", f"image:{reference}", *pushed)
+    return (f"build:{rule.name}", f"image:{reference}", *((known.target(reference),) if known else ()))
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
@@ -97,6 +96,7 @@ COMMAND = Command(
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
+    binds=lambda arguments, services, _: plan(*_asked(arguments, services)[:2]).binds(),
     run=_run,
     done=_done,
     examples=("build web", "build web --no-cache --push"),

@@ -51,6 +51,10 @@ def _plan(arguments: Arguments, services: Services, asked: Invocation) -> Plan:
     return _wish(arguments).plan(_rooms(services, arguments.host, asked))
 
 
+def _binds(arguments: Arguments, services: Services, asked: Invocation) -> dict[str, str]:
+    return _wish(arguments).binds(_rooms(services, arguments.host, asked))
+
+
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     held = services.runs.get(run.run_id).plan
     return _wish(arguments).carry_out(_rooms(services, arguments.host, run.invocation), run, held)
@@ -67,6 +71,7 @@ COMMAND = Command(
     arguments=Arguments,
     targets=_targets,
     plan_for=_plan,
+    binds=_binds,
     run=_run,
     done=_done,
     at_home=at_home,

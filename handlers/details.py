@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot import words
+from bot.binding import in_words
 from bot.command import Command, arg
+from bot.consent import Approval, Decision, stands
 from bot.context import RunContext
 from bot.kinds import RunId
 from bot.language import later, say
@@ -33,7 +35,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     ]
     return Reply(
         text=_text(wanted),
-        facts={**_facts(wanted), **(reply.facts if reply else {})},
+        facts={**_facts(wanted, services.approvals.of(wanted.id)), **(reply.facts if reply else {})},
         table=Table(
             columns=("at", "what", "until_at", "then"), rows=tuple(sorted(rows, key=lambda row: str(row[0])))
         )
@@ -54,10 +56,17 @@ def _text(run: Run) -> str:
     return " ".join(said)
 
 
-def _facts(run: Run) -> dict[str, Value]:
+def _facts(run: Run, asked: Approval | None) -> dict[str, Value]:
     facts: dict[str, Value] = {"by": run.invocation.actor.name, "asked_at": run.created_at.isoformat()}
     if run.plan is not None:
         facts["held"] = ", ".join(run.plan.targets)
+    if asked is not None:
+        people = ", ".join(vote.actor.name for vote in asked.votes)
+        facts["approved_by"] = people or (asked.decided_by if asked.decision is Decision.BROKEN else None)
+        facts["decision"] = stands(asked)
+        facts["rules"] = ", ".join(rule.name for rule in asked.rules)
+        facts["bound_to"] = in_words(asked.binds)
+        facts["plan_digest"] = asked.digest
     if run.outcome is not None:
         facts["took"] = words.duration(run.outcome.took.total_seconds())
     return facts

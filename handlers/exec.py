@@ -9,7 +9,8 @@ from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Assignment, ContainerName, HostName, RunbookName
 from bot.language import later
-from bot.model import Plan, Reply, Right
+from bot.model import Invocation, Plan, Reply, Right
+from bot.operations.identities import sha256_of
 from bot.operations.runbooks import Call, call, carry_out, find, interrupted
 from bot.services import Services
 
@@ -49,6 +50,12 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     return Plan(text=made.text, targets=(f"container:{made.container.name}",))
 
 
+def _binds(arguments: Arguments, services: Services, asked: Invocation) -> dict[str, str]:  # noqa: ARG001
+    made = _call(arguments, services)
+    decides = (made.words, made.runbook.user, made.runbook.limit)
+    return {f"runbook:{made.runbook.name}": sha256_of([repr(decides).encode("utf-8", "surrogatepass")])}
+
+
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     return carry_out(services.engine(run.host), run, _call(arguments, services))
 
@@ -66,6 +73,7 @@ COMMAND = Command(
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
+    binds=_binds,
     run=_run,
     done=_done,
     right_for=_right,

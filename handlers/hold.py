@@ -13,6 +13,7 @@ from bot.kinds import BackupReference, Day, Text
 from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.holds import held, target_of
+from bot.operations.identities import of_backups
 from bot.services import Services
 from bot.stores.archive import Hold
 
@@ -42,6 +43,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     return Plan(
         text=say(sentence, run_id=backup.manifest.run_id, volume=backup.volume, day=arguments.until),
         targets=(target_of(backup),),
+        binds=of_backups(backup),
     )
 
 

@@ -8,7 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import HostName, ImageReference
 from bot.language import later, say
-from bot.model import Plan, Reply, Right
+from bot.model import Invocation, Plan, Reply, Right
 from bot.operations.pull import pull
 from bot.reference import Reference
 from bot.services import Services
@@ -48,6 +48,11 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     )
 
 
+def _binds(arguments: Arguments, services: Services, asked: Invocation) -> dict[str, str]:  # noqa: ARG001
+    reference = _reference(arguments, services)
+    return {f"registry:{reference}": services.registries.of(reference).registry.digest(reference) or ""}
+
+
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     reference = _reference(arguments, services)
     done = pull(services.engine(run.host), run, services.registries.of(reference), reference)
@@ -75,6 +80,7 @@ COMMAND = Command(
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
+    binds=_binds,
     run=_run,
     examples=("pull team/web:1.4", "pull registry.example.com/team/web:1.4 --host alpha"),
 )

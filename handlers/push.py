@@ -10,7 +10,7 @@ from bot.context import RunContext
 from bot.engine import Engine
 from bot.kinds import HostName, ImageReference
 from bot.language import later
-from bot.model import Plan, Reply, Right
+from bot.model import Invocation, Plan, Reply, Right
 from bot.operations import imagetold
 from bot.operations.push import Pushed, PushPlan, push
 from bot.operations.tagging import holder
@@ -55,6 +55,12 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     )
 
 
+def _binds(arguments: Arguments, services: Services, asked: Invocation) -> dict[str, str]:  # noqa: ARG001
+    made = _push_plan(arguments, services, services.engine(arguments.host))
+    served = made.known.registry.digest(made.reference) or ""
+    return {f"image:{arguments.image}": made.image.id, f"registry:{made.reference}": served}
+
+
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine = services.engine(run.host)
     made = _push_plan(arguments, services, engine)
@@ -78,6 +84,7 @@ COMMAND = Command(
     arguments=Arguments,
     targets=_targets,
     plan=_plan,
+    binds=_binds,
     run=_run,
     done=_done,
     examples=(

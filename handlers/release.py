@@ -11,6 +11,7 @@ from bot.kinds import BackupReference
 from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.holds import released, target_of
+from bot.operations.identities import of_backups
 from bot.services import Services
 from bot.stores.archive import SAFETY
 
@@ -32,6 +33,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     return Plan(
         text=say("Release backup {run_id} of {volume}.", run_id=backup.manifest.run_id, volume=backup.volume),
         targets=(target_of(backup),),
+        binds=of_backups(backup),
     )
 
 

@@ -13,6 +13,7 @@ from bot.model import Plan, Reply, Right
 from bot.operations import removal
 from bot.operations.changes import Difference
 from bot.operations.difference import until_now
+from bot.operations.identities import of_backups
 from bot.operations.removal import Doomed
 from bot.operations.removaltold import Known, asks, gone
 from bot.services import Services
@@ -36,11 +37,16 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:  # no
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
-    services.engine(arguments.host).volume(arguments.volume)
+    newest = removal.look(services.engine(arguments.host), services.archive, arguments.volume).backup
     what = later("Remove volume {volume}.")
     if not arguments.confirm:
         what = later("Look what would be lost with volume {volume}.")
-    return Plan(text=say(what, volume=arguments.volume), targets=_targets(arguments, services))
+    return Plan(
+        text=say(what, volume=arguments.volume),
+        targets=_targets(arguments, services),
+        binds=of_backups(newest) if newest else {},
+        only_looks=not arguments.confirm,
+    )
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:

@@ -11,10 +11,10 @@ from bot.context import RunContext
 from bot.kinds import HostName, NewContainerName, RestorableName, Text, VolumeName
 from bot.language import later, say
 from bot.model import Plan, Reply, Right
-from bot.operations.cloneplan import CloneWish
+from bot.operations.cloneplan import ClonePlan, CloneWish
 from bot.operations.restorable import RestoreAsked, host_of, restored, restored_before_crash, wish_of
 from bot.operations.restoration import Terms
-from bot.operations.restoring import RestoreWish
+from bot.operations.restoring import RestoreWish, binds_of, only_looked_at
 from bot.services import Services
 
 
@@ -60,9 +60,9 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     host = _host(arguments, services)
     made = _wish(arguments, services).plan(services.engine(host))
     text = " ".join((made.text, say("This is on host {host}.", host=host)))
-    if arguments.dry_run:
-        return Plan(text=say("Look what it would take, and change nothing: {plan}", plan=text))
-    return Plan(text=text, targets=made.targets, steps=made.steps)
+    binds = made.binds if isinstance(made, ClonePlan) else binds_of(made)
+    planned = Plan(text=text, targets=made.targets, steps=made.steps, binds=binds)
+    return only_looked_at(planned) if arguments.dry_run else planned
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:

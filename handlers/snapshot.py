@@ -58,7 +58,7 @@ def _made(arguments: Arguments, services: Services) -> SnapshotPlan:
 def _plan(arguments: Arguments, services: Services) -> Plan:
     engine, made = services.engine(arguments.host), _made(arguments, services)
     refuse_named(engine, _named(arguments, services, made).reference)
-    planned = Plan(text=made.text, targets=_targets(arguments, services), steps=made.steps)
+    planned = Plan(text=made.text, targets=_targets(arguments, services), steps=made.steps, binds=made.binds)
     return with_push(planned) if arguments.push else planned
 
 

@@ -53,10 +53,9 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
             )
         )
     loser = before if before != image.id else ""
-    return Plan(
-        text=imagetold.will_tag((arguments.image, image.id), engine.host, reference, loser),
-        targets=_targets(arguments, services),
-    )
+    text = imagetold.will_tag((arguments.image, image.id), engine.host, reference, loser)
+    binds = {f"image:{arguments.image}": image.id}
+    return Plan(text=text, targets=_targets(arguments, services), binds=binds)
 
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:  # noqa: ARG001

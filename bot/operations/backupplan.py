@@ -13,6 +13,7 @@ from bot.errors import Conflict, UsageError
 from bot.language import later, listed, say
 from bot.operations.dumps import DumpPlan, recognise
 from bot.operations.hooks import POST_LABEL, PRE_LABEL
+from bot.operations.identities import of_downtime
 from bot.operations.presets import DUMP_LABEL
 from bot.operations.quiesce import Quiesce, QuiescePolicy, Sleeper, sleepers
 from bot.operations.sources import Source, resolve, users_of
@@ -73,6 +74,13 @@ class BackupPlan:
             f"volume:{self.source.name}",
         )  # the second is what whoever uses its backups holds
         return tuple(dict.fromkeys((*own, *(f"container:{user.name}" for user in held))))
+
+    @property
+    def binds(self) -> dict[str, str]:
+        """What it was made from, beside its targets."""
+        asleep = {one.container.name: one.mode.value for one in self.sleepers}
+        users = {f"container:{user.name}": user.id for user in self.users}
+        return {**users, **of_downtime(asleep, self.policy.max_downtime)}
 
     @property
     def steps(self) -> tuple[str, ...]:

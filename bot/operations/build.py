@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from bot.engine import RUN_LABEL, Engine
@@ -22,6 +23,7 @@ from bot.entry import printable
 from bot.errors import BotError, BuildFailed, Conflict
 from bot.language import say
 from bot.operations.context import RunContext
+from bot.operations.identities import sha256_of
 from bot.operations.tagging import holder, named
 from bot.reference import Reference
 
@@ -59,6 +61,11 @@ class BuildPlan:
     reference: Reference
     context: Context
     checkout: Checkout | None
+
+    def binds(self) -> dict[str, str]:
+        """The recipe and the whole context by their content; reads all of it. Raises BuildFailed."""
+        recipe = repr((self.rule.recipe, self.rule.image)).encode()
+        return {f"build:{self.rule.name}": sha256_of(chain((recipe,), self.context.tar()))}
 
 
 @dataclass(frozen=True, kw_only=True)

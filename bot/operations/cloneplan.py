@@ -14,6 +14,7 @@ from bot.entry import printable
 from bot.errors import Conflict, NotFound
 from bot.language import later, say
 from bot.model import Value
+from bot.operations.identities import of_backups
 from bot.operations.restore import default_name, refuse_existing
 from bot.operations.snapshotlabels import Mounted, Snapshot
 from bot.operations.snapshots import backups_of, find
@@ -88,6 +89,14 @@ class ClonePlan:
         if self.left_out:
             found.append(say("It does not have {things}.", things=reduce(_nor, self.left_out)))
         return tuple(found)
+
+    @property
+    def binds(self) -> dict[str, str]:
+        """What it was made from."""
+        return {
+            f"image:{self.snapshot.reference}": self.snapshot.image.id,
+            **of_backups(*self.volumes.values()),
+        }
 
     @property
     def steps(self) -> tuple[str, ...]:

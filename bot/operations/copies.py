@@ -22,6 +22,7 @@ from bot.operations.copyends import End, InContainer, InSlack, OnMachine, destin
 from bot.operations.copyin import MODE, copy_in, owner_for, plan_in, refuse_unheld
 from bot.operations.copyout import SLACK_BYTES, plan_out, to_path, to_slack
 from bot.operations.fetching import Uploads
+from bot.operations.identities import sha256_of
 from bot.operations.outward import Limit
 from bot.operations.single import Facts, made_of
 from bot.operations.uncopy import found_copied
@@ -50,6 +51,7 @@ class _Coming:
     name: str
     facts: Facts
     chunks: Callable[[], AbstractContextManager[Iterator[bytes]]]
+    id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,11 @@ class CopyOutWish:
         if isinstance(self.destination, OnMachine):
             return made.plan(str(self._place(self.destination, made.name)))
         return made.plan("Slack")
+
+    def binds(self, rooms: Rooms) -> dict[str, str]:
+        """Nothing more than the container: what is copied out may change until then."""
+        del rooms
+        return {}
 
     def carry_out(self, rooms: Rooms, run: RunContext, held: Plan | None) -> Reply:
         """Copy it; raises Conflict when that is not what was permitted, and what `copyout` raises."""
@@ -106,6 +113,14 @@ class CopyInWish:
         coming = self._coming(rooms)
         return plan_in(rooms.engine, self.destination, coming.name).plan(printable(coming.name))
 
+    def binds(self, rooms: Rooms) -> dict[str, str]:
+        """The file by its content; Slack's by its id, for what is in one of those never changes."""
+        coming = self._coming(rooms)
+        if isinstance(self.source, OnMachine):
+            with coming.chunks() as chunks:
+                return {f"file:{printable(coming.name)}": sha256_of(chunks)}
+        return {f"file:{printable(coming.name)}": coming.id}
+
     def carry_out(self, rooms: Rooms, run: RunContext, held: Plan | None) -> Reply:
         """Copy it; raises Conflict when that is not what was permitted, and what `copyin` raises."""
         coming = self._coming(rooms)
@@ -134,7 +149,7 @@ class CopyInWish:
         assert rooms.asked is not None
         found = rooms.uploads.find(self.source.file_id, rooms.asked)
         facts = Facts(size=found.size, mode=MODE, uid=0, gid=0, mtime=time.time())
-        return _Coming(name=plain_name(found.name), facts=facts, chunks=found.chunks)
+        return _Coming(name=plain_name(found.name), facts=facts, chunks=found.chunks, id=found.id)
 
 
 def wish_of(source: str, destination: str, *, keep_owner: bool, force: bool) -> CopyOutWish | CopyInWish:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bot.language import say, say_count
 from bot.model import Button, Plan, Reply, Status, Table
+from bot.operations.identities import of_backups
 from bot.operations.prune import Ruling
 from bot.stores.archive import Archive
 
@@ -58,6 +59,8 @@ def plan_of(asked: Asked, rulings: Iterable[Ruling], targets: tuple[str, ...]) -
     return Plan(
         text=text,
         targets=targets,
+        binds=of_backups(*going),
+        only_looks=asked.dry_run,
         steps=() if asked.dry_run else tuple(f"{_REMOVE}{backup.id}" for backup in going),
     )
 

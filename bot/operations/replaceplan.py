@@ -13,6 +13,7 @@ from bot.engine import RUN_LABEL, Container, Engine
 from bot.errors import Conflict
 from bot.language import later, say
 from bot.model import Value
+from bot.operations.identities import of_backups, of_downtime
 from bot.operations.place import Place, place_of
 from bot.stores.archive import Backup
 from bot.words import size
@@ -50,6 +51,12 @@ class ReplacePlan:
         """What the run must hold: the place, and every user, for one that does not run may sleep for another run."""
         held = (f"volume:{self.backup.volume}", self.place.source.target)
         return (*dict.fromkeys(held), *(f"container:{user.name}" for user in self.users))
+
+    @property
+    def binds(self) -> dict[str, str]:
+        """What it was made from."""
+        asleep = {user.name: "stop" for user in self.stopped}
+        return {**of_backups(self.backup), **of_downtime(asleep)}
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from bot.engine import Engine
 from bot.errors import Conflict
 from bot.language import say
 from bot.model import Plan
+from bot.operations.identities import of_backups
 from bot.operations.place import inside, source_of, target_of
 from bot.operations.replaceplan import EXCHANGE, ReplacePlan, is_missing, plan_replace
 from bot.operations.restore import RestorePlan, default_name
@@ -43,6 +44,17 @@ class RestoreWish:
         if not self.replace or is_missing(engine, self.place):
             return RestorePlan(backup=self.backup, into=self.place, path=path)
         return plan_replace(engine, self.backup, self.place, path, may_stop=self.may_stop)
+
+
+def binds_of(made: RestorePlan | ReplacePlan) -> dict[str, str]:
+    """What it was made from."""
+    return made.binds if isinstance(made, ReplacePlan) else of_backups(made.backup)
+
+
+def only_looked_at(planned: Plan) -> Plan:
+    """The plan of looking what that would take: it holds nothing and changes nothing."""
+    text = say("Look what it would take, and change nothing: {plan}", plan=planned.text)
+    return Plan(text=text, only_looks=True)
 
 
 def refuse_changed(made: RestorePlan | ReplacePlan, held: Plan | None) -> None:

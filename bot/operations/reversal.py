@@ -20,7 +20,7 @@ from bot.operations.creation import plan_back, take_back, told_gone, volume_of
 from bot.operations.replaced import safety_of
 from bot.operations.replaceplan import UNDO_DAYS, UNDO_FOR
 from bot.operations.restoration import Terms, carry_out, found_done
-from bot.operations.restoring import RestoreWish
+from bot.operations.restoring import RestoreWish, binds_of
 from bot.operations.uncopy import Uncopy, found_copied, uncopy_of
 from bot.stores.archive import Archive, Backup
 from bot.stores.runs import Run
@@ -110,6 +110,7 @@ class _Unreplacing:
             text=" ".join((say("Undo run {run_id}.", run_id=self.run_id), made.text)),
             targets=made.targets,
             steps=made.steps,
+            binds=binds_of(made),
         )
 
     def carry_out(self, where: Where, run: RunContext, terms: Terms) -> Reply:

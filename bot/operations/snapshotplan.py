@@ -17,6 +17,7 @@ from bot.errors import BotError, Conflict, EngineError, UsageError
 from bot.language import later, listed, say
 from bot.model import Plan
 from bot.operations.backupplan import BackupPlan
+from bot.operations.identities import of_downtime
 from bot.operations.quiesce import Quiesce, QuiescePolicy, Sleeper, sleepers
 from bot.operations.snapshotlabels import Mounted
 from bot.operations.sources import Source, resolve, users_of
@@ -76,6 +77,13 @@ class SnapshotPlan:
         drowsy = [f"container:{one.container.name}" for one in self._drowsy(would_run)]
         theirs = [target for plan in self.backups for target in plan.targets]
         return tuple(dict.fromkeys((f"container:{self.container.name}", *theirs, *drowsy)))
+
+    @property
+    def binds(self) -> dict[str, str]:
+        """What it was made from, beside its targets."""
+        asleep = {one.container.name: one.mode.value for one in self.sleepers}
+        users = {f"container:{user.name}": user.id for user in self.users}
+        return {**users, **of_downtime(asleep, self.policy.max_downtime)}
 
     @property
     def steps(self) -> tuple[str, ...]:

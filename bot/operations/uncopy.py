@@ -17,6 +17,7 @@ from bot.model import Plan, Reply
 from bot.operations.context import PUT_BACK_FILE, RunContext
 from bot.operations.copyends import InContainer
 from bot.operations.copyin import CopyIn, Outcome, plan_in, refuse_unheld, reply_of, safety_backup
+from bot.operations.identities import of_backups
 from bot.operations.placing import put, sha256_now, spot_of, take_away
 from bot.operations.replaced import safety_of
 from bot.operations.replaceplan import UNDO_DAYS
@@ -52,7 +53,8 @@ class Uncopy:
                 place=made.words,
             )
         )
-        return Plan(text=text, targets=made.targets)
+        binds = of_backups(self.before) if self.before else {}
+        return Plan(text=text, targets=made.targets, binds=binds)
 
     def targets(self, engine: Engine) -> tuple[str, ...]:
         """What roles must allow."""

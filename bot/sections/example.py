@@ -27,6 +27,7 @@ def example_of(sections: Mapping[str, type[Section]]) -> str:
 _NAMES = {
     "hosts": "local",
     "roles": "operators",
+    "approvals": "removals",
     "drills": "postgresql",
     "registries": "company",
     "runbooks": "vacuum",
@@ -39,6 +40,8 @@ _VALUES = {
     ("builds", "image"): '"team/web:nightly"',
     ("roles", "members"): '["U012ABCDEF"]',
     ("roles", "right"): '"operate"',
+    ("approvals", "commands"): '["remove-volume", "prune"]',
+    ("approvals", "approvers"): '"operators"',
     ("drills", "volumes"): '["pg*"]',
     ("drills", "image"): '"postgres:16"',
     ("registries", "host"): '"registry.example.com"',

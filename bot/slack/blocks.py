@@ -13,6 +13,7 @@ from typing import Any
 from bot import words
 from bot.language import say
 from bot.model import Outcome, Progress, Status, Value
+from bot.slack.approvalview import lines
 from bot.slack.mrkdwn import beginning, code, columns, cut, escape, fact, plain
 from bot.stores.outbox import Message, StoredButton
 from bot.stores.runs import Lane
@@ -56,6 +57,11 @@ def render(message: Message, waiting_before: int = 0) -> Rendered:
         blocks = [section(f"{words.MARKS[run.status]} {escape(text)}")]
         if run.progress is not None:
             blocks.append(context(progress_in_words(run.progress)))
+    elif run.status is Status.WAITING:
+        text = say("{line} waits for approval", line=run.invocation.line)
+        what = escape(run.plan.text if run.plan else run.invocation.line)
+        blocks = [section(f"{words.MARKS[run.status]} {what}")]
+        blocks += [context(line) for line in (lines(message.asked) if message.asked else ())]
     else:
         text = say("{line} is waiting for a free worker", line=run.invocation.line)
         blocks = [section(f"{words.MARKS[Status.QUEUED]} {_waiting(run.invocation.line, waiting_before)}")]
@@ -123,7 +129,7 @@ def _signature(message: Message) -> str:
     run = message.run
     took = f" · {words.duration(run.outcome.took.total_seconds())}" if run.outcome else ""
     place = run.invocation.place
-    who = f"<@{place.user}>" if place else escape(run.invocation.actor.name)
+    who = f"<@{place.user}>" if place and place.user[:1] in "UW" else escape(run.invocation.actor.name)
     return say(
         "run {run_id} · {status} · asked by {who}{took}",
         run_id=run.id,

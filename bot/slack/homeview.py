@@ -12,9 +12,10 @@ from typing import Any
 
 from bot import words
 from bot.language import say
-from bot.model import Button
+from bot.model import Button, Status
 from bot.overview import Overview, SeenHost, SeenRun, SeenVolume
 from bot.slack.blocks import Block, context, progress_in_words, section
+from bot.slack.homeapprovals import MOST_REQUESTS, requests
 from bot.slack.homegreeting import greeting
 from bot.slack.homepaper import Paper, Section, Shown, header
 from bot.slack.mrkdwn import code, cut, escape, moment, plain
@@ -75,6 +76,8 @@ def _run_at_work(seen: SeenRun) -> str:
     since = (
         say("since {time}", time=moment(run.started_at))
         if run.started_at
+        else say("waiting for approval")
+        if run.status is Status.WAITING
         else say("waiting for a free worker")
     )
     lines = [
@@ -184,16 +187,17 @@ def _trend(paper: Paper) -> Iterator[Block]:
     }
 
 
-SECTIONS: tuple[Section, ...] = (greeting, _at_work, _troubled, _volumes, _trend)
+SECTIONS: tuple[Section, ...] = (greeting, requests, _at_work, _troubled, _volumes, _trend)
 """The page from top to bottom; a section that has nothing to say yields nothing."""
 
 
 def buttons_of(overview: Overview) -> tuple[Button, ...]:
     """The buttons that the page has room for."""
     rows = _ROWS // _share(overview)
+    words_wanted = [one for seen in overview.requests[:MOST_REQUESTS] for one in (seen.approve, seen.deny)]
     ends = [seen.cancel for seen in overview.at_work[:_RUNS]]
     makes = [volume.back_up for host in overview.hosts[:_HOSTS] for volume in _bare(host)[:rows]]
-    return tuple(button for button in (*ends, *makes) if button is not None)
+    return tuple(button for button in (*words_wanted, *ends, *makes) if button is not None)
 
 
 def picture(overview: Overview, file_id: str) -> Shown:

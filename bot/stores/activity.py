@@ -13,7 +13,7 @@ from bot.stores.database import Database
 from bot.stores.runs import PLACE, Lane, Run, run_of
 from bot.stores.schema import messages, runs
 
-_AT_WORK = (Status.QUEUED.value, Status.RUNNING.value)
+_AT_WORK = (Status.QUEUED.value, Status.WAITING.value, Status.RUNNING.value)
 _NEWEST = 20
 
 

@@ -89,7 +89,7 @@ class Claims:
                 started_at=None,
                 revision=runs.c.revision + 1,
             )
-            _offer(connection, claim.run.id, (cancel,))
+            offer(connection, claim.run.id, (cancel,))
             self._enqueue(connection, claim.run.id, Lane.WORK)
 
     def put_back(self, claim: Claim, not_before: datetime) -> None:
@@ -149,17 +149,27 @@ class Claims:
             self._update(connection, claim, **self._ending(ending), command=event.command)
             self._close(connection, claim.run.id, ending, event)
 
-    def end_unclaimed(self, run: Run, ending: Ending, event: AuditEvent) -> bool:
-        """End a run that nobody holds; False when somebody claimed or ended it first."""
+    def end_unclaimed(
+        self,
+        run: Run,
+        ending: Ending,
+        event: AuditEvent,
+        also: Callable[[Connection], None] = lambda _: None,
+    ) -> bool:
+        """End a run that nobody holds; False when somebody claimed or ended it first.
+
+        What `also` does is done with it or not at all; what it raises leaves the run as it is.
+        """
         with self._database.write() as connection:
             done = connection.execute(
                 update(runs)
                 .where(runs.c.id == run.id, runs.c.epoch == run.epoch)
-                .where(runs.c.status == Status.QUEUED.value)
+                .where(runs.c.status.in_([Status.QUEUED.value, Status.WAITING.value]))
                 .values(**self._ending(ending))
             )
             if done.rowcount != 1:
                 return False
+            also(connection)
             self._close(connection, run.id, ending, event)
             return True
 
@@ -219,7 +229,7 @@ class Claims:
         if connection.execute(still_open.limit(1)).one_or_none() is None:
             locks.release(connection, run_id)
         _withdraw(connection, run_id)
-        _offer(connection, run_id, ending.reply.buttons)
+        offer(connection, run_id, ending.reply.buttons)
         offer_files(connection, run_id, ending.reply.attachments, self._clock())
         self._audit.append(connection, with_facts(event, **_what_came(get_run(connection, run_id), ending)))
 
@@ -252,8 +262,9 @@ def _in_words(target: str) -> str:
     return f"{say(_KINDS.get(kind, kind))} {name}" if colon else target
 
 
-def _offer(connection: Connection, run_id: str, offered: tuple[Button, ...]) -> None:
-    for position, button in enumerate(offered):
+def offer(connection: Connection, run_id: str, offered: tuple[Button, ...], *, first: int = 0) -> None:
+    """Put buttons under the run's message, from that position on, each with a token of its own."""
+    for position, button in enumerate(offered, first):
         connection.execute(
             insert(buttons).values(
                 token=secrets.token_urlsafe(24),

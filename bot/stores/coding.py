@@ -13,14 +13,20 @@ _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """A plan as plain JSON values."""
-    return asdict(plan)
+    return {**asdict(plan), "binds": dict(plan.binds)}
 
 
 def plan_from_json(value: dict[str, Any] | None) -> Plan | None:
     """The plan that `plan_to_json` wrote; None stays None."""
     if value is None:
         return None
-    return Plan(text=value["text"], targets=tuple(value["targets"]), steps=tuple(value["steps"]))
+    return Plan(
+        text=value["text"],
+        targets=tuple(value["targets"]),
+        steps=tuple(value["steps"]),
+        binds=value.get("binds", {}),
+        only_looks=value.get("only_looks", False),
+    )
 
 
 def progress_to_json(progress: Progress) -> dict[str, Any]:

@@ -11,8 +11,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, case, literal, or_, select, update
 
+from bot.consent import Approval
 from bot.errors import Conflict, NotFound
 from bot.language import say
+from bot.model import Status
+from bot.stores.approvals import approval_of
 from bot.stores.database import Database
 from bot.stores.runs import Lane, Run, run_of
 from bot.stores.schema import buttons, messages, runs
@@ -50,6 +53,8 @@ class Message:
     buttons: tuple[StoredButton, ...]
     was_sent: bool
     """Whether people saw the run in some former state."""
+    asked: Approval | None = None
+    """What approval it waits for, while it does."""
 
 
 def _spent(button: str, run_id: str | None) -> str:
@@ -90,6 +95,11 @@ class Outbox:
         with self._database.read() as connection:
             rows = connection.execute(query).mappings().all()
             offered: dict[str, list[StoredButton]] = {row["id"]: [] for row in rows}
+            asked = {
+                row["id"]: approval_of(connection, row["id"])
+                for row in rows
+                if row["status"] == Status.WAITING.value
+            }
             unused = (
                 select(buttons)
                 .where(buttons.c.run_id.in_(list(offered)), buttons.c.used_at.is_(None))
@@ -111,6 +121,7 @@ class Outbox:
                 attempts=row["attempts"],
                 buttons=tuple(offered[row["id"]]),
                 was_sent=row["sent_revision"] >= 0,
+                asked=asked.get(row["id"]),
             )
             for row in rows
         )

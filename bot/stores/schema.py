@@ -175,6 +175,53 @@ pictures = Table(
     Column("made_at", UtcTime, nullable=False),
 )
 
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("run_id", String(8), ForeignKey("runs.id"), primary_key=True),
+    Column("requester", String(255), nullable=False),
+    Column("rules", JSON, nullable=False),
+    Column("bound", JSON, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("requested_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("decision", String(16)),
+    Column("decided_by", String(255), nullable=False, default=""),
+    Column("decided_at", UtcTime),
+    Column("reason", Text, nullable=False, default=""),
+    Index("approvals_open", "decision", "expires_at"),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("run_id", String(8), ForeignKey("runs.id"), primary_key=True),
+    Column("person", String(255), primary_key=True),
+    Column("actor_id", String(255), nullable=False),
+    Column("actor_name", String(255), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("run_id", String(8), ForeignKey("runs.id"), primary_key=True),
+    Column("person", String(255), nullable=False),
+    Column("actor_id", String(255), nullable=False),
+    Column("actor_name", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("owners", JSON, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("remind_at", UtcTime, nullable=False),
+    Column("reminders", Integer, nullable=False, default=0),
+    Column("closed_at", UtcTime),
+    Column("closed_by", String(255), nullable=False, default=""),
+    Column("note", Text, nullable=False, default=""),
+    Index("reviews_open", "closed_at", "remind_at"),
+)
+
 # The index of targets is another one on each database, so only its migration tells of it.
 _AUDIT_INDEXES = ("actor_id", "actor_name", "command", "kind", "host", "at")
 

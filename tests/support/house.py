@@ -29,6 +29,8 @@ from tests.support.migrated import put_database
 T = TypeVar("T")
 _ENDINGS = {status.value for status in Status if status.is_ending}
 
+_ENDINGS = {status.value for status in Status if status.is_ending}
+
 ROLES = """
 [roles.operators]
 members = ["U0ANN", "U0ADA"]

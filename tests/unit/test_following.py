@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +15,22 @@ import handlers
 from bot.app import App
 from bot.command import Command
 from bot.context import RunContext
-from bot.model import Reply, Right, Status
+from bot.following import carried
+from bot.model import Outcome, Reply, Right, Status
 from bot.services import Services
 from bot.stores.runs import Lane
 from tests.fakes import FakeEngine
-from tests.support.house import House, built, refuse_untrue, settings, wait_for
+from tests.support.approving import RULES, let_time_pass
+from tests.support.house import (
+    ROLES,
+    House,
+    built,
+    from_slack,
+    invocation,
+    refuse_untrue,
+    settings,
+    wait_for,
+)
 
 
 @dataclass(frozen=True)
@@ -98,3 +111,56 @@ def test_the_work_of_another_shell_is_decided_and_left_to_it(shells: tuple[House
     assert second.app.sole.take("backup pgdata")
     second.app.begin(only=frozenset({run_id}))
     assert second.ending(run_id).status is Status.SUCCEEDED
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, fake_engine: FakeEngine) -> Iterator[App]:
+    """A shell alone, where backing up pgdata needs approval."""
+    with built(settings(tmp_path / "state", toml=ROLES + RULES), {"local": fake_engine}) as app:
+        yield app
+
+
+def _carried(app: App, meanwhile: Callable[[str], object]) -> Outcome:
+    """What comes of the shell's command, when somebody does that with the run as soon as it waits."""
+
+    def act() -> None:
+        runs = app.services.runs
+        waiting = wait_for(lambda: runs.newest(limit=1, status=Status.WAITING), saying="the waiting")
+        meanwhile(waiting[0].id)
+
+    somebody = threading.Thread(target=act)
+    somebody.start()
+    outcome = carried(app, invocation("backup pgdata"))
+    somebody.join()
+    return outcome
+
+
+def test_a_shell_alone_says_whose_word_it_waits_for(waiting: App, capfd: pytest.CaptureFixture[str]) -> None:
+    """Plan, what binds it, role and time limit are said once; approved, it goes on by itself."""
+    told: list[str] = []
+
+    def approve(run_id: str) -> None:
+        def is_told() -> bool:
+            told.append(capfd.readouterr().err)
+            return "waits for approval until" in "".join(told)
+
+        wait_for(is_told, saying="who may approve")
+        House(waiting).say(from_slack(f"approve {run_id}", user="U0ADA"))
+
+    assert _carried(waiting, approve).status is Status.SUCCEEDED
+    said = "".join([*told, capfd.readouterr().err])
+    assert said.count("waits for approval until") == 1
+    assert "Rule prod wants 1 more person of role leads" in said
+    assert "Only for exactly this: container db" in said
+
+
+def test_a_shell_alone_keeps_its_time_limit(waiting: App) -> None:
+    """Where no bot keeps house the shell ends it itself."""
+    assert _carried(waiting, lambda run_id: let_time_pass(waiting, run_id)).status is Status.EXPIRED
+
+
+def test_ctrl_c_takes_back_what_waits(waiting: App) -> None:
+    """Cancelled, it ends at once, and nothing was changed."""
+    outcome = _carried(waiting, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    assert outcome.status is Status.CANCELLED
+    assert "Nothing was changed" in outcome.reply.text

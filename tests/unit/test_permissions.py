@@ -37,6 +37,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 
 VIEW = {"audit", "backups", "check", "details", "help", "retry", "runs", "whoami", "why"}
+VIEW |= {"approve", "break-glass", "close-review", "deny"}
 VIEW |= {"builds", "containers", "hosts", "images", "registries", "runbooks", "snapshots", "tags", "volumes"}
 OPERATE = VIEW | {
     "create-volume",
