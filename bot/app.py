@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from bot import wiring
 from bot.approvals import Approvals, Hearing
@@ -23,8 +24,8 @@ from bot.dispatch import Dispatcher
 from bot.ending import Endings
 from bot.engine import Engine
 from bot.engine.witness import undoing
-from bot.errors import BotError, StoreError
-from bot.language import say
+from bot.errors import BotError
+from bot.keeping import Stores, open_stores
 from bot.model import Status
 from bot.operations import undo
 from bot.operations.registries import Registries
@@ -38,16 +39,10 @@ from bot.queue import EmbeddedQueue
 from bot.reload import Swapper
 from bot.services import Services
 from bot.settings import Settings
-from bot.stores.approvals import ApprovalStore
-from bot.stores.archive import Archive
-from bot.stores.audit import Audit, AuditEvent
-from bot.stores.claims import Claims
+from bot.stores.audit import AuditEvent
 from bot.stores.database import Database
 from bot.stores.heads import Heads
-from bot.stores.journal import Journal
 from bot.stores.outbox import Outbox
-from bot.stores.outgoing import Outgoing
-from bot.stores.runs import Lane, Runs
 from bot.stores.sent import SentCommands
 from bot.stores.sole import Sole
 from bot.stores.uploads import Uploads
@@ -55,7 +50,6 @@ from bot.undo import Undoer
 from bot.witnessing import Witnessing
 
 _log = logging.getLogger(__name__)
-_FRONT_WORKERS = 2
 _TIDY_SECONDS = 2.0
 
 
@@ -183,14 +177,13 @@ def build(
     """Make every room once. Touches the state directory and the database, but neither Docker nor Slack."""
     witness = Witnessing()
     docker = engines or wiring.engines(settings, witness)
-    stores = _stores(settings, len(docker), clock)
+    stores = open_stores(settings, len(docker), clock)
     witness.bind(stores.audit, clock)
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
     directory = people(settings.slack_api_url, token, settings.slack.language)
     policy = Policy(wiring.rules(settings), directory)
     hearing = Hearing(store=stores.approvals, runs=stores.runs, policy=policy, clock=clock)
     dispatcher: Dispatcher
-    policy = Policy(wiring.rules(settings), directory)
     services = Services(
         engines=docker,
         default_host=settings.default_host or wiring.DEFAULT_HOST,
@@ -208,13 +201,7 @@ def build(
         kept=stores.journal.kept,
         noted=stores.journal.noted,
         uploads=SlackUploads(settings.slack_api_url, token),
-        copy_bytes=settings.limits.copy_bytes,
-        quiesce=wiring.quiesce(settings),
-        retention=Retention(**settings.retention.model_dump()),
-        snapshots=Naming(**settings.snapshots.model_dump()),
-        drills=wiring.drills(settings),
-        runbooks=wiring.runbooks(settings),
-        builds=wiring.builds(settings),
+        **_settled(settings),
         registries=registries or wiring.registries(settings),
         people=directory,
         clock=clock,
@@ -240,71 +227,27 @@ def build(
     )
 
 
+def _settled(settings: Settings) -> dict[str, Any]:
+    """What services take over from the settings as it stands."""
+    return {
+        "copy_bytes": settings.limits.copy_bytes,
+        "quiesce": wiring.quiesce(settings),
+        "retention": Retention(**settings.retention.model_dump()),
+        "snapshots": Naming(**settings.snapshots.model_dump()),
+        "drills": wiring.drills(settings),
+        "runbooks": wiring.runbooks(settings),
+        "builds": wiring.builds(settings),
+    }
+
+
 def _approvals(hearing: Hearing, rules: Iterable[Rule], endings: Callable[[], Endings]) -> Approvals:
     """Endings are made later than what they end."""
     return Approvals(hearing, rules, lambda *run, **values: endings().end_unclaimed(*run, **values))
 
 
-def _ledger(stores: _Stores, services: Services) -> Ledger:
+def _ledger(stores: Stores, services: Services) -> Ledger:
     undoer = Undoer(stores.journal, undo.registry(services.engine, stores.archive), services.clock)
     owner = f"{os.uname().nodename}:{os.getpid()}"
     return Ledger(
         claims=stores.claims, journal=stores.journal, undoer=undoer, clock=services.clock, owner=owner
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stores:
-    """What outlives the process, and the queue that looks at it."""
-
-    database: Database
-    queue: EmbeddedQueue
-    runs: Runs
-    claims: Claims
-    approvals: ApprovalStore
-    journal: Journal
-    audit: Audit
-    archive: Archive
-    outbox: Outbox
-    outgoing: Outgoing
-
-
-def _stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> _Stores:
-    _make_private(settings)
-    database = Database(settings.database_url)
-    database.migrate()
-    queue = _queue(settings, database, hosts)
-    runs, audit = Runs(database, clock, queue.enqueue), wiring.audit(settings, database)
-    audit.refuse_without_key()
-    queue.bind(runs)
-    return _Stores(
-        database=database,
-        queue=queue,
-        runs=runs,
-        claims=Claims(database, audit, clock, queue.enqueue),
-        approvals=ApprovalStore(database, audit, clock, queue.enqueue),
-        journal=Journal(database),
-        audit=audit,
-        archive=Archive(settings.archive_path, clock),
-        outbox=Outbox(database, clock),
-        outgoing=Outgoing(settings.state / "outgoing", clock),
-    )
-
-
-def _queue(settings: Settings, database: Database, hosts: int) -> EmbeddedQueue:
-    lanes = {Lane.FRONT: _FRONT_WORKERS, Lane.WORK: settings.limits.workers}
-    return EmbeddedQueue(database, lanes, hosts)
-
-
-def _make_private(settings: Settings) -> None:
-    try:
-        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            say(
-                "The state directory {state} cannot be made ({strerror}). Nothing was changed. "
-                "Name one that this user may write with SHIPKEEPER_STATE.",
-                state=settings.state,
-                strerror=error.strerror,
-            )
-        ) from error

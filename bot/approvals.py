@@ -21,7 +21,8 @@ from bot.stores.approvals import APPROVE, DENY, ApprovalStore, Verdict
 from bot.stores.audit import AuditEvent
 from bot.stores.claims import Claim
 from bot.stores.database import Transaction
-from bot.stores.runs import Run, Runs
+from bot.stores.runrow import Run
+from bot.stores.runs import Runs
 
 _log = logging.getLogger(__name__)
 _SHELL = "cli:"

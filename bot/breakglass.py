@@ -12,7 +12,7 @@ from bot.language import say, speaking
 from bot.model import Button, Invocation, Reply, Right
 from bot.stores.approvals import Verdict
 from bot.stores.reviews import EVERY, Alarm
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 
 
 class BreakGlass:

@@ -27,7 +27,7 @@ from bot.queue import RunQueue, Signal
 from bot.services import Services
 from bot.stores.claims import Claim
 from bot.stores.outbox import Outbox
-from bot.stores.runs import Lane, Run
+from bot.stores.runrow import Lane, Run
 from bot.witnessing import on_behalf_of
 
 _log = logging.getLogger(__name__)
@@ -158,14 +158,11 @@ class Dispatcher:
             reply = refusal(error)
         except Exception:  # noqa: BLE001 - the one door: what nobody foresaw is logged, people get a reference
             _log.exception("run %s broke", claim.run.id)
-            reply = Reply(
-                text=say(
-                    "Something broke on our side; the log has it under reference {run_id}. "
-                    "What had begun was taken back.",
-                    run_id=claim.run.id,
-                ),
-                status=Status.FAILED,
+            sentence = say(
+                "Something broke on our side; the log has it under reference {run_id}. What had begun was taken back.",
+                run_id=claim.run.id,
             )
+            reply = Reply(text=sentence, status=Status.FAILED)
         if reply is not None:
             reply = with_files(claim.run, reply, self._services.outgoing)
             self._endings.finish(claim, asked, self._endings.taken_back(claim, reply))
@@ -263,10 +260,9 @@ class Dispatcher:
         plan = self._planned(claim.run, asked)
         if self._waits(claim, asked, plan):
             return None
+        started = self._endings.event(claim.run, None, plan.text, asked, plan.targets)
         try:
-            self._claims.start(
-                claim, plan, self._endings.event(claim.run, None, plan.text, asked, plan.targets)
-            )
+            self._claims.start(claim, plan, started)
         except Busy:
             if not (getattr(asked.arguments, "wait", False) or self._services.approvals.of(claim.run.id)):
                 raise

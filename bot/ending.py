@@ -33,7 +33,7 @@ from bot.services import Services
 from bot.stores.audit import AuditEvent
 from bot.stores.claims import Claim, Ending
 from bot.stores.database import Transaction
-from bot.stores.runs import Lane, Run
+from bot.stores.runrow import Lane, Run
 
 _log = logging.getLogger(__name__)
 

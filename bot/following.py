@@ -19,7 +19,7 @@ from bot.consent import given, wanted
 from bot.language import later, say
 from bot.model import Invocation, Origin, Outcome, Status
 from bot.signals import OnSignal
-from bot.stores.runs import Lane, Run
+from bot.stores.runrow import Lane, Run
 
 _POLL_SECONDS = 0.1
 _SILENT_SECONDS = 1.0

@@ -11,7 +11,7 @@ from bot import words
 from bot.errors import StoreError
 from bot.model import Attachment, Reply, Table
 from bot.stores.outgoing import Outgoing
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 
 _log = logging.getLogger(__name__)
 

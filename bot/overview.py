@@ -25,7 +25,7 @@ from bot.services import Services
 from bot.stores.activity import Activity
 from bot.stores.approvals import APPROVE, DENY
 from bot.stores.archive import Backup
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from bot.trends import Trend, trends_of
 
 _PATIENCE = timedelta(seconds=3)

@@ -13,7 +13,7 @@ from bot.commandline import split
 from bot.errors import TooFast, UsageError
 from bot.language import say_count
 from bot.model import Actor, Origin
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from bot.stores.sent import SentCommands
 
 _MINUTE = timedelta(minutes=1)

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from bot.errors import StoreError
 from bot.stores.database import Database, Transaction
-from bot.stores.runs import Lane, Runs
+from bot.stores.runrow import Lane
+from bot.stores.runs import Runs
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5

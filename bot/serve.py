@@ -21,7 +21,7 @@ from bot.slack.connection import Account, Road, SlackConnection
 from bot.slack.heads import Publishing
 from bot.stores.activity import Activity
 from bot.stores.homes import Homes
-from bot.stores.runs import Lane
+from bot.stores.runrow import Lane
 from bot.stores.sole import HolderProcess
 from bot.syslog import SyslogCopy
 from bot.web import WebServer, make_web

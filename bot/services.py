@@ -31,7 +31,8 @@ from bot.stores.audit import Audit
 from bot.stores.heads import Heads
 from bot.stores.journal import Noted
 from bot.stores.outgoing import Outgoing
-from bot.stores.runs import Run, Runs
+from bot.stores.runrow import Run
+from bot.stores.runs import Runs
 
 
 @dataclass(frozen=True, kw_only=True)

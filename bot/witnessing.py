@@ -17,7 +17,7 @@ from bot.engine.witness import Call, undoing
 from bot.errors import StoreError
 from bot.model import Actor, Origin
 from bot.stores.audit import Audit, AuditEvent
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 
 _log = logging.getLogger(__name__)
 

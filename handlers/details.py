@@ -16,7 +16,7 @@ from bot.operations.steps import done
 from bot.services import Services
 from bot.stores.audit import AuditLine
 from bot.stores.journal import Noted
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from bot.operations.snapshots import listed
 from bot.reference import parse
 from bot.sources import Source
 from bot.stores.archive import Archive, Backup
-from bot.stores.runs import Run, Runs
+from bot.stores.runrow import Run
+from bot.stores.runs import Runs
 
 _NEWEST_RUNS = 300
 

@@ -14,7 +14,7 @@ from bot.kinds import Assignment
 from bot.language import say
 from bot.model import Plan, Reply, Status
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 
 BY_LABEL = "shipkeeper.by"
 """Who asked for what we made: an actor's id."""

@@ -23,7 +23,7 @@ from bot.operations.restoration import Terms, carry_out, found_done
 from bot.operations.restoring import RestoreWish, binds_of
 from bot.operations.uncopy import Uncopy, found_copied, uncopy_of
 from bot.stores.archive import Archive, Backup
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 
 Kept = Callable[[str, str], Mapping[str, str] | None]
 """Of a run and a verb of the undo journal: what was written down for a step that is to stay; None without one."""

@@ -24,7 +24,7 @@ from bot.operations.replaceplan import UNDO_DAYS
 from bot.operations.single import Stored, renamed, sha256_at
 from bot.operations.wanted import wanted
 from bot.stores.archive import Archive, Backup
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from bot.model import Outcome, Progress, Status, Value
 from bot.slack.approvalview import lines
 from bot.slack.mrkdwn import beginning, code, columns, cut, escape, fact, plain
 from bot.stores.outbox import Message, StoredButton
-from bot.stores.runs import Lane
+from bot.stores.runrow import Lane
 
 Block = dict[str, Any]
 

@@ -22,7 +22,8 @@ from bot.slack.blocks import Rendered, render
 from bot.slack.posting import Refusal, Sender, refusal
 from bot.slack.rates import Budget
 from bot.stores.outbox import Message, Outbox
-from bot.stores.runs import Lane, Runs
+from bot.stores.runrow import Lane
+from bot.stores.runs import Runs
 
 _log = logging.getLogger(__name__)
 

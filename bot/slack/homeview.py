@@ -19,7 +19,7 @@ from bot.slack.homeapprovals import MOST_REQUESTS, requests
 from bot.slack.homegreeting import greeting
 from bot.slack.homepaper import Paper, Section, Shown, header
 from bot.slack.mrkdwn import code, cut, escape, moment, plain
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from bot.trends import in_words
 
 _MOST_BLOCKS = 100

@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 
 from bot.model import Status
 from bot.stores.database import Database
-from bot.stores.runs import PLACE, Lane, Run, run_of
+from bot.stores.runrow import PLACE, Lane, Run, run_of
 from bot.stores.schema import messages, runs
 
 _AT_WORK = (Status.QUEUED.value, Status.WAITING.value, Status.RUNNING.value)

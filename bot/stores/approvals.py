@@ -21,7 +21,8 @@ from bot.stores.claims import Claim, offer
 from bot.stores.coding import plan_to_json, storable
 from bot.stores.database import Database
 from bot.stores.reviews import Alarm, Reviews
-from bot.stores.runs import Enqueue, Lane
+from bot.stores.runrow import Lane
+from bot.stores.runs import Enqueue
 from bot.stores.schema import approvals, buttons, runs, votes
 
 APPROVE = "approve"

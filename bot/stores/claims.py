@@ -23,7 +23,8 @@ from bot.stores.audit import Audit, AuditEvent
 from bot.stores.auditrows import with_facts
 from bot.stores.coding import plan_to_json, progress_to_json, reply_to_json
 from bot.stores.database import Database
-from bot.stores.runs import Enqueue, Lane, Run, get_run
+from bot.stores.runrow import Lane, Run, get_run
+from bot.stores.runs import Enqueue
 from bot.stores.schema import buttons, journal, messages, runs
 from bot.stores.uploads import offer_files
 

@@ -17,7 +17,7 @@ from bot.language import say
 from bot.model import Status
 from bot.stores.approvals import approval_of
 from bot.stores.database import Database
-from bot.stores.runs import Lane, Run, run_of
+from bot.stores.runrow import Lane, Run, run_of
 from bot.stores.schema import buttons, messages, runs
 
 

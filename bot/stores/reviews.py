@@ -21,7 +21,7 @@ from bot.stores.audit import Audit, AuditEvent
 from bot.stores.claims import offer
 from bot.stores.coding import reply_to_json, storable
 from bot.stores.database import Database
-from bot.stores.runs import Lane
+from bot.stores.runrow import Lane
 from bot.stores.schema import messages, reviews, runs
 
 EVERY = timedelta(days=1)

@@ -7,70 +7,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from sqlalchemy import Connection, RowMapping, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bot.errors import NotFound
-from bot.language import say
-from bot.model import Actor, Invocation, Origin, Outcome, Place, Plan, Progress, Reply, Status
-from bot.stores.coding import plan_from_json, progress_from_json, reply_from_json, storable
+from bot.model import Invocation, Status
+from bot.stores.coding import storable
 from bot.stores.database import Database
+from bot.stores.runrow import Lane, Run, get_run, run_of, run_query
 from bot.stores.schema import messages, runs
-
-PLACE = tuple(messages.c[name] for name in ("channel", "user", "thread_ts", "response_url", "files"))
-"""What `run_of` needs beside the run."""
-
-
-class Lane(StrEnum):
-    """Which workers take a run: FRONT parses, decides and looks; WORK changes things and may take hours."""
-
-    FRONT = "front"
-    WORK = "work"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One execution of an invocation, as the database knows it.
-
-    `revision` grows with every change that people can see. A run that is not `released` was stored, but
-    its sender has not been told so yet; it is never executed in that state.
-    """
-
-    id: str
-    invocation: Invocation
-    command: str | None
-    host: str
-    lane: Lane
-    status: Status
-    epoch: int
-    released: bool
-    cancel_requested_by: str | None
-    plan: Plan | None
-    progress: Progress | None
-    reply: Reply | None
-    revision: int
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """What came of it, once it has an ending."""
-        if self.reply is None or self.ended_at is None:
-            return None
-        return Outcome(
-            run_id=self.id,
-            command=self.command or self.invocation.line.split(" ", 1)[0],
-            status=self.status,
-            reply=self.reply,
-            started_at=self.started_at,
-            ended_at=self.ended_at,
-        )
-
 
 Enqueue = Callable[[Connection, str, Lane], None]
 """Tells the queue, inside the transaction that makes it so, that a run may be claimed on that lane."""
@@ -156,7 +102,7 @@ class Runs:
 
     def some(self, run_ids: Collection[str]) -> tuple[Run, ...]:
         """Those of the runs that exist."""
-        return self._list(_query().where(runs.c.id.in_(run_ids)))
+        return self._list(run_query().where(runs.c.id.in_(run_ids)))
 
     def claimable(
         self,
@@ -187,7 +133,7 @@ class Runs:
 
     def abandoned(self, older_than: timedelta) -> tuple[Run, ...]:
         """Queued runs whose acceptance nobody was told of in that time."""
-        query = _query().where(
+        query = run_query().where(
             runs.c.status == Status.QUEUED.value,
             runs.c.released_at.is_(None),
             runs.c.created_at <= self._clock() - older_than,
@@ -202,13 +148,13 @@ class Runs:
 
     def running(self) -> tuple[Run, ...]:
         """Runs that somebody holds, or held when it died."""
-        return self._list(_query().where(runs.c.status == Status.RUNNING.value))
+        return self._list(run_query().where(runs.c.status == Status.RUNNING.value))
 
     def newest(
         self, *, limit: int, status: Status | None = None, actor: str | None = None
     ) -> tuple[Run, ...]:
         """The newest runs first, perhaps only those with a status or of one actor."""
-        query = _query().order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
+        query = run_query().order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
         query = query if status is None else query.where(runs.c.status == status.value)
         query = query if actor is None else query.where(runs.c.actor_id == actor)
         return self._list(query)
@@ -243,61 +189,8 @@ class Runs:
             return tuple(run_of(row) for row in connection.execute(query).mappings())
 
 
-def _query() -> Select[tuple[object, ...]]:
-    return select(runs, *PLACE).outerjoin(messages, messages.c.run_id == runs.c.id)
-
-
-def get_run(connection: Connection, run_id: str) -> Run:
-    """The run of that id, as this transaction sees it; raises NotFound."""
-    row = connection.execute(_query().where(runs.c.id == run_id)).mappings().one_or_none()
-    if row is None:
-        sentence = say(
-            "There is no run {run_id}. Nothing was changed. `runs` lists the newest ones.", run_id=run_id
-        )
-        raise NotFound(sentence)
-    return run_of(row)
-
-
 def _by_key(connection: Connection, key: str | None) -> Run | None:
     if key is None:
         return None
-    row = connection.execute(_query().where(runs.c.key == key)).mappings().one_or_none()
+    row = connection.execute(run_query().where(runs.c.key == key)).mappings().one_or_none()
     return None if row is None else run_of(row)
-
-
-def run_of(row: RowMapping) -> Run:
-    """A row of runs joined with its place in Slack, as a Run."""
-    place = row["channel"] and Place(
-        channel=row["channel"],
-        user=row["user"],
-        thread_ts=row["thread_ts"],
-        response_url=row["response_url"],
-        files=tuple(row["files"] or ()),
-    )
-    return Run(
-        id=row["id"],
-        invocation=Invocation(
-            line=row["line"],
-            actor=Actor(id=row["actor_id"], name=row["actor_name"]),
-            origin=Origin(row["origin"]),
-            at=row["created_at"],
-            key=row["key"],
-            place=place or None,
-            token=row["token"],
-            language=row["language"],
-        ),
-        command=row["command"],
-        host=row["host"],
-        lane=Lane(row["lane"]),
-        status=Status(row["status"]),
-        epoch=row["epoch"],
-        released=row["released_at"] is not None,
-        cancel_requested_by=row["cancel_requested_by"],
-        plan=plan_from_json(row["plan"]),
-        progress=progress_from_json(row["progress"]),
-        reply=reply_from_json(row["reply"]),
-        revision=row["revision"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-    )

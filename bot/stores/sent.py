@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from bot.model import Origin, Status
 from bot.reasons import Reason
 from bot.stores.database import Database
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from bot.stores.schema import runs
 
 _reason = func.coalesce(runs.c.reply["facts"]["reason"].as_string(), "")

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, case, insert, or_, select, update
 from bot.model import Attachment
 from bot.stores.database import Database
 from bot.stores.outgoing import KEPT_FOR
-from bot.stores.runs import PLACE, Run, run_of
+from bot.stores.runrow import PLACE, Run, run_of
 from bot.stores.schema import messages, runs, uploads
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL
 from bot.model import Status
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from tests.support.dying import Nursery
 from tests.support.house import House, at_work
 from tests.support.process import Site, until

@@ -8,7 +8,7 @@ import pytest
 
 from bot.model import Actor, Origin, Status
 from bot.playground import Delivery, Message
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from tests.slack.forming import form_of, sent
 from tests.slack.homes import be_swift, opened, pressed, says, words_on
 from tests.slack.reading import buttons_of, words_of

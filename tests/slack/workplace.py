@@ -25,7 +25,7 @@ from bot.playground import Delivery, Message, Playground, User
 from bot.serve import Bot
 from bot.settings import Settings
 from bot.slack.shortcuts import SHORTCUTS
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from tests.fakes import FakeEngine
 from tests.slack.reading import refuse_mentions, signature_of
 from tests.slack.witness import Witness, key_of

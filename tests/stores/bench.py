@@ -19,7 +19,8 @@ from bot.stores.claims import Claim, Claims, Ending
 from bot.stores.database import Database
 from bot.stores.journal import Entry, Journal
 from bot.stores.outbox import Outbox
-from bot.stores.runs import Lane, Run, Runs
+from bot.stores.runrow import Lane, Run
+from bot.stores.runs import Runs
 from tests.support.house import from_slack, invocation
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from bot.errors import Busy, EngineError, LostHold, NotFound
 from bot.model import Actor, Button, Plan, Progress, Reply, Status
 from bot.stores.claims import Ending
 from bot.stores.journal import Entry
-from bot.stores.runs import Lane
+from bot.stores.runrow import Lane
 from bot.undo import Undoer
 from tests.stores.bench import VOLUME, Bench, all_at_once
 from tests.support.house import from_slack, invocation

@@ -13,7 +13,7 @@ from bot.pace import Pace
 from bot.reasons import Reason
 from bot.stores.claims import Ending
 from bot.stores.database import Database
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from bot.stores.sent import SentCommands
 from tests.stores.bench import Bench
 from tests.support.house import invocation

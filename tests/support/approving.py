@@ -9,7 +9,7 @@ from sqlalchemy import update
 from bot.app import App
 from bot.consent import Approval
 from bot.model import Status
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from bot.stores.schema import approvals, reviews
 from tests.support.house import wait_for
 

@@ -22,7 +22,7 @@ from bot.engine import RUN_LABEL, Engine
 from bot.model import Actor, Invocation, Origin, Outcome, Place, Status
 from bot.operations.registries import Registries
 from bot.settings import Settings, read
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from bot.stores.schema import run_targets
 from tests.support.migrated import put_database
 

@@ -19,7 +19,7 @@ from bot.model import Actor, Invocation, Outcome, Plan, Status
 from bot.reference import parse
 from bot.settings import SettingsError
 from bot.stores.locks import hold
-from bot.stores.runs import Run
+from bot.stores.runrow import Run
 from tests.fakes import FakeEngine
 from tests.support.approving import RULES, TWO, asked_of, waits
 from tests.support.house import House, at_work, built, from_slack, invocation, refuse_untrue, settings

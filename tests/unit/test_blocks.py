@@ -17,7 +17,7 @@ from bot.playground.blockkit import message_problems, too_long_together
 from bot.slack.blocks import render
 from bot.slack.mrkdwn import columns, cut, escape, plain
 from bot.stores.outbox import Message, StoredButton
-from bot.stores.runs import Lane, Run
+from bot.stores.runrow import Lane, Run
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 _AT = datetime(2026, 11, 24, 12, tzinfo=UTC)

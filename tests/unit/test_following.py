@@ -18,7 +18,7 @@ from bot.context import RunContext
 from bot.following import carried
 from bot.model import Outcome, Reply, Right, Status
 from bot.services import Services
-from bot.stores.runs import Lane
+from bot.stores.runrow import Lane
 from tests.fakes import FakeEngine
 from tests.support.approving import RULES, let_time_pass
 from tests.support.house import (

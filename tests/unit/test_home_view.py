@@ -19,7 +19,7 @@ from bot.playground.blockkit import view_problems, view_too_large
 from bot.slack.homepaper import Paper, Shown
 from bot.slack.homeview import buttons_of, home, picture
 from bot.stores.outbox import StoredButton
-from bot.stores.runs import Lane, Run
+from bot.stores.runrow import Lane, Run
 from bot.trends import Point, Trend
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
