@@ -139,7 +139,7 @@ def _sealed(entry: Entry, before: str) -> bytes:
 
 
 def _value(value: object) -> str:
-    if type(value) is str:
+    if isinstance(value, str):  # typed kinds of arguments are text, too
         return encode_basestring(value)
     if value is None:
         return "null"

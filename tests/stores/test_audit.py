@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
+from bot.kinds import HostName, Text
 from tests.stores.bench import VOLUME, Bench, all_at_once
 
 
@@ -97,6 +98,15 @@ def test_a_line_comes_back_as_it_was_written(bench: Bench) -> None:
     assert bench.audit.lines(limit=9, target="volume:v") == ()
     assert bench.audit.lines(limit=9, target="volume:%") == ()
     assert [line.seq for line in bench.audit.lines(limit=9, run_id=newest.event.run_id)] == [3, 2, 1]
+
+
+def test_a_typed_word_is_sealed_as_its_text(bench: Bench) -> None:
+    """Hosts and names come as typed kinds of arguments; the entry is the same, and fits its seal when it is read."""
+    run = bench.submit("backup pgdata")
+    event = replace(bench.event(run, "started", "volume:pgdata"), host=HostName("local"), detail=Text("so"))
+    bench.audit.record(event)
+    assert bench.audit.check_chain().broken_at is None
+    assert bench.audit.lines(limit=1)[0].event.host == "local"
 
 
 def test_the_last_ending_of_a_command_on_a_target(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from bot.model import Status
 from bot.playground.playground import Playground
 from bot.playground.records import Delivery, Message
 from bot.settings import Settings, read
@@ -205,9 +206,10 @@ class Site:
         assert not self.rows("SELECT * FROM run_targets"), "a target is held"
         assert not self.rows("SELECT * FROM journal WHERE settled_at IS NULL"), "the journal is not empty"
         assert not self.files(".part"), "a partial file is left"
+        kinds = ", ".join(f"'{status.value}'" for status in Status if status.is_ending)
         endings = self.rows(
             "SELECT r.id, count(a.seq) AS endings FROM runs r LEFT JOIN audit a "
-            "ON a.run_id = r.id AND a.kind <> 'started' GROUP BY r.id HAVING endings <> 1"
+            f"ON a.run_id = r.id AND a.kind IN ({kinds}) GROUP BY r.id HAVING endings <> 1"
         )
         assert not endings, f"runs without exactly one ending: {[tuple(row) for row in endings]}"
 

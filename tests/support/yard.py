@@ -27,9 +27,19 @@ class Yard:
     def volume(self, name: str, script: str = "true") -> str:
         """A new volume, filled by a shell script that runs in it."""
         volume = f"{name}{len(self.volumes)}-{self._word}"
+        self.volumes.append(volume)
+        return self._made(volume, script)
+
+    def volume_anew(self, volume: str, user: str, script: str = "true") -> None:
+        """Another volume under the name of one, and another container under the name of its user."""
+        self.bench.remove(user)
+        self.bench.api.remove_volume(volume)
+        self._made(volume, script)
+        self.bench.run(user, volume, command=HEEDING)
+
+    def _made(self, volume: str, script: str) -> str:
         filler = f"fill-{volume}"
         self.bench.api.create_volume(volume)
-        self.volumes.append(volume)
         self.bench.run(filler, volume, command=("/bin/sh", "-c", f"cd /v0 && {script}"))
         assert self.bench.api.wait(filler)["StatusCode"] == 0
         self.bench.remove(filler)
@@ -43,6 +53,11 @@ class Yard:
         if restart != "no":
             self.bench.api.update_container(container, restart_policy={"Name": restart})
         return container
+
+    def user_anew(self, container: str, volume: str) -> None:
+        """Another container under the name of one."""
+        self.bench.remove(container)
+        self.bench.run(container, volume, command=HEEDING)
 
     def state(self, container: str) -> str:
         """What Docker says of it."""
