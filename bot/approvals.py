@@ -16,6 +16,7 @@ from bot.consent import Approval, Decision, Rule, Vote
 from bot.errors import Conflict, Expired, PermissionDenied
 from bot.language import later, say
 from bot.model import Actor, Button, Invocation, Origin, Plan, Status, Value
+from bot.people import SHELL
 from bot.permissions import Policy
 from bot.stores.approvals import APPROVE, DENY, ApprovalStore, Verdict
 from bot.stores.audit import AuditEvent
@@ -25,7 +26,6 @@ from bot.stores.runrow import Run
 from bot.stores.runs import Runs
 
 _log = logging.getLogger(__name__)
-_SHELL = "cli:"
 
 
 class End(Protocol):
@@ -259,7 +259,7 @@ def refuse_unknown(policy: Policy, by: Invocation) -> None:
     """Raises PermissionDenied where it is not certain which person it is: for a clock, and an unknown shell user."""
     if by.origin is Origin.SCHEDULE:
         raise PermissionDenied(say("Only a person can decide about that, no schedule. Nothing was changed."))
-    if policy.identity(by.actor).startswith(_SHELL):
+    if policy.identity(by.actor).startswith(SHELL):
         raise PermissionDenied(
             say(
                 "Nobody knows which person the shell user {user} is, so it cannot decide about that. Nothing was "

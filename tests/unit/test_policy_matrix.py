@@ -6,6 +6,7 @@ that commands declare: the patterns, the standing, groups and shells are decided
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from tests.support.house import at_work, settings
 from tests.support.people import FakePeople
 
 COMMANDS = handlers.load()
-MOST = 5_000
+MOST = int(os.environ.get("SHIPKEEPER_DECISIONS", "1500"))
 """So many questions are drawn for each surface, with the same lot each time, and asked of each book of roles."""
 
 _RANK = {"none": 0, "view": 1, "operate": 2, "admin": 3}
