@@ -182,12 +182,18 @@ def _action(value: Any) -> bool:
 
 
 _CONTAINER = record({}, {"thread_ts": _MOMENT, "message_ts": _MOMENT, "channel_id": _ID})
-_BLOCK = record({"type": _WORD, "block_id": text(most=255)})
+_IDENTIFIED = record({"block_id": text(most=255)})
+_SOME_BLOCK = record({"type": _WORD}, {"block_id": text(most=255)})
+
+
+def _block(value: Any) -> bool:
+    """A block of a view; of those that people fill in it must be clear which one it is."""
+    return _SOME_BLOCK(value) and (value["type"] != "input" or _IDENTIFIED(value))
 
 
 def _form(value: Any) -> bool:
     """A form that is sent off, or the one that asks for the command; other views are none of ours."""
-    blocks = record({"id": _WORD, "blocks": several(_BLOCK, least=1)}, {"private_metadata": _TEXT})
+    blocks = record({"id": _WORD, "blocks": several(_block, least=1)}, {"private_metadata": _TEXT})
     if not (blocks(value) and text(most=255)(value.get("callback_id"))):
         return False
     if value["callback_id"] == FORM:
