@@ -105,7 +105,7 @@ class _Method(Generic[T]):
         except SlackApiError as error:
             refused = refusal(error)
             _log.warning("Slack does not say who %s is: %s", key, refused)
-            self._not_before = now + (refused.retry_after or 0.0)
+            self._not_before = self._monotonic() + (refused.retry_after or 0.0)  # from the answer on
             wait = self.after_refusal if refused.retry_after is None else refused.retry_after
         except NO_ANSWER as error:
             _log.warning("Slack does not say who %s is: %s", key, error)
