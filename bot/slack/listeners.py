@@ -38,7 +38,6 @@ class Listeners:
         self._gate = gate
         self._dialogues = dialogues
         self._button = button
-        self._button = button
         self._opened = opened
         self._beneath = frozenset(beneath)
 
