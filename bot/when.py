@@ -1,0 +1,165 @@
+"""When something is due: by cron's five fields or by an interval, in a time zone. Pure; knows no schedule and no clock.
+
+Cron's rules, also for the nights when clocks change, are those of Debian's cron (crontab(5), cron(8)), as cronsim has
+them: a time that is skipped is made up for at once, one that comes twice counts once, and what has `*` or `*/…` as its
+minute or hour is due whenever the clock says so.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from itertools import islice
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from bot.errors import UsageError
+from bot.language import say
+
+SHORTEST = timedelta(minutes=1)
+LONGEST = timedelta(days=366)
+_LONGEST_CHANGE = timedelta(hours=3)
+"""By so much clocks change at most; only in what lies so close before may there be a time that is still to come."""
+
+_FIELDS = 5
+_MONTH = 3
+_NAMES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class When:
+    """Due times: either `cron` is set, or `every` and the `anchor` that it is counted from.
+
+    `text` is what people read, such as `daily at 03:00`; `zone` is an IANA name. All times given out are UTC.
+    """
+
+    text: str
+    zone: str
+    cron: str = ""
+    every: timedelta | None = None
+    anchor: datetime | None = None
+
+    def after(self, moment: datetime) -> datetime:
+        """The first due time later than the moment."""
+        return next(self.due(moment))
+
+    def due(self, moment: datetime) -> Iterator[datetime]:
+        """All due times later than the moment, in order, without end."""
+        if self.every is not None and self.anchor is not None:
+            passed = (moment - self.anchor) // self.every
+            while True:
+                passed += 1
+                yield (self.anchor + passed * self.every).astimezone(UTC)
+        zone = ZoneInfo(self.zone)
+        if any(field.startswith("*") for field in self.cron.split(" ")[:2]):
+            yield from _by_the_clock(self.cron, zone, moment)
+        else:
+            yield from (one.astimezone(UTC) for one in CronSim(self.cron, moment.astimezone(zone)))
+
+    def first(self, moment: datetime, number: int) -> tuple[datetime, ...]:
+        """The first so many due times later than the moment."""
+        return tuple(islice(self.due(moment), number))
+
+
+def _by_the_clock(cron: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    """Whenever a clock in the zone shows a time that fits: not at all when it is skipped, twice when it comes twice.
+
+    Counted on a clock without a zone: cronsim 2.8 loses times where clocks change by half an hour (Lord Howe).
+    """
+    shown: list[datetime] = []
+    for wall in CronSim(cron, moment.astimezone(zone).replace(tzinfo=None) - _LONGEST_CHANGE):
+        instants = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
+        while shown and shown[0] < min(instants):
+            due = heappop(shown)
+            if due > moment:
+                yield due
+        for one in instants:
+            if one.astimezone(zone).replace(tzinfo=None) == wall:
+                heappush(shown, one)
+
+
+def by_cron(fields: str, zone: str, *, text: str = "") -> When:
+    """Due by cron's five fields; raises UsageError for what is no such thing, or is never due."""
+    fields = " ".join(fields.split())
+    try:
+        CronSim(fields, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        raise UsageError(_why_not(fields, str(error), text or fields)) from error
+    return When(text=text or fields, zone=zone_named(zone), cron=fields)
+
+
+def by_interval(every: timedelta, anchor: datetime, zone: str, *, text: str) -> When:
+    """Due every so often, counted from the anchor; raises UsageError for an interval under a minute or over a year."""
+    if not SHORTEST <= every <= LONGEST:
+        raise UsageError(
+            say(
+                "“{text}” is not possible: an interval is 1 minute to 366 days. Nothing was changed.",
+                text=text,
+            )
+        )
+    return When(text=text, zone=zone_named(zone), every=every, anchor=anchor.astimezone(UTC))
+
+
+def zone_named(zone: str) -> str:
+    """The time zone of that IANA name, however its letters are written; raises UsageError with the nearest name."""
+    known = {name.lower(): name for name in available_timezones()}
+    found = known.get(zone.lower())
+    if found is not None:
+        return found
+    last = {name.rpartition("/")[2]: name for name in known}
+    near = difflib.get_close_matches(zone.lower().replace(" ", "_"), [*known, *last], n=_NAMES, cutoff=0.6)
+    names = dict.fromkeys(known[last.get(name, name)] for name in near)
+    if names:
+        raise UsageError(
+            say(
+                "There is no time zone “{zone}”; did you mean {names}? Nothing was changed.",
+                zone=zone,
+                names=say(" or ").join(names),
+            )
+        )
+    raise UsageError(
+        say(
+            "There is no time zone “{zone}”. Nothing was changed. Zones have IANA’s names, such as Asia/Seoul.",
+            zone=zone,
+        )
+    )
+
+
+def _why_not(fields: str, problem: str, text: str) -> str:
+    words = fields.split(" ")
+    if len(words) != _FIELDS:
+        return say(
+            "“{cron}” has {number} fields, and cron has five: minute, hour, day, month, day of the week. "
+            "Nothing was changed.",
+            cron=fields,
+            number=len(words),
+        )
+    if _is_cron(" ".join((*words[:_MONTH], "*", *words[_MONTH + 1 :]))) and _is_cron(
+        f"* * * {words[_MONTH]} *"
+    ):
+        return say("“{text}” is never due: no such day is in that month. Nothing was changed.", text=text)
+    names = {
+        "minute": say("the minute"),
+        "hour": say("the hour"),
+        "day-of-month": say("the day of the month"),
+        "month": say("the month"),
+        "day-of-week": say("the day of the week"),
+    }
+    field = problem.rpartition(" ")[2]
+    return say(
+        "“{text}” is not possible: {field} is wrong. Nothing was changed.",
+        text=text,
+        field=names.get(field, problem),
+    )
+
+
+def _is_cron(fields: str) -> bool:
+    try:
+        CronSim(fields, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError:
+        return False
+    return True
