@@ -247,3 +247,24 @@ audit = Table(
     Index("audit_by_run", "run_id"),
     *(Index(f"audit_by_{column}", column, "seq") for column in _AUDIT_INDEXES),
 )
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("line", Text, nullable=False),
+    Column("words", String(255), nullable=False),
+    Column("cron", String(255), nullable=False),
+    Column("every_seconds", Integer),
+    Column("anchor_at", UtcTime),
+    Column("zone", String(64), nullable=False),
+    Column("owner_id", String(255), nullable=False),
+    Column("owner_name", String(255), nullable=False),
+    Column("language", String(8)),
+    Column("channel", String(64)),
+    Column("created_at", UtcTime, nullable=False),
+    Column("dealt_with_at", UtcTime, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("paused_by", String(255)),
+    Column("suspended", String(255)),
+)
