@@ -83,6 +83,14 @@ class Schedules:
         with self._database.read() as connection:
             return _found(connection, name)
 
+    def find(self, name: str) -> Schedule | None:
+        """The one of that name, if there is one."""
+        with self._database.read() as connection:
+            row = (
+                connection.execute(select(schedules).where(schedules.c.name == name)).mappings().one_or_none()
+            )
+            return None if row is None else _schedule(row)
+
     def revisions(self) -> dict[str, int]:
         """The revision of each that fires: what a timer compares itself with, cheaply."""
         query = select(schedules.c.name, schedules.c.revision).where(
