@@ -191,6 +191,7 @@ def build(
         outgoing=stores.outgoing,
         runs=stores.runs,
         audit=stores.audit,
+        schedules=stores.schedules,
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
         heads=Heads(settings.heads_path),

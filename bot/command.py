@@ -12,37 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from bot.errors import UsageError
 from bot.kinds import Kind
 from bot.language import later, say
+from bot.misuse import ArgumentError, MissingArgument, Misused
 from bot.model import Invocation, Plan, Reply, Right
 from bot.sources import Source
-
-
-class Misused(UsageError):
-    """The words do not fit the command, of which `usage` is the line: `sentence` alone says why."""
-
-    def __init__(self, sentence: str, usage: str = "") -> None:
-        told = [sentence, *([say("Usage: `{usage}`", usage=usage)] if usage else [])]
-        super().__init__(" ".join(told))
-        self.sentence = sentence
-
-
-class ArgumentError(Misused):
-    """One argument of a command cannot be taken as it stands: `parameter` is its name."""
-
-    def __init__(self, sentence: str, parameter: str, usage: str = "") -> None:
-        super().__init__(sentence, usage)
-        self.parameter = parameter
-
-
-class MissingArgument(ArgumentError):
-    """All that is wrong is that an argument is missing; `given` are those that are there."""
-
-    given: Mapping[str, Any] = MappingProxyType({})
 
 
 class Takes(StrEnum):
@@ -83,8 +60,8 @@ class Command:
     after what could be taken back was, whether it had been done. `right_for(arguments, services)` says which right
     these arguments need, where that is more than `right`. `at_home(words, directory)` makes a shell's words, typed in
     that directory, mean the same anywhere. `binds(arguments, services, invocation)` says what an approval is bound to
-    beside the plan. `beneath`: the answer to its button belongs into the thread of that message; `is_shared`: several
-    people may press it, and it counts each of them once.
+    beside the plan. `beneath`: the answer to its button goes into the thread of that message; `is_shared`: several
+    people may press it, and each counts once; `needs_person`: no schedule may carry it out.
     """
 
     name: str
@@ -104,6 +81,7 @@ class Command:
     binds: Callable[[Any, Any, Invocation], Mapping[str, str]] | None = None
     beneath: bool = False
     is_shared: bool = False
+    needs_person: bool = False
 
     @property
     def only_looks(self) -> bool:

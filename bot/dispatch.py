@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot.approvals import Work
-from bot.command import Command, MissingArgument, find, for_help, parse
+from bot.command import Command, find, for_help, parse
 from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
 from bot.errors import BotError, Busy, Conflict, LostHold, NotFound, PermissionDenied, UsageError
 from bot.language import ENGLISH, later, say, speaking
+from bot.misuse import MissingArgument
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
 from bot.operations.identities import bound
 from bot.operations.runbooks import without_typed_secrets

@@ -24,6 +24,7 @@ from bot.stores.outbox import Outbox
 from bot.stores.outgoing import Outgoing
 from bot.stores.runrow import Lane
 from bot.stores.runs import Runs
+from bot.stores.schedules import Schedules
 
 _FRONT_WORKERS = 2
 
@@ -42,6 +43,7 @@ class Stores:
     archive: Archive
     outbox: Outbox
     outgoing: Outgoing
+    schedules: Schedules
 
 
 def open_stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> Stores:
@@ -64,6 +66,7 @@ def open_stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -
         archive=Archive(settings.archive_path, clock),
         outbox=Outbox(database, clock),
         outgoing=Outgoing(settings.state / "outgoing", clock),
+        schedules=Schedules(database, audit, clock),
     )
 
 

@@ -1,4 +1,4 @@
-"""What to do about due times that are behind: run the newest of them once if that is not too late, record the others. Pure."""
+"""What to do about due times that are behind: run the newest once if it is not too late, record the others. Pure."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ class Invocation:
 
     `key` names the delivery: the same key always means the same run. `token` is the single-use token
     of the button that was pressed, if one was; its command line is then the button's own. `language` is the one it
-    is answered in, by ISO 639-1; None while nobody knows what the actor reads.
+    is answered in, by ISO 639-1; None while nobody knows what the actor reads. `schedule` is the name of the one it
+    came of, if it did.
     """
 
     line: str
@@ -97,6 +98,7 @@ class Invocation:
     place: Place | None = None
     token: str | None = None
     language: str | None = None
+    schedule: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ class Person:
     standing: Standing = Standing.UNKNOWN
     why: str = ""
     language: str | None = None
+    zone: str | None = None
 
 
 class Directory(Protocol):

@@ -33,6 +33,7 @@ from bot.stores.journal import Noted
 from bot.stores.outgoing import Outgoing
 from bot.stores.runrow import Run
 from bot.stores.runs import Runs
+from bot.stores.schedules import Schedules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class Services:
     runs: Runs
     audit: Audit
     heads: Heads
+    schedules: Schedules
     policy: Policy
     pace: Pace
     approvals: Approvals

@@ -22,3 +22,4 @@ class Source(StrEnum):
     BUILD = "build"
     REGISTRY = "registry"
     COMMAND = "command"
+    SCHEDULE = "schedule"

@@ -1,6 +1,6 @@
 """Keeps APScheduler equal to the table of schedules, and looks at a schedule when it is due. Knows no command.
 
-APScheduler only wakes us: what is due is read from the row then, so a wake-up too many, or one after a restart, does no harm.
+APScheduler only wakes us: what is due is read from the row then. So a wake-up too many, or late, does no harm.
 """
 
 from __future__ import annotations

@@ -41,4 +41,5 @@ COMMAND = Command(
     run=_run,
     examples=("approve 7f3a2c1b",),
     is_shared=True,
+    needs_person=True,
 )

@@ -40,4 +40,5 @@ COMMAND = Command(
     arguments=Arguments,
     run=_run,
     examples=("break-glass 7f3a2c1b the shop is down and nobody answers",),
+    needs_person=True,
 )

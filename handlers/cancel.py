@@ -51,4 +51,5 @@ COMMAND = Command(
     arguments=Arguments,
     run=_run,
     examples=("cancel 7f3a2c1b",),
+    needs_person=True,
 )

@@ -37,4 +37,5 @@ COMMAND = Command(
     arguments=Arguments,
     run=_run,
     examples=("close-review 7f3a2c1b looked at with Bob, rightly done",),
+    needs_person=True,
 )

@@ -35,4 +35,5 @@ COMMAND = Command(
     run=_run,
     examples=("deny 7f3a2c1b", "deny 7f3a2c1b not before the release"),
     is_shared=True,
+    needs_person=True,
 )

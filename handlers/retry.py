@@ -38,4 +38,5 @@ COMMAND = Command(
     arguments=Arguments,
     run=_run,
     examples=("retry 7f3a2c1b",),
+    needs_person=True,
 )

@@ -70,4 +70,5 @@ COMMAND = Command(
     run=_run,
     done=_done,
     examples=("undo 7f3a2c1b",),
+    needs_person=True,
 )

@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.errors import StoreError
 from bot.language import speaking
-from bot.model import Status
+from bot.model import Origin, Status
 from bot.slack.blocks import Rendered, render
 from bot.slack.posting import Refusal, Sender, refusal
 from bot.slack.rates import Budget
@@ -193,8 +193,13 @@ class Delivery:
 
 
 def _is_private(message: Message) -> bool:
-    """Answers to looks, usage errors and refusals are for the asker; what changes things is for the team."""
+    """Answers to looks, usage errors and refusals are for the asker; what changes things is for the team.
+
+    Nobody asked for what a clock begins, so all that comes of it is for the team.
+    """
     run = message.run
+    if run.invocation.origin is Origin.SCHEDULE:
+        return False
     if run.outcome is not None and run.outcome.reply.is_aloud:
         return False
     return run.lane is Lane.FRONT or (run.status in _PRIVATE_ENDINGS and message.posting_since is None)

@@ -9,9 +9,10 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.command import ArgumentError, Command, Parameter, Takes, parameters, typed
+from bot.command import Command, Parameter, Takes, parameters, typed
 from bot.commandline import split
 from bot.kinds import Text
+from bot.misuse import ArgumentError
 from bot.slack.fields import NOT_SET, SWITCHES
 
 Values = Mapping[str, Mapping[str, Mapping[str, Any]]]

@@ -185,6 +185,7 @@ class SlackPeople:
             standing=Standing.BARRED if why else Standing.ACTIVE,
             why=why,
             language=language_of(locale) if locale else before.language if before else None,
+            zone=str(user.get("tz") or "") or (before.zone if before else None),
         )
 
     def _is_elsewhere(self, user: Mapping[str, Any]) -> bool:
@@ -209,7 +210,7 @@ def _barred_by(user: Mapping[str, Any]) -> str:
 
 
 def _stale(user_id: str, before: Person | None) -> Person:
-    """What still counts of an old word: the language, and that somebody was barred, until Slack says otherwise."""
+    """What still counts of an old word: language and zone, and that somebody was barred, until Slack says otherwise."""
     if before is None or before.standing is Standing.BARRED:
         return before or Person(id=user_id)
-    return Person(id=user_id, name=before.name, language=before.language)
+    return Person(id=user_id, name=before.name, language=before.language, zone=before.zone)

@@ -6,7 +6,6 @@ API of Slack's.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,13 +15,12 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from bot.consent import Review
 from bot.errors import Conflict
 from bot.language import say
-from bot.model import Actor, Origin, Reply, Status
+from bot.model import Actor, Invocation, Origin, Place, Reply
 from bot.stores.audit import Audit, AuditEvent
-from bot.stores.claims import offer
-from bot.stores.coding import reply_to_json, storable
+from bot.stores.coding import storable
 from bot.stores.database import Database
-from bot.stores.runrow import Lane
-from bot.stores.schema import messages, reviews, runs
+from bot.stores.ended import Ended, record_ended
+from bot.stores.schema import reviews
 
 EVERY = timedelta(days=1)
 """How often an open review is reminded of."""
@@ -111,40 +109,17 @@ class Reviews:
             self._tell_one(connection, alarm, owner)
 
     def _tell_one(self, connection: Connection, alarm: Alarm, owner: str) -> None:
-        review, now, run_id = alarm.review, self._clock(), secrets.token_hex(4)
-        line = f"alert {review.run_id}"
-        connection.execute(
-            insert(runs).values(
-                id=run_id,
-                origin=Origin.SCHEDULE.value,
-                actor_id=review.actor.id,
-                actor_name=storable(review.actor.name),
-                line=line,
-                language=alarm.language,
-                host=alarm.host,
-                lane=Lane.FRONT.value,
-                status=Status.SUCCEEDED.value,
-                reply=reply_to_json(alarm.reply),
-                created_at=now,
-                released_at=now,
-                ended_at=now,
-            )
-        )
-        connection.execute(insert(messages).values(run_id=run_id, channel=owner, user=review.actor.id))
-        offer(connection, run_id, alarm.reply.buttons)
-        event = AuditEvent(
-            run_id=run_id,
-            kind=Status.SUCCEEDED.value,
-            at=now,
+        review, now = alarm.review, self._clock()
+        invocation = Invocation(
+            line=f"alert {review.run_id}",
             actor=review.actor,
             origin=Origin.SCHEDULE,
-            channel=owner,
-            command=None,
-            line=line,
-            host=alarm.host,
-            detail=alarm.reply.text,
+            at=now,
+            place=Place(channel=owner, user=review.actor.id),
+            language=alarm.language,
         )
-        self._audit.append(connection, event)
+        ended = Ended(invocation=invocation, host=alarm.host, reply=alarm.reply)
+        record_ended(connection, self._audit, ended, now)
 
 
 def _of(connection: Connection, run_id: str) -> Review | None:

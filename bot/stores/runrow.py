@@ -101,6 +101,7 @@ def run_of(row: RowMapping) -> Run:
             place=place or None,
             token=row["token"],
             language=row["language"],
+            schedule=row["schedule"],
         ),
         command=row["command"],
         host=row["host"],

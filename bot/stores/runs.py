@@ -40,16 +40,26 @@ class Runs:
                 known = _by_key(connection, invocation.key)
                 if known is not None:
                     return known, False
-                run_id = secrets.token_hex(4)
-                self._insert(connection, run_id, invocation, host, released)
+                run_id = self.store(connection, invocation, host=host, released=released)
                 return get_run(connection, run_id), True
         except IntegrityError:  # another process stored the same key, or drew the same id, just now
             return self.submit(invocation, host=host, released=released)
 
-    def _insert(
-        self, connection: Connection, run_id: str, invocation: Invocation, host: str, released: bool
-    ) -> None:
-        now = self._clock()
+    def store(
+        self,
+        connection: Connection,
+        invocation: Invocation,
+        *,
+        host: str,
+        released: bool,
+        not_before: datetime | None = None,
+        quiet: bool = False,
+    ) -> str:
+        """The same in somebody's transaction, for a key that is new; the id. Raises IntegrityError if it is not.
+
+        It is not executed before that time. When it is `quiet`, people are told only if it does not succeed.
+        """
+        now, run_id = self._clock(), secrets.token_hex(4)
         connection.execute(
             insert(runs).values(
                 id=run_id,
@@ -60,11 +70,13 @@ class Runs:
                 line=storable(invocation.line),
                 token=invocation.token,
                 language=invocation.language,
+                schedule=invocation.schedule,
                 host=host,
                 lane=Lane.FRONT.value,
                 status=Status.QUEUED.value,
                 created_at=invocation.at,
                 released_at=now if released else None,
+                not_before=not_before,
             )
         )
         if released:
@@ -79,8 +91,10 @@ class Runs:
                     thread_ts=place.thread_ts,
                     response_url=place.response_url,
                     files=list(place.files) or None,
+                    quiet=quiet,
                 )
             )
+        return run_id
 
     def release(self, run_id: str) -> bool:
         """The sender knows that it was accepted: it may be executed. False when it is past that already."""

@@ -56,6 +56,7 @@ runs = Table(
     Column("command", String(64)),
     Column("token", String(64)),
     Column("language", String(8)),
+    Column("schedule", String(64)),
     Column("host", String(64), nullable=False),
     Column("lane", String(16), nullable=False),
     Column("status", String(16), nullable=False),
@@ -73,6 +74,7 @@ runs = Table(
     Column("ended_at", UtcTime),
     Index("runs_by_status", "status", "lane", "created_at"),
     Index("runs_by_time", "created_at"),
+    Index("runs_by_schedule", "schedule", "created_at"),
 )
 
 run_targets = Table(
@@ -118,6 +120,7 @@ messages = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("closed", Boolean, nullable=False, default=False),
     Column("error", Text),
+    Column("quiet", Boolean, nullable=False, default=False),
     Index("messages_open", "closed", "not_before"),
 )
 
@@ -252,6 +255,7 @@ schedules = Table(
     "schedules",
     metadata,
     Column("name", String(64), primary_key=True),
+    Column("source", String(16), nullable=False),
     Column("line", Text, nullable=False),
     Column("words", String(255), nullable=False),
     Column("cron", String(255), nullable=False),
@@ -262,9 +266,23 @@ schedules = Table(
     Column("owner_name", String(255), nullable=False),
     Column("language", String(8)),
     Column("channel", String(64)),
+    Column("grace_seconds", Integer, nullable=False),
+    Column("jitter_seconds", Integer, nullable=False),
+    Column("quiet", Boolean, nullable=False),
+    Column("prune", Boolean, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("dealt_with_at", UtcTime, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("paused_by", String(255)),
     Column("suspended", String(255)),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("key", String(512), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("told_at", UtcTime),
 )
