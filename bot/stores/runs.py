@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Select, func, insert, or_, select, update
@@ -20,6 +21,19 @@ from bot.stores.schema import messages, runs
 
 Enqueue = Callable[[Connection, str, Lane], None]
 """Tells the queue, inside the transaction that makes it so, that a run may be claimed on that lane."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How a run is taken in: it is executed once it is `released`, and not before that time.
+
+    When it is `quiet`, people are told of it only if it does not succeed.
+    """
+
+    host: str
+    released: bool
+    not_before: datetime | None = None
+    quiet: bool = False
 
 
 class Runs:
@@ -40,25 +54,13 @@ class Runs:
                 known = _by_key(connection, invocation.key)
                 if known is not None:
                     return known, False
-                run_id = self.store(connection, invocation, host=host, released=released)
+                run_id = self.store(connection, invocation, Terms(host=host, released=released))
                 return get_run(connection, run_id), True
         except IntegrityError:  # another process stored the same key, or drew the same id, just now
             return self.submit(invocation, host=host, released=released)
 
-    def store(
-        self,
-        connection: Connection,
-        invocation: Invocation,
-        *,
-        host: str,
-        released: bool,
-        not_before: datetime | None = None,
-        quiet: bool = False,
-    ) -> str:
-        """The same in somebody's transaction, for a key that is new; the id. Raises IntegrityError if it is not.
-
-        It is not executed before that time. When it is `quiet`, people are told only if it does not succeed.
-        """
+    def store(self, connection: Connection, invocation: Invocation, terms: Terms) -> str:
+        """The same in somebody's transaction, for a key that is new; the id. Raises IntegrityError if it is not."""
         now, run_id = self._clock(), secrets.token_hex(4)
         connection.execute(
             insert(runs).values(
@@ -71,15 +73,15 @@ class Runs:
                 token=invocation.token,
                 language=invocation.language,
                 schedule=invocation.schedule,
-                host=host,
+                host=terms.host,
                 lane=Lane.FRONT.value,
                 status=Status.QUEUED.value,
                 created_at=invocation.at,
-                released_at=now if released else None,
-                not_before=not_before,
+                released_at=now if terms.released else None,
+                not_before=terms.not_before,
             )
         )
-        if released:
+        if terms.released:
             self._enqueue(connection, run_id, Lane.FRONT)
         place = invocation.place
         if place is not None:
@@ -91,7 +93,7 @@ class Runs:
                     thread_ts=place.thread_ts,
                     response_url=place.response_url,
                     files=list(place.files) or None,
-                    quiet=quiet,
+                    quiet=terms.quiet,
                 )
             )
         return run_id
