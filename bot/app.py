@@ -37,10 +37,12 @@ from bot.pace import Pace
 from bot.permissions import Policy
 from bot.queue import EmbeddedQueue
 from bot.reload import Swapper
+from bot.scheduler import Scheduler
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.audit import AuditEvent
 from bot.stores.database import Database
+from bot.stores.duetimes import DueTimes
 from bot.stores.heads import Heads
 from bot.stores.outbox import Outbox
 from bot.stores.sent import SentCommands
@@ -66,6 +68,7 @@ class App:
     outbox: Outbox
     uploads: Uploads
     housekeeper: Housekeeper
+    scheduler: Scheduler
     swappers: tuple[Swapper, ...]
     """What takes changed settings while it is at work."""
 
@@ -220,6 +223,7 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
+        scheduler=Scheduler(services, DueTimes(stores.database, stores.schedules, stores.runs, stores.audit)),
         swappers=(
             wiring.policy_swapper(services.policy),
             wiring.pace_swapper(services.pace),
