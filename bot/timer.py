@@ -34,6 +34,9 @@ _STILL_SECONDS = 60.0
 _STEP = timedelta(seconds=2)
 """What the machine's clock went beyond its true pace in one round is a step."""
 
+_UNRECKONABLE = (ArithmeticError, LookupError, StopIteration, ValueError)
+"""What a schedule raises whose row is damaged, or whose zone the machine no longer knows: it must not stop others."""
+
 
 class _Due(BaseTrigger):  # type: ignore[misc]
     """APScheduler's view of due times: only the next one, whatever was before."""
@@ -129,7 +132,11 @@ class Timer:
             self._known.clear()
         changed = {name for name, revision in wanted.items() if self._known.get(name) != revision}
         for schedule in self._read(changed):
-            self._know(schedule)
+            self._known[schedule.name] = schedule.revision
+            try:
+                self._know(schedule)
+            except _UNRECKONABLE:
+                _log.exception("when schedule %s is due cannot be reckoned: it does not run", schedule.name)
         with self._lock:
             again, self._again = self._again, set()
         for name in again & wanted.keys():
@@ -167,7 +174,6 @@ class Timer:
             replace_existing=True,
             next_run_time=due,
         )
-        self._known[schedule.name] = schedule.revision
 
     def _forget(self, name: str) -> None:
         del self._known[name]
