@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from bot import wiring
@@ -68,9 +69,14 @@ class App:
     outbox: Outbox
     uploads: Uploads
     housekeeper: Housekeeper
-    scheduler: Scheduler
     swappers: tuple[Swapper, ...]
     """What takes changed settings while it is at work."""
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """What turns due times into runs, for whoever has a timer."""
+        of = self.services
+        return Scheduler(of, DueTimes(self.database, of.schedules, of.runs, of.audit))
 
     def record(self, event: AuditEvent) -> None:
         """Write it down in the audit log, for good; raises StoreError when that cannot be."""
@@ -223,7 +229,6 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
-        scheduler=Scheduler(services, DueTimes(stores.database, stores.schedules, stores.runs, stores.audit)),
         swappers=(
             wiring.policy_swapper(services.policy),
             wiring.pace_swapper(services.pace),

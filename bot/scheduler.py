@@ -87,8 +87,9 @@ class Scheduler:
             if look.is_too_early:
                 self._waited_for.add(name)
                 return True
-            self._deal(look, late.newest)
-            self._waited_for.discard(name)
+            if self._deal(look, late.newest):
+                self._waited_for.discard(name)
+                return False
         return True
 
     def prune(self) -> None:
@@ -101,24 +102,26 @@ class Scheduler:
         since = min(oldest or now, now) - _COMMITTED_WITHIN
         self._prune_since = max(since, now - _PRUNE_WITHIN)
 
-    def _deal(self, look: _Look, newest: datetime) -> None:
-        """In one transaction, or not at all: then somebody else did, and the schedule is read anew."""
+    def _deal(self, look: _Look, newest: datetime) -> bool:
+        """In one transaction, or not at all: then somebody else did, and the schedule is to be read anew."""
         language = self._services.language_of(self._invocation(look, newest))
         with speaking(language), self._due.dealing_with(look.schedule, newest) as dealing:
-            if dealing is None:
-                return
-            look = _without_known(dealing, look)
-            blocker = dealing.under_way() if look.late.run else None
-            if blocker is not None:
-                self._record_overlap(dealing, look, blocker)
-                self._record_missed(dealing, look, is_run=False)
-                return
-            is_barred = look.owner is not None and look.owner.standing is Standing.BARRED
-            self._record_missed(dealing, look, is_run=not is_barred)
-            if is_barred:
-                self._suspend(dealing, look)
-            elif look.late.run is not None:
-                self._run(dealing, look, look.late.run)
+            if dealing is not None:
+                self._let_come(dealing, _without_known(dealing, look))
+            return dealing is not None
+
+    def _let_come(self, dealing: Dealing, look: _Look) -> None:
+        blocker = dealing.under_way() if look.late.run else None
+        if blocker is not None:
+            self._record_overlap(dealing, look, blocker)
+            self._record_missed(dealing, look, is_run=False)
+            return
+        is_barred = look.owner is not None and look.owner.standing is Standing.BARRED
+        self._record_missed(dealing, look, is_run=not is_barred)
+        if is_barred:
+            self._suspend(dealing, look)
+        elif look.late.run is not None:
+            self._run(dealing, look, look.late.run)
 
     def _run(self, dealing: Dealing, look: _Look, due: datetime) -> None:
         schedule = look.schedule
@@ -214,8 +217,16 @@ def _asked(schedule: Schedule, now: datetime) -> Invocation:
 def _without_known(dealing: Dealing, look: _Look) -> _Look:
     """Less what is dealt with already, which a clock that was set back brings up again."""
     late = look.late
-    listed = dealing.unknown(late.listed)
-    run = late.run if late.run and dealing.unknown((late.run,)) else None
-    missed = late.missed - (len(late.listed) - len(listed)) if listed else 0
-    first = late.missed_first if len(listed) == len(late.listed) else next(iter(listed), None)
-    return replace(look, late=replace(late, run=run, listed=listed, missed=missed, missed_first=first))
+    candidates = (*late.listed, late.run) if late.run else late.listed
+    unknown = dealing.unknown(candidates)
+    if unknown == candidates:
+        return look
+    listed = tuple(due for due in unknown if due != late.run)
+    left = replace(
+        late,
+        run=late.run if late.run in unknown else None,
+        listed=listed,
+        missed=late.missed - (len(late.listed) - len(listed)) if listed else 0,
+        missed_first=late.missed_first if late.listed[:1] == listed[:1] else next(iter(listed), None),
+    )
+    return replace(look, late=left)

@@ -78,7 +78,7 @@ def _kill_at_random(bots: list[Ticking], chance: random.Random, end: datetime) -
     while datetime.now(UTC) < end:
         pause.wait(chance.uniform(*_PAUSE))
         for bot in bots:
-            if bot.is_up and chance.random() < 0.4:
+            if not bot.is_dead and chance.random() < 0.25:
                 bot.kill()
                 killed += 1
             if bot.is_dead and chance.random() < 0.8:

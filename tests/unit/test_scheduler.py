@@ -13,8 +13,6 @@ from bot.app import App
 from bot.lateness import MOST_LISTED
 from bot.model import Origin, Place, Status
 from bot.permissions import Policy
-from bot.scheduler import Scheduler
-from bot.stores.duetimes import DueTimes
 from bot.stores.runrow import Lane
 from bot.when import by_cron
 from tests.fakes import FakeEngine
@@ -40,8 +38,7 @@ def house(tmp_path: Path, fake_engine: FakeEngine, people: FakePeople) -> Iterat
     def change(app: App) -> App:
         policy = Policy(app.services.policy.rules, people)
         services = replace(app.services, policy=policy, people=people, alarm_channel="C0ALARMS")
-        due = DueTimes(app.database, services.schedules, services.runs, services.audit)
-        return replace(app, services=services, scheduler=Scheduler(services, due))
+        return replace(app, services=services)
 
     with planned(tmp_path / "state", fake_engine, toml=ROLES, change=change) as made:
         yield made
