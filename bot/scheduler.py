@@ -32,6 +32,9 @@ _LOOKS = 10
 _SKEW = timedelta(minutes=2)
 """By so much the clocks of machines may differ; what is dealt with later than that is so by a clock that was wrong."""
 
+_PATIENCE = timedelta(seconds=30)
+"""So long a due time waits for a run before it that is about to end, or that a process which died left behind."""
+
 _LAST_MOMENT = timedelta(seconds=30)
 """So long before its grace time is over a due time no longer waits for Slack to say who the owner is."""
 
@@ -59,12 +62,17 @@ class _Look:
         return is_unknown and due is not None and self.now < due + grace - _LAST_MOMENT
 
 
+class _NotYet(Exception):
+    """The run before is still under way, and may be over soon: nothing of the transaction is to stay."""
+
+
 class Scheduler:
     """Turns due times into runs, each once. Every method may be called from any thread, in any number of processes."""
 
     def __init__(self, services: Services, due: DueTimes) -> None:
         self._services = services
         self._due = due
+        self._began_at = services.clock()
         self._prune_since: datetime | None = None
         self._waited_for: set[str] = set()
         """Schedules whose owner's standing could not be learned when it was last asked for."""
@@ -87,7 +95,11 @@ class Scheduler:
             if look.is_too_early:
                 self._waited_for.add(name)
                 return True
-            if self._deal(look, late.newest):
+            try:
+                is_done = self._deal(look, late.newest)
+            except _NotYet:
+                return True
+            if is_done:
                 self._waited_for.discard(name)
                 return False
         return True
@@ -113,6 +125,7 @@ class Scheduler:
     def _let_come(self, dealing: Dealing, look: _Look) -> None:
         blocker = dealing.under_way() if look.late.run else None
         if blocker is not None:
+            self._be_patient(look)
             self._record_overlap(dealing, look, blocker)
             self._record_missed(dealing, look, is_run=False)
             return
@@ -122,6 +135,11 @@ class Scheduler:
             self._suspend(dealing, look)
         elif look.late.run is not None:
             self._run(dealing, look, look.late.run)
+
+    def _be_patient(self, look: _Look) -> None:
+        self._began_at = min(self._began_at, look.now)
+        if look.late.run is not None and look.now < max(look.late.run, self._began_at) + _PATIENCE:
+            raise _NotYet
 
     def _run(self, dealing: Dealing, look: _Look, due: datetime) -> None:
         schedule = look.schedule

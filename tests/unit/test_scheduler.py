@@ -109,7 +109,9 @@ def test_more_than_are_recorded_are_counted_and_dealt_with(house: Planned) -> No
 def test_a_schedule_does_not_overlap_itself(house: Planned) -> None:
     """While its run is not over, further due times are missed; the first one is told and names that run."""
     house.add(a_schedule(channel="C0OPS"))
-    for _ in range(4):
+    house.clock.go(minutes=31)
+    house.look()
+    for _ in range(3):
         house.clock.go(hours=1)
         house.look()
     assert house.by_status() == {Status.QUEUED: 1, Status.MISSED: 3}
@@ -121,6 +123,40 @@ def test_a_schedule_does_not_overlap_itself(house: Planned) -> None:
     house.clock.go(hours=1)
     house.look()
     assert house.by_status() == {Status.CANCELLED: 1, Status.MISSED: 3, Status.QUEUED: 1}
+
+
+def test_a_due_time_waits_half_a_minute_for_the_run_before_it(house: Planned) -> None:
+    """One that ends just then costs no due time."""
+    house.add(a_schedule())
+    house.clock.go(minutes=30)
+    house.look()
+    house.clock.go(hours=1)
+    assert house.look()
+    house.clock.go(seconds=29)
+    assert house.look()
+    assert house.by_status() == {Status.QUEUED: 1}
+    house.end(house.runs()[0])
+    assert not house.look()
+    assert house.by_status() == {Status.CANCELLED: 1, Status.QUEUED: 1}
+    house.clock.go(minutes=60, seconds=1)
+    assert not house.look()
+    assert house.by_status() == {Status.CANCELLED: 1, Status.QUEUED: 1, Status.MISSED: 1}
+
+
+def test_a_run_that_a_dead_process_left_costs_no_due_time(
+    house: Planned, tmp_path: Path, fake_engine: FakeEngine
+) -> None:
+    """After a restart it is given half a minute, in which what was running is ended as interrupted."""
+    house.add(a_schedule())
+    house.clock.go(minutes=30)
+    house.look()
+    house.clock.go(minutes=70)
+    with planned(tmp_path / "state", fake_engine, toml=ROLES, clock=house.clock) as other:
+        assert other.look()
+        house.clock.go(seconds=20)
+        other.end(other.runs()[0], Status.INTERRUPTED)
+        assert not other.look()
+        assert other.by_status() == {Status.INTERRUPTED: 1, Status.QUEUED: 1}
 
 
 def test_a_run_waits_for_its_jitter_and_quiet_is_passed_on(house: Planned) -> None:
