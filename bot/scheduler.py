@@ -156,17 +156,18 @@ class Scheduler:
         """Each has a row of its own; the newest of them tells of all."""
         schedule, late = look.schedule, look.late
         why = duetold.NOT_SAID if schedule.name in self._waited_for else duetold.NOT_AT_WORK
-        for due in late.listed[:-1]:
-            self._record(dealing, look, due, duetold.missed(schedule, due, why), is_told=False)
-        if late.missed_last is not None:
-            told = duetold.many_missed(schedule, late, why, is_run=is_run)
-            self._record(dealing, look, late.missed_last, told)
+        if late.missed_last is None:
+            return
+        silent = [(due, duetold.missed(schedule, due, why)) for due in late.listed[:-1]]
+        told = duetold.many_missed(schedule, late, why, is_run=is_run)
+        missed = [self._ended(look, due, reply, is_told=False) for due, reply in silent]
+        dealing.record(look.now, *missed, self._ended(look, late.missed_last, told))
 
     def _record_overlap(self, dealing: Dealing, look: _Look, blocker: Run) -> None:
         if look.late.run is not None:
             is_told = not dealing.was_told_since(blocker)
             reply = duetold.overlapped(look.schedule, look.late.run, blocker)
-            self._record(dealing, look, look.late.run, reply, is_told=is_told)
+            dealing.record(look.now, self._ended(look, look.late.run, reply, is_told=is_told))
 
     def _suspend(self, dealing: Dealing, look: _Look) -> None:
         """The owner may not act any more: told where the schedule tells, and where alarms are."""
@@ -175,27 +176,23 @@ class Scheduler:
             return
         why = standing(look.owner)
         dealing.suspend(why)
-        reply = duetold.suspended(schedule, due, why)
-        self._record(dealing, look, due, reply)
+        told = self._ended(look, due, duetold.suspended(schedule, due, why))
+        dealing.record(look.now, told)
         alarms = self._services.alarm_channel
         if alarms and schedule.channel and alarms != schedule.channel:
-            invocation = replace(
-                self._invocation(look, due),
+            copy = replace(
+                told.invocation,
                 actor=ITSELF,
                 key=f"{schedule.key(due)}:suspended",
                 place=Place(channel=alarms, user=ITSELF.id),
                 schedule=None,
             )
-            dealing.record(self._ended(invocation, reply), look.now)
+            dealing.record(look.now, replace(told, invocation=copy))
 
-    def _record(
-        self, dealing: Dealing, look: _Look, due: datetime, reply: Reply, *, is_told: bool = True
-    ) -> None:
+    def _ended(self, look: _Look, due: datetime, reply: Reply, *, is_told: bool = True) -> Ended:
         channel = look.schedule.channel or self._services.alarm_channel
         place = Place(channel=channel, user=look.schedule.owner.id) if channel and is_told else None
-        dealing.record(self._ended(replace(self._invocation(look, due), place=place), reply), look.now)
-
-    def _ended(self, invocation: Invocation, reply: Reply) -> Ended:
+        invocation = replace(self._invocation(look, due), place=place)
         return Ended(invocation=invocation, host=self._services.default_host, reply=reply)
 
     def _invocation(self, look: _Look, due: datetime) -> Invocation:

@@ -20,7 +20,7 @@ from bot.language import say
 from bot.model import Invocation, Status
 from bot.stores.audit import Audit
 from bot.stores.database import Database
-from bot.stores.ended import Ended, record_ended
+from bot.stores.ended import Ended, record_all_ended
 from bot.stores.runrow import Run, get_run, run_of, run_query
 from bot.stores.runs import Runs, Terms
 from bot.stores.schedules import Schedule, Schedules
@@ -66,9 +66,10 @@ class Dealing:
         """Let it be run; its id."""
         return self._stores.runs.store(self._connection, invocation, terms)
 
-    def record(self, ended: Ended, at: datetime) -> str:
-        """Store what is over already; the id of that run."""
-        return record_ended(self._connection, self._stores.audit, ended, at)
+    def record(self, at: datetime, *ended: Ended) -> None:
+        """Store what is over already; nothing when it is nothing."""
+        if ended:
+            record_all_ended(self._connection, self._stores.audit, ended, at)
 
     def suspend(self, why: str) -> None:
         """Let the schedule not fire any more."""

@@ -90,7 +90,7 @@ def test_what_fails_in_the_middle_leaves_nothing(stand: Stand) -> None:
         with stand.due.dealing_with(before, due) as dealing:
             assert dealing is not None
             dealing.run(stand.asked(due), TERMS)
-            dealing.record(Ended(invocation=stand.asked(due), host="local", reply=reply), stand.bench.now)
+            dealing.record(stand.bench.now, Ended(invocation=stand.asked(due), host="local", reply=reply))
 
     with pytest.raises(StoreError):
         the_same_twice()
@@ -106,7 +106,7 @@ def test_missed_ones_are_known_told_and_written_down(stand: Stand) -> None:
     with stand.due.dealing_with(stand.schedule, due) as dealing:
         assert dealing is not None
         asked = stand.asked(due, place=place)
-        dealing.record(Ended(invocation=asked, host="local", reply=reply), stand.bench.now)
+        dealing.record(stand.bench.now, Ended(invocation=asked, host="local", reply=reply))
         assert dealing.unknown((due, due + timedelta(hours=1))) == (due + timedelta(hours=1),)
     (message,) = stand.bench.outbox.behind(10)
     assert message.run.status is Status.MISSED
@@ -147,7 +147,7 @@ def test_a_wrong_clock_is_taken_back(stand: Stand) -> None:
     with stand.due.dealing_with(stand.schedule, due) as dealing:
         assert dealing is not None
         reply = Reply(text="It was missed.", status=Status.MISSED)
-        dealing.record(Ended(invocation=stand.asked(due), host="local", reply=reply), stand.bench.now)
+        dealing.record(stand.bench.now, Ended(invocation=stand.asked(due), host="local", reply=reply))
     stand.due.bring_back(stand.schedule, true)
     assert stand.schedule.dealt_with_at == true
     with stand.due.dealing_with(stand.schedule, due) as dealing:
