@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from bot import wiring
@@ -37,10 +38,12 @@ from bot.pace import Pace
 from bot.permissions import Policy
 from bot.queue import EmbeddedQueue
 from bot.reload import Swapper
+from bot.scheduler import Scheduler
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.audit import AuditEvent
 from bot.stores.database import Database
+from bot.stores.duetimes import DueTimes
 from bot.stores.heads import Heads
 from bot.stores.outbox import Outbox
 from bot.stores.sent import SentCommands
@@ -68,6 +71,12 @@ class App:
     housekeeper: Housekeeper
     swappers: tuple[Swapper, ...]
     """What takes changed settings while it is at work."""
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """What turns due times into runs, for whoever has a timer."""
+        of = self.services
+        return Scheduler(of, DueTimes(self.database, of.schedules, of.runs, of.audit))
 
     def record(self, event: AuditEvent) -> None:
         """Write it down in the audit log, for good; raises StoreError when that cannot be."""

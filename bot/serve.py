@@ -24,6 +24,7 @@ from bot.stores.homes import Homes
 from bot.stores.runrow import Lane
 from bot.stores.sole import HolderProcess
 from bot.syslog import SyslogCopy
+from bot.timer import Timer
 from bot.web import WebServer, make_web
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class Bot:
         account = _account(settings)
         self._settings = settings
         self.app: App = build(settings, commands, engines=engines)
+        self.timer = Timer(self.app.services.schedules, self.app.scheduler.look, self.app.services.clock)
+        self.timer.on_beat.append(self.app.scheduler.prune)
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
         self._syslog = _syslog(self.app)
@@ -56,6 +59,7 @@ class Bot:
         if not self._take(stopping):
             return False
         self.app.begin()
+        self.timer.start()
         if self._syslog is not None:
             self._syslog.start()
         self.completion.start()
@@ -83,6 +87,7 @@ class Bot:
     def stop(self) -> None:
         """Close the doors, let work end, tell what ended. May be called twice."""
         self.web.stop()
+        self.timer.stop()
         self.app.queue.stop(self._settings.limits.grace)
         self.slack.stop()
         self.completion.stop()
@@ -113,7 +118,11 @@ class Bot:
         return True
 
     def _checks(self) -> dict[str, bool]:
-        return {"database": self._database_answers(), "slack": self.slack.is_ready}
+        return {
+            "database": self._database_answers(),
+            "slack": self.slack.is_ready,
+            "scheduler": self.timer.is_alive,
+        }
 
     def _database_answers(self) -> bool:
         try:

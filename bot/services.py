@@ -70,6 +70,8 @@ class Services:
     snapshots: Naming
     people: Directory
     clock: Callable[[], datetime]
+    alarm_channel: str = ""
+    """The id of the channel for alarms, which also hears of schedules without one of their own; empty if none."""
 
     def language_of(self, invocation: Invocation) -> str:
         """The language that it is answered in; may ask Slack what whoever asked reads."""

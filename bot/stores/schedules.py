@@ -192,7 +192,7 @@ class Schedules:
         done = connection.execute(
             update(schedules)
             .where(schedules.c.name == schedule.name, schedules.c.revision == schedule.revision)
-            .where(schedules.c.dealt_with_at < due_at)
+            .where(schedules.c.dealt_with_at == schedule.dealt_with_at, schedules.c.dealt_with_at < due_at)
             .where(schedules.c.paused_by.is_(None), schedules.c.suspended.is_(None))
             .values(dealt_with_at=due_at)
         )

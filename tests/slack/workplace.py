@@ -304,6 +304,11 @@ class Workplace:
         if self.may_be_refused_blocks or run.invocation.place is None:
             return  # plain text has no line to count by
         messages = self.messages_of(run)
+        if run.status is Status.SUCCEEDED and (run.id,) in self._rows(
+            "SELECT run_id FROM messages WHERE quiet"
+        ):
+            assert not messages, f"{run.invocation.line} was told, and was to be quiet"
+            return
         assert len(messages) == 1 or (self.may_be_doubled and messages), (
             f"{run.invocation.line} ({run.status}) was told {len(messages)} times"
         )
