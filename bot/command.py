@@ -61,7 +61,8 @@ class Command:
     these arguments need, where that is more than `right`. `at_home(words, directory)` makes a shell's words, typed in
     that directory, mean the same anywhere. `binds(arguments, services, invocation)` says what an approval is bound to
     beside the plan. `beneath`: the answer to its button goes into the thread of that message; `is_shared`: several
-    people may press it, and each counts once; `needs_person`: no schedule may carry it out.
+    people may press it, and each counts once; `needs_person`: no schedule may carry it out, nor one with arguments that
+    are `personal(arguments)`: that mean a file or a machine of whoever asks.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Command:
     beneath: bool = False
     is_shared: bool = False
     needs_person: bool = False
+    personal: Callable[[Any], bool] | None = None
 
     @property
     def only_looks(self) -> bool:

@@ -70,6 +70,8 @@ class Services:
     snapshots: Naming
     people: Directory
     clock: Callable[[], datetime]
+    alarm_channel: str = ""
+    """The Slack channel of alarms, and of schedules that have none of their own; empty for none."""
 
     def language_of(self, invocation: Invocation) -> str:
         """The language that it is answered in; may ask Slack what whoever asked reads."""
