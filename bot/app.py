@@ -37,6 +37,7 @@ from bot.pace import Pace
 from bot.permissions import Policy
 from bot.queue import EmbeddedQueue
 from bot.reload import Swapper
+from bot.scheduledsettings import KeptInSettings, schedules
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.audit import AuditEvent
@@ -66,6 +67,7 @@ class App:
     outbox: Outbox
     uploads: Uploads
     housekeeper: Housekeeper
+    kept_in_settings: KeptInSettings
     swappers: tuple[Swapper, ...]
     """What takes changed settings while it is at work."""
 
@@ -207,6 +209,7 @@ def build(
         people=directory,
         clock=clock,
     )
+    from_settings = KeptInSettings(services, schedules(settings, commands, services.runbooks))
     ledger = _ledger(stores, services)
     endings = Endings(services, ledger)
     dispatcher = Dispatcher(services, ledger, endings, stores.queue, stores.outbox)
@@ -220,10 +223,12 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
+        kept_in_settings=from_settings,
         swappers=(
             wiring.policy_swapper(services.policy),
             wiring.pace_swapper(services.pace),
             wiring.approvals_swapper(services.approvals, services.commands),
+            from_settings.swapper(),
         ),
     )
 

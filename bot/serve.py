@@ -55,6 +55,7 @@ class Bot:
         """Take over what a dead process left, then open the doors; False when stopped while waiting."""
         if not self._take(stopping):
             return False
+        self.app.kept_in_settings.sync()
         self.app.begin()
         if self._syslog is not None:
             self._syslog.start()

@@ -58,6 +58,8 @@ def _text(run: Run) -> str:
 
 def _facts(run: Run, asked: Approval | None) -> dict[str, Value]:
     facts: dict[str, Value] = {"by": run.invocation.actor.name, "asked_at": run.created_at.isoformat()}
+    if run.invocation.schedule is not None:
+        facts["schedule"] = run.invocation.schedule
     if run.plan is not None:
         facts["held"] = ", ".join(run.plan.targets)
     if asked is not None:
