@@ -200,6 +200,21 @@ def looked_at(chosen: Sequence[Schedule], services: Services) -> tuple[Seen, ...
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Foremost:
+    """Some schedules that are shown to somebody, and how many more they may see."""
+
+    shown: tuple[Seen, ...] = ()
+    more: int = 0
+
+
+def foremost(reach: Reach, services: Services, most: int) -> Foremost:
+    """So many of those that they see: first what is suspended, then their own, by name."""
+    seen = [one for one in services.schedules.all() if reach.sees(one)]
+    seen.sort(key=lambda one: (one.suspended is None, not reach.owns(one), one.name))
+    return Foremost(shown=looked_at(seen[:most], services), more=max(0, len(seen) - most))
+
+
 def state_of(schedule: Schedule) -> str:
     """Whether it fires, in words."""
     if schedule.suspended is not None:
