@@ -224,12 +224,17 @@ def build(
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
         kept_in_settings=from_settings,
-        swappers=(
-            wiring.policy_swapper(services.policy),
-            wiring.pace_swapper(services.pace),
-            wiring.approvals_swapper(services.approvals, services.commands),
-            from_settings.swapper(),
-        ),
+        swappers=_swappers(services, from_settings),
+    )
+
+
+def _swappers(services: Services, kept_in_settings: KeptInSettings) -> tuple[Swapper, ...]:
+    """What may fail to store what it takes comes last: until it can, all of them are taken again."""
+    return (
+        wiring.policy_swapper(services.policy),
+        wiring.pace_swapper(services.pace),
+        wiring.approvals_swapper(services.approvals, services.commands),
+        kept_in_settings.swapper(),
     )
 
 

@@ -124,7 +124,7 @@ class KeptInSettings:
             self._put(wanted, known.get(wanted.name))
         for name, one in known.items():
             if one.kept is Kept.SETTINGS and name not in names:
-                store.remove(name, self._event(REMOVED, one, "It is not in the settings any more."))
+                store.remove(name, self._event(REMOVED, one, say("It is not in the settings any more.")))
 
     def _put(self, wanted: Schedule, before: Schedule | None) -> None:
         now = self.services.clock()
@@ -138,7 +138,7 @@ class KeptInSettings:
         )
         store = self.services.schedules
         if before is None:
-            store.put(fresh, self._event(ADDED, fresh, "It is new in the settings."))
+            store.put(fresh, self._event(ADDED, fresh, say("It is new in the settings.")))
             return
         if _says_the_same(fresh, before):  # an interval is counted from where it was counted from
             fresh = replace(fresh, when=before.when, dealt_with_at=before.dealt_with_at)
@@ -147,9 +147,14 @@ class KeptInSettings:
             fresh.owner.id == before.owner.id
         ):
             return
-        said = "It was changed in the settings."
+        said = say("It was changed in the settings.")
         if before.kept is not Kept.SETTINGS:
-            said = f"The settings took it over from {before.owner.name}; it was `{before.line}`, {before.when.text}."
+            said = say(
+                "The settings took it over from {who}; it was `{line}`, {when}.",
+                who=before.owner.name,
+                line=before.line,
+                when=before.when.text,
+            )
             _log.warning("schedule %s: %s", before.name, said)
         store.put(fresh, self._event(CHANGED, fresh, said))
 

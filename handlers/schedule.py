@@ -21,7 +21,7 @@ class Arguments:
     """What `schedule` takes."""
 
     name: NewScheduleName = arg("what to call it")
-    words: tuple[WhenAndCommand, ...] = arg(
+    when_and_command: tuple[WhenAndCommand, ...] = arg(
         "when it is due (`daily at 03:00`, `every 6h`, `0 3 * * *`), then the command",
         positional=True,
         takes=Takes.REST,
@@ -38,7 +38,7 @@ class Arguments:
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     refuse_typed_secret(run.invocation.line, services.runbooks.values())
     now, place = services.clock(), run.invocation.place
-    when, rest = found(arguments.words, zone_of(arguments.zone, run.actor, services), now)
+    when, rest = found(arguments.when_and_command, zone_of(arguments.zone, run.actor, services), now)
     channel = (place.channel if place else services.alarm_channel) or None
     wish = Wish(inner=read(rest, services.commands), owner=run.actor, channel=channel, prune=arguments.prune)
     schedule = Schedule(
@@ -79,7 +79,8 @@ COMMAND = Command(
     run=_run,
     done=_done,
     examples=(
-        "schedule nightly daily at 03:00 backup pgdata",
+        "schedule often every 6h backup pgdata",
+        "schedule nightly daily at 03:00 backup pgdata --quiesce pause",
         "schedule --zone Asia/Seoul --quiet weekly mondays at 02:30 backup pgdata --quiesce stop",
     ),
     slash=True,
