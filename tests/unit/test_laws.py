@@ -760,7 +760,7 @@ def test_a_failing_body_without_its_hold_undoes_nothing(house: House, engine: Wa
 
 
 def test_handlers_are_reached_by_the_dispatcher_alone() -> None:
-    """Only the dispatcher calls a command's `run` and `plan`, only endings ask `done`; who schedules asks its targets."""
+    """Only the dispatcher calls a command's `run` and `plan`, endings ask `done`, and schedules for targets, too."""
     callers: dict[str, set[str]] = {}
     root = Path(handlers.__file__).parents[1]
     for file in sorted([*root.glob("bot/**/*.py"), *root.glob("handlers/*.py")]):
