@@ -11,15 +11,18 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bot.errors import UsageError
 from bot.kinds import Kind
-from bot.language import later, say
+from bot.language import later, say, spoken
 from bot.misuse import ArgumentError, MissingArgument, Misused
 from bot.model import Invocation, Plan, Reply, Right
 from bot.sources import Source
+
+_KEPT = 512
 
 
 class Takes(StrEnum):
@@ -139,9 +142,16 @@ class Parameter:
 
 def parameters(command: Command) -> tuple[Parameter, ...]:
     """The command's parameters, in the order of its arguments dataclass, with their help in the reader's language."""
-    hints = typing.get_type_hints(command.arguments)
+    return _parameters(command.arguments, spoken())  # type: ignore[arg-type]  # a class is hashable
+
+
+@lru_cache(maxsize=_KEPT)
+def _parameters(arguments: type[Any], language: str) -> tuple[Parameter, ...]:
+    """The same, kept: lists of thousands of schedules ask for them at each line."""
+    del language  # `say` knows it
+    hints = typing.get_type_hints(arguments)
     found = []
-    for item in dataclasses.fields(command.arguments):
+    for item in dataclasses.fields(arguments):
         among = [k for k in typing.get_args(hints[item.name]) if k not in (type(None), Ellipsis)]
         kind = among[0] if among else hints[item.name]
         found.append(

@@ -5,7 +5,7 @@ Asks no host, as there may be thousands of them. Must not know how a schedule is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn, cast
@@ -50,6 +50,7 @@ class Reach:
         self._origin = origin
         self._channel = channel
         self._known: dict[str, bool] = {}
+        self._judges: dict[tuple[str, Right], Callable[[str | None, tuple[str, ...]], bool]] = {}
 
     @classmethod
     def of(cls, services: Services, by: Invocation) -> Reach:
@@ -67,10 +68,15 @@ class Reach:
             return True
         known = self._known.get(schedule.line)
         if known is None:
-            inner = about(schedule, self._services)
-            request = inner.request(self._asker, self._origin, self._channel)
-            known = self._known[schedule.line] = self._services.policy.allows(request)
+            known = self._known[schedule.line] = self._may(about(schedule, self._services))
         return known
+
+    def _may(self, inner: Inner) -> bool:
+        request = inner.request(self._asker, self._origin, self._channel)
+        asked = (inner.command.name, inner.command.right)
+        if asked not in self._judges:
+            self._judges[asked] = self._services.policy.judge(request)
+        return self._judges[asked](request.host, request.targets)
 
     def refuse(self, schedule: Schedule) -> None:
         """Raise PermissionDenied unless they see it."""
