@@ -95,8 +95,9 @@ class Command:
 
     @property
     def usage(self) -> str:
-        """One line, as manuals write it: `backup VOLUME [--quiesce none|pause|stop]`."""
-        return " ".join([self.name, *(parameter.usage for parameter in parameters(self))])
+        """One line, as manuals write it: `backup VOLUME [--quiesce none|pause|stop]`; what swallows flags is last."""
+        in_order = sorted(parameters(self), key=lambda parameter: parameter.takes is Takes.REST)
+        return " ".join([self.name, *(parameter.usage for parameter in in_order)])
 
     @property
     def is_about_a_host(self) -> bool:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.command import Command, find, parse
+from bot.command import Command, find, parameters, parse
 from bot.commandline import split
 from bot.context import RunContext
 from bot.errors import BotError, PermissionDenied, UsageError
 from bot.kinds import BuildName, HostName, RunbookName
 from bot.language import say
-from bot.misuse import MissingArgument, Misused
+from bot.misuse import Misused
 from bot.model import Actor, Origin, Reply, Value
 from bot.operations import runbooks
 from bot.permissions import Request
@@ -29,7 +29,7 @@ PAUSED, RESUMED, CHANGED = "schedule-paused", "schedule-resumed", "schedule-chan
 """What the audit log calls what people do to schedules, and their settings."""
 
 _MOST_LINES = 100
-BACKUP, PRUNE = "backup", "prune"
+SCHEDULE, BACKUP, PRUNE = "schedule", "backup", "prune"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,17 +67,15 @@ def read(words: Sequence[str], commands: Mapping[str, Command]) -> Inner:
             )
         )
     if line[0].startswith("-"):
-        raise UsageError(
-            say(
-                "“{word}” stands behind when it is due. Nothing was changed. Flags of the schedule stand before that, "
-                "those of its command behind the command.",
-                word=line[0],
-            )
-        )
+        raise _misplaced(line[0])
     command = find(commands, line)
     try:
         arguments = parse(command, line[1:])
-    except MissingArgument as error:  # which would offer a form for the wrong command
+    except Misused as error:
+        stray = [word for word in line[1:] if word.partition("=")[0] in _own_flags(commands)]
+        if stray:
+            raise _misplaced(stray[0]) from error
+        # As what it is, one that is missing would offer a form for the wrong command.
         raise Misused(error.sentence, command.usage) from error
     if command.needs_person or (command.personal is not None and command.personal(arguments)):
         raise UsageError(
@@ -87,6 +85,21 @@ def read(words: Sequence[str], commands: Mapping[str, Command]) -> Inner:
             )
         )
     return Inner(line=shlex.join(line), command=command, arguments=arguments)
+
+
+def _own_flags(commands: Mapping[str, Command]) -> set[str]:
+    own = commands.get(SCHEDULE)
+    return {one.flag for one in parameters(own) if not one.positional} if own else set()
+
+
+def _misplaced(word: str) -> UsageError:
+    return UsageError(
+        say(
+            "“{word}” stands behind when it is due. Nothing was changed. Flags of the schedule stand before that, "
+            "those of its command behind the command.",
+            word=word,
+        )
+    )
 
 
 def refuse_idle_prune(inner: Inner, *, prune: bool) -> None:
@@ -149,6 +162,18 @@ def permitted(wish: Wish, services: Services) -> Inner:
     if wish.prune:
         _check(replace(found, command=services.commands[PRUNE]), wish, services)
     return found
+
+
+def doubt(inner: Inner, services: Services) -> str:
+    """Why it would not even begin if it were due now; empty where it would, or nobody can tell. May ask the host."""
+    plan = inner.command.plan
+    if plan is None or inner.unknown:
+        return ""
+    try:
+        plan(inner.arguments, services)
+    except BotError as error:
+        return str(error)
+    return ""
 
 
 def _check(inner: Inner, wish: Wish, services: Services) -> None:

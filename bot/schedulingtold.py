@@ -1,4 +1,4 @@
-"""What a new schedule means, in words and times, and what of it cannot be. Knows no timer and asks no host."""
+"""What a new schedule means, in words and times, and what of it cannot be. Knows no timer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bot.language import say
 from bot.model import Actor, Button, Invocation, Reply, Table, Value
 from bot.operations.runbooks import Runbook
 from bot.operations.typedsecrets import typed_secret
+from bot.scheduling import Inner, doubt
 from bot.services import Services
 from bot.stores.schedules import Kept, Schedule
 from bot.when import LONGEST, When, zone_named
@@ -70,8 +71,8 @@ def refuse_long(schedule: Schedule) -> None:
         )
 
 
-def added(schedule: Schedule, unknown: str, asked: Invocation, services: Services) -> Reply:
-    """That it is set, with its next due times, whose it is and where its runs are told."""
+def added(schedule: Schedule, inner: Inner | None, asked: Invocation, services: Services) -> Reply:
+    """That it is set, with its next due times, whose it is and where its runs are told; may ask the host."""
     said = [
         say(
             "Schedule {name} is set: `{line}` is due {when}, by the clocks of {zone}. It runs as {owner}, whose right "
@@ -86,15 +87,18 @@ def added(schedule: Schedule, unknown: str, asked: Invocation, services: Service
     ]
     if schedule.prune:
         said.append(say("After each backup that succeeds, what it is of is pruned."))
-    if unknown:
+    if inner is not None and inner.unknown:
         said.append(
             say(
                 "What it is about cannot be told now ({why}), so it was only asked whether {owner} may use the "
                 "command at all.",
-                why=unknown.removesuffix("."),
+                why=inner.unknown.removesuffix("."),
                 owner=schedule.owner.name,
             )
         )
+    why = doubt(inner, services) if inner is not None else ""
+    if why:
+        said.append(say("If it were due now, it would fail: {why}", why=why))
     facts: dict[str, Value] = {
         "schedule": schedule.name,
         "owner": schedule.owner.name,

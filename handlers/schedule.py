@@ -57,7 +57,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     )
     refuse_long(schedule)
     inner = permitted(wish, services)
-    reply = added(schedule, inner.unknown, run.invocation, services)
+    reply = added(schedule, inner, run.invocation, services)
     services.schedules.add(schedule, event_of(ADDED, schedule, run, reply.text, inner))
     return reply
 
@@ -67,7 +67,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
     schedule = services.schedules.find(str(event.facts["schedule"])) if event else None
     if event is None or schedule is None:
         return Reply(text=event.detail, is_aloud=True) if event else None
-    told = added(schedule, "", services.runs.get(run_id).invocation, services)
+    told = added(schedule, None, services.runs.get(run_id).invocation, services)
     return replace(told, text=event.detail)
 
 

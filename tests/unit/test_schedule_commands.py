@@ -117,6 +117,8 @@ REFUSED = [
     ("schedule nightly daily at 03:00", "There is no command behind when it is due"),
     ("schedule nightly sometimes backup pgdata", "is no time that something could be due at"),
     ("schedule nightly daily at 03:00 --quiet backup pgdata", "stands behind when it is due"),
+    ("schedule nightly daily at 03:00 backup pgdata --quiet", "“--quiet” stands behind when it is due"),
+    ("schedule nightly daily at 03:00 backup pgdata --zone=UTC", "“--zone=UTC” stands behind when it is due"),
     ("schedule nightly daily at 03:00 bakcup pgdata", "Did you mean backup?"),
     ("schedule nightly daily at 03:00 backup", "VOLUME|CONTAINER:/PATH is missing"),
     ("schedule nightly daily at 03:00 backup pgdata --nope", "There is no flag --nope"),
@@ -186,6 +188,20 @@ def test_a_host_that_does_not_answer_is_said(house: House, engine: FakeEngine) -
     text = text_of(house.say("schedule x daily at 3:00 backup db:/etc"), Status.SUCCEEDED)
     assert "What it is about cannot be told now" in text
     engine.faults.down = False
+
+
+def test_what_would_fail_now_is_said(house: House) -> None:
+    """A volume that is not there may come; but whoever mistyped its name learns so now, and not at night."""
+    text = text_of(house.say("schedule x daily at 3:00 backup pgdatta"), Status.SUCCEEDED)
+    assert "If it were due now, it would fail: There is no volume “pgdatta”" in text
+    assert "would fail" not in house.say("schedule y daily at 3:00 backup pgdata").reply.text
+
+
+def test_its_flags_stand_before_the_command_in_its_usage(house: House) -> None:
+    """Behind it they would be the command's."""
+    usage = house.app.services.commands["schedule"].usage
+    assert usage.startswith("schedule NAME [--zone ZONE]")
+    assert usage.endswith("WHEN COMMAND…")
 
 
 def test_it_is_written_down_with_what_it_is_about(house: House) -> None:
