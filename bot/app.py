@@ -38,6 +38,7 @@ from bot.pace import Pace
 from bot.permissions import Policy
 from bot.queue import EmbeddedQueue
 from bot.reload import Swapper
+from bot.scheduledsettings import KeptInSettings, schedules
 from bot.scheduler import Scheduler
 from bot.services import Services
 from bot.settings import Settings
@@ -69,6 +70,7 @@ class App:
     outbox: Outbox
     uploads: Uploads
     housekeeper: Housekeeper
+    kept_in_settings: KeptInSettings
     swappers: tuple[Swapper, ...]
     """What takes changed settings while it is at work."""
 
@@ -216,6 +218,7 @@ def build(
         people=directory,
         clock=clock,
     )
+    from_settings = KeptInSettings(services, schedules(settings, commands, services.runbooks))
     ledger = _ledger(stores, services)
     endings = Endings(services, ledger)
     dispatcher = Dispatcher(services, ledger, endings, stores.queue, stores.outbox)
@@ -229,11 +232,18 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
-        swappers=(
-            wiring.policy_swapper(services.policy),
-            wiring.pace_swapper(services.pace),
-            wiring.approvals_swapper(services.approvals, services.commands),
-        ),
+        kept_in_settings=from_settings,
+        swappers=_swappers(services, from_settings),
+    )
+
+
+def _swappers(services: Services, kept_in_settings: KeptInSettings) -> tuple[Swapper, ...]:
+    """What may fail to store what it takes comes last: until it can, all of them are taken again."""
+    return (
+        wiring.policy_swapper(services.policy),
+        wiring.pace_swapper(services.pace),
+        wiring.approvals_swapper(services.approvals, services.commands),
+        kept_in_settings.swapper(),
     )
 
 

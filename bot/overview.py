@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.consent import Approval
@@ -21,6 +21,7 @@ from bot.operations.inventory import Protection, volumes_and_users
 from bot.people import Standing
 from bot.permissions import Request, Role
 from bot.permissions.told import barred
+from bot.scheduled import Foremost, Reach, foremost
 from bot.services import Services
 from bot.stores.activity import Activity
 from bot.stores.approvals import APPROVE, DENY
@@ -34,6 +35,7 @@ _LATELY = timedelta(days=7)
 _TROUBLE = (Status.FAILED, Status.PARTIAL, Status.INTERRUPTED)
 _MOST_RUNS = 200
 _MOST_TROUBLED = 5
+_MOST_SCHEDULES = 5
 
 Volumes = tuple[tuple[Volume, tuple[str, ...]], ...]
 
@@ -100,6 +102,7 @@ class Overview:
     """Why they may nothing, whatever roles name them; empty for whom nothing bars."""
     at_work: tuple[SeenRun, ...] = ()
     troubled: tuple[Run, ...] = ()
+    schedules: Foremost = field(default_factory=Foremost)
     hosts: tuple[SeenHost, ...] = ()
     trends: tuple[Trend, ...] = ()
 
@@ -185,6 +188,7 @@ class _Eyes:
             barred=barred(person) if person.standing is Standing.BARRED else "",
             at_work=tuple(SeenRun(run=run, cancel=self._cancel(run)) for run in runs if self._sees(run)),
             troubled=tuple(troubled)[:_MOST_TROUBLED],
+            schedules=self._schedules(),
             hosts=tuple(_with_work(host, runs) for host in sight.hosts),
             trends=sight.trends,
         )
@@ -200,6 +204,13 @@ class _Eyes:
                 approve=Button(label=say("Approve"), line=f"{APPROVE} {asked.run_id}"),
                 deny=Button(label=say("Deny"), line=f"{DENY} {asked.run_id}", danger=True),
             )
+
+    def _schedules(self) -> Foremost:
+        """The same that `schedules` lists, which says more."""
+        if not self._may("schedules"):
+            return Foremost()
+        reach = Reach(self.services, self.actor, Origin.SLACK, None)
+        return foremost(reach, self.services, _MOST_SCHEDULES)
 
     def _may(self, command: str, host: str | None = None, *targets: str) -> bool:
         known = self.services.commands.get(command)

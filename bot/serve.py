@@ -58,6 +58,7 @@ class Bot:
         """Take over what a dead process left, then open the doors; False when stopped while waiting."""
         if not self._take(stopping):
             return False
+        self.app.kept_in_settings.sync()
         self.app.begin()
         self.timer.start()
         if self._syslog is not None:

@@ -34,6 +34,7 @@ from bot.sections.example import example_of, section_in
 from bot.sections.registries import RegistrySection, refuse_unclear
 from bot.sections.roles import RoleSection, ShellUsersSection
 from bot.sections.runbooks import RunbookSection
+from bot.sections.schedules import ScheduleSection, refuse_odd_names
 
 
 class SettingsError(Exception):
@@ -55,6 +56,7 @@ class Settings(Section):
     drills: dict[str, DrillSection] = Field(default_factory=dict)
     runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
     builds: dict[str, BuildSection] = Field(default_factory=dict)
+    schedules: dict[str, ScheduleSection] = Field(default_factory=dict)
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
     snapshots: SnapshotsSection = SnapshotsSection()
     audit: AuditSection = AuditSection()
@@ -87,6 +89,12 @@ class Settings(Section):
     ) -> dict[str, ApprovalSection]:
         refuse_unknown_roles(approvals, info.data.get("roles"))
         return approvals
+
+    @field_validator("schedules")
+    @classmethod
+    def _nameable(cls, schedules: dict[str, ScheduleSection]) -> dict[str, ScheduleSection]:
+        refuse_odd_names(schedules)
+        return schedules
 
     @property
     def default_host(self) -> str | None:

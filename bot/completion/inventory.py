@@ -1,4 +1,4 @@
-"""What hosts, the archive and the runs have, kept in memory and looked at anew in the background.
+"""What hosts, the archive, the runs and the schedules have, kept in memory and looked at anew in the background.
 
 Each place has a thread of its own, so that a host which does not answer keeps nobody else waiting; what it said last
 stays known meanwhile.
@@ -14,6 +14,7 @@ from functools import partial
 
 from bot.completion.candidates import Candidate
 from bot.completion.looking import look_at_archive, look_at_host, look_at_runs
+from bot.completion.schedules import look_at_schedules
 from bot.errors import BotError
 from bot.services import Services
 from bot.sources import Source
@@ -94,6 +95,7 @@ class Inventory:
             *(Shelf(name, partial(look_at_host, engine)) for name, engine in services.engines.items()),
             Shelf("archive", partial(look_at_archive, services.archive)),
             Shelf("runs", partial(look_at_runs, services.runs)),
+            Shelf("schedules", partial(look_at_schedules, services)),
         ]
 
     def known(self, source: Source) -> tuple[Candidate, ...]:
