@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bot import wiring
+from bot import alarmwiring, wiring
+from bot.alarmrules import Taken
+from bot.alarms import Alarms
+from bot.alarms.watch import Watched
 from bot.approvals import Approvals, Hearing
 from bot.asking_slack import SlackUploads, people
 from bot.breakglass import BreakGlass
@@ -25,6 +28,7 @@ from bot.ending import Endings
 from bot.engine import Engine
 from bot.engine.witness import undoing
 from bot.errors import BotError
+from bot.heartbeat import Heartbeat
 from bot.keeping import Stores, open_stores
 from bot.model import Status
 from bot.operations import undo
@@ -66,6 +70,8 @@ class App:
     outbox: Outbox
     uploads: Uploads
     housekeeper: Housekeeper
+    alarms: Alarms
+    heartbeat: Heartbeat
     swappers: tuple[Swapper, ...]
     """What takes changed settings while it is at work."""
 
@@ -73,6 +79,11 @@ class App:
         """Write it down in the audit log, for good; raises StoreError when that cannot be."""
         with self.database.write() as connection:
             self.services.audit.append(connection, event)
+
+    def beat(self) -> None:
+        """For the scheduler's loop, as often as it turns: the heartbeat goes on while alarms are looked for, too."""
+        if self.alarms.is_well:
+            self.heartbeat.beat()
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:
         """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first.
@@ -106,6 +117,8 @@ class App:
     def end(self) -> None:
         """Hand out nothing more, wait for what runs, give everything back. May be called twice."""
         self.queue.stop(self.settings.limits.grace)
+        self.alarms.stop()
+        self.heartbeat.stop()
         self.housekeeper.stop()
         self.sole.free()
         for engine in self.services.engines.values():
@@ -192,6 +205,8 @@ def build(
         runs=stores.runs,
         audit=stores.audit,
         schedules=stores.schedules,
+        alarms=stores.alarms,
+        alarm_rules=Taken(alarmwiring.alarm_rules(settings)),
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
         heads=Heads(settings.heads_path),
@@ -210,6 +225,7 @@ def build(
     ledger = _ledger(stores, services)
     endings = Endings(services, ledger)
     dispatcher = Dispatcher(services, ledger, endings, stores.queue, stores.outbox)
+    heartbeat = Heartbeat(alarmwiring.pulse(settings))
     return App(
         settings=settings,
         database=stores.database,
@@ -220,10 +236,13 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
+        alarms=_alarms(services, stores),
+        heartbeat=heartbeat,
         swappers=(
             wiring.policy_swapper(services.policy),
             wiring.pace_swapper(services.pace),
             wiring.approvals_swapper(services.approvals, services.commands),
+            alarmwiring.alarms_swapper(services.alarm_rules, heartbeat),
         ),
     )
 
@@ -244,6 +263,10 @@ def _settled(settings: Settings) -> dict[str, Any]:
 def _approvals(hearing: Hearing, rules: Iterable[Rule], endings: Callable[[], Endings]) -> Approvals:
     """Endings are made later than what they end."""
     return Approvals(hearing, rules, lambda *run, **values: endings().end_unclaimed(*run, **values))
+
+
+def _alarms(services: Services, stores: Stores) -> Alarms:
+    return Alarms(services, Watched(store=stores.alarms, pasts=stores.pasts, rules=services.alarm_rules))
 
 
 def _ledger(stores: Stores, services: Services) -> Ledger:

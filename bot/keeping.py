@@ -14,6 +14,7 @@ from bot.errors import StoreError
 from bot.language import say
 from bot.queue import EmbeddedQueue
 from bot.settings import Settings
+from bot.stores.alarms import AlarmStore
 from bot.stores.approvals import ApprovalStore
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
@@ -22,6 +23,7 @@ from bot.stores.database import Database
 from bot.stores.journal import Journal
 from bot.stores.outbox import Outbox
 from bot.stores.outgoing import Outgoing
+from bot.stores.pasts import Pasts
 from bot.stores.runrow import Lane
 from bot.stores.runs import Runs
 from bot.stores.schedules import Schedules
@@ -44,6 +46,8 @@ class Stores:
     outbox: Outbox
     outgoing: Outgoing
     schedules: Schedules
+    alarms: AlarmStore
+    pasts: Pasts
 
 
 def open_stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> Stores:
@@ -67,6 +71,8 @@ def open_stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -
         outbox=Outbox(database, clock),
         outgoing=Outgoing(settings.state / "outgoing", clock),
         schedules=Schedules(database, audit, clock),
+        alarms=AlarmStore(database, audit, clock),
+        pasts=Pasts(database),
     )
 
 

@@ -59,6 +59,7 @@ class Bot:
         if self._syslog is not None:
             self._syslog.start()
         self.completion.start()
+        self.app.alarms.start()
         self._open_web()
         self.slack.start()
         mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
@@ -113,7 +114,11 @@ class Bot:
         return True
 
     def _checks(self) -> dict[str, bool]:
-        return {"database": self._database_answers(), "slack": self.slack.is_ready}
+        return {
+            "database": self._database_answers(),
+            "slack": self.slack.is_ready,
+            "alarms": self.app.alarms.is_well,
+        }
 
     def _database_answers(self) -> bool:
         try:
@@ -164,6 +169,7 @@ def _hold_until(stopping: threading.Event, bot: Bot) -> None:
     lost = 0
     while not stopping.wait(_KEEP_SECONDS):
         bot.slack.refuse_dead_tokens()
+        bot.app.alarms.watch_itself()
         try:
             lost = 0 if bot.app.sole.keep() else lost + 1
         except StoreError as error:  # while it is away nobody else can take it either
