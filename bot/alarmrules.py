@@ -104,6 +104,10 @@ class AlarmRules:
         """How old the newest verified backup of the volume may become, where no label says it."""
         return self.ages.get(self._fitting(host, volume), self.max_age)
 
+    def names(self, host: str, volume: str) -> bool:
+        """Whether a pattern is about it."""
+        return bool(self._fitting(host, volume))
+
     def is_left_out(self, host: str, volume: str) -> bool:
         """Whether a pattern says that nobody need protect it."""
         return self.ages.get(self._fitting(host, volume), self.overdue) is None

@@ -83,7 +83,8 @@ class History:
 
     def _failing(self) -> list[Condition]:
         troubled = self._pasts.troubled()
-        last = {run.id: run for run in self._runs.some({two.last for two in troubled.values()})}
+        ids = {two.last for two in troubled.values()}
+        last = {run.id: run for run in self._runs.some(ids)} if ids else {}
         return [_failing(name, two, last.get(two.last)) for name, two in troubled.items()]
 
     def _unnoticed(self, schedules: tuple[Schedule, ...]) -> list[Condition]:

@@ -46,9 +46,11 @@ def judge(view: View, rules: AlarmRules, now: datetime) -> Findings:
     found = _Judge(view, rules, now)
     bare = {host: [name for name in _names(view, host) if found.is_bare(host, name)] for host in view.volumes}
     told = {(host, name) for host, names in bare.items() for name in names}
-    lists = (_unprotected(view, host, names) for host, names in bare.items() if names)
+    lists: Iterator[Condition] = (_unprotected(view, host, names) for host, names in bare.items() if names)
+    if not rules.unprotected:  # of what nobody protects only that counts which somebody named
+        told, lists = {one for one in told if not rules.names(*one)}, iter(())
     return Findings(
-        conditions=(*(lists if rules.unprotected else ()), *found.stale(told if rules.unprotected else ())),
+        conditions=(*lists, *found.stale(told)),
         unsure=frozenset(
             f"{AlarmKind.UNPROTECTED}:{host}" for host in view.hosts if host not in view.volumes
         ),

@@ -83,10 +83,14 @@ class AlarmStore:
         `tell` makes the messages; it is called inside the transaction. `is_heard`: there are people to tell, so what
         nobody was told of before is new to them.
         """
+        with self._database.read() as connection:
+            known = _known(connection)
+        now = self._clock()
+        if not _news(found, known, now, is_heard=is_heard) and not _differing(found, known):
+            return News()  # as nearly always: nobody need wait for us
         with self._database.write() as connection:
             self._database.serialise(connection)
-            now = self._clock()
-            known = {row["key"]: _alarm(row) for row in connection.execute(select(alarms)).mappings()}
+            known = _known(connection)
             news = _news(found, known, now, is_heard=is_heard)
             self._write_down(connection, found, known)
             if news:
@@ -100,13 +104,12 @@ class AlarmStore:
 
     def _write_down(self, connection: Connection, found: Findings, known: Mapping[str, Alarm]) -> None:
         now = self._clock()
-        for one in found.conditions:
-            text = storable(one.text)
+        for one in {one.key: one for one in found.conditions}.values():
             if one.key not in known:
-                made = {"key": one.key, "kind": one.kind.value, "text": text, "opened_at": now}
+                made = {"key": one.key, "kind": one.kind.value, "text": storable(one.text), "opened_at": now}
                 connection.execute(insert(alarms).values(**made))
-            elif known[one.key].text != text:
-                connection.execute(update(alarms).where(alarms.c.key == one.key).values(text=text))
+        for one in _differing(found, known):
+            connection.execute(update(alarms).where(alarms.c.key == one.key).values(text=storable(one.text)))
 
     def _mark_told(self, connection: Connection, news: News, at: datetime | None) -> None:
         told = [one.key for one in news.new] + [one.key for one, _ in news.still]
@@ -115,6 +118,15 @@ class AlarmStore:
                 connection.execute(update(alarms).where(alarms.c.key.in_(keys)).values(told_at=at))
         for keys in _pieces([one.key for one in news.over]):
             connection.execute(delete(alarms).where(alarms.c.key.in_(keys)))
+
+
+def _known(connection: Connection) -> dict[str, Alarm]:
+    return {row["key"]: _alarm(row) for row in connection.execute(select(alarms)).mappings()}
+
+
+def _differing(found: Findings, known: Mapping[str, Alarm]) -> list[Condition]:
+    """What is told in other words now."""
+    return [one for one in found.conditions if one.key in known and known[one.key].text != storable(one.text)]
 
 
 def _news(found: Findings, known: Mapping[str, Alarm], now: datetime, *, is_heard: bool) -> News:
