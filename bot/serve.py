@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
+from bot.alarms.figures import figures
 from bot.app import App, build
 from bot.command import Command
 from bot.completion import Completion
@@ -41,10 +43,11 @@ class Bot:
         commands: Mapping[str, Command],
         *,
         engines: Mapping[str, Engine] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         account = _account(settings)
         self._settings = settings
-        self.app: App = build(settings, commands, engines=engines)
+        self.app: App = build(settings, commands, engines=engines, clock=clock)
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
         self._syslog = _syslog(self.app)
@@ -131,9 +134,12 @@ class Bot:
         workers = self.app.queue.workers()
         try:
             runs = self.app.services.runs.counts()
+            standing = figures(self.app.services)
         except StoreError:  # the other figures are wanted just then
-            runs = {}
+            runs, standing = {}, {}
         return {
+            **standing,
+            "backup_age_seconds": self.app.alarms.ages(),
             "runs": {status.value: float(count) for status, count in runs.items()},
             "busy_workers": {lane.value: sum(worker.lane is lane for worker in workers) for lane in Lane},
             "refused": self.slack.refusals(),

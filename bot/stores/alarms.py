@@ -6,7 +6,7 @@ What changed and the message that tells it are one transaction. Knows no API of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
@@ -83,6 +83,7 @@ class AlarmStore:
         `tell` makes the messages; it is called inside the transaction. `is_heard`: there are people to tell, so what
         nobody was told of before is new to them.
         """
+        found = replace(found, conditions=tuple(_clean(found)))
         with self._database.read() as connection:
             known = _known(connection)
         now = self._clock()
@@ -104,12 +105,12 @@ class AlarmStore:
 
     def _write_down(self, connection: Connection, found: Findings, known: Mapping[str, Alarm]) -> None:
         now = self._clock()
-        for one in {one.key: one for one in found.conditions}.values():
+        for one in found.conditions:
             if one.key not in known:
-                made = {"key": one.key, "kind": one.kind.value, "text": storable(one.text), "opened_at": now}
+                made = {"key": one.key, "kind": one.kind.value, "text": one.text, "opened_at": now}
                 connection.execute(insert(alarms).values(**made))
         for one in _differing(found, known):
-            connection.execute(update(alarms).where(alarms.c.key == one.key).values(text=storable(one.text)))
+            connection.execute(update(alarms).where(alarms.c.key == one.key).values(text=one.text))
 
     def _mark_told(self, connection: Connection, news: News, at: datetime | None) -> None:
         told = [one.key for one in news.new] + [one.key for one, _ in news.still]
@@ -120,13 +121,23 @@ class AlarmStore:
             connection.execute(delete(alarms).where(alarms.c.key.in_(keys)))
 
 
+def _clean(found: Findings) -> Iterable[Condition]:
+    """Each key once, and nothing that a database does not take: what a host calls its volumes is its own affair."""
+    cleaned = {_text(one.key): one for one in found.conditions}
+    return (replace(one, key=key, text=_text(one.text)) for key, one in cleaned.items())
+
+
+def _text(text: str) -> str:
+    return storable(text.encode("utf-8", "replace").decode())
+
+
 def _known(connection: Connection) -> dict[str, Alarm]:
     return {row["key"]: _alarm(row) for row in connection.execute(select(alarms)).mappings()}
 
 
 def _differing(found: Findings, known: Mapping[str, Alarm]) -> list[Condition]:
     """What is told in other words now."""
-    return [one for one in found.conditions if one.key in known and known[one.key].text != storable(one.text)]
+    return [one for one in found.conditions if one.key in known and known[one.key].text != one.text]
 
 
 def _news(found: Findings, known: Mapping[str, Alarm], now: datetime, *, is_heard: bool) -> News:
