@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.alarmrules import AlarmKind, title
+from bot.alarmrules import title
 from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Count, PageNumber
 from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table
-from bot.operations.inventory import MayTouch
+from bot.operations.alarmseen import visible
 from bot.operations.paging import left_out, page_of
 from bot.services import Services
-from bot.stores.alarms import Alarm
 
 _COLUMNS = ("alarm", "what", "since_at", "told_at")
 
@@ -30,11 +29,11 @@ class Arguments:
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     may_touch = services.policy.reach(run.request(COMMAND))
     found = services.alarms.open()
-    seen = [alarm for alarm in found if _is_seen(alarm, may_touch)]
-    hidden = left_out(len(found) - len(seen))
-    if not seen:
+    mine = visible(found, may_touch)
+    hidden = left_out(len(found) - len(mine))
+    if not mine:
         return Reply(text=say("No alarm is open.") + hidden)
-    page = page_of(seen, limit=arguments.limit, number=arguments.page)
+    page = page_of(mine, limit=arguments.limit, number=arguments.page)
     rows = tuple(
         (
             title(alarm.kind),
@@ -44,20 +43,13 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         )
         for alarm in page.rows
     )
-    told = "" if services.alarm_channel else f" {say('Nobody is told: [alarms] has no channel.')}"
+    unheard = say("Nobody is told of them, for [alarms] in the settings has no channel.")
+    told = "" if services.alarm_channel else f" {unheard}"
     return Reply(
         text=page.in_words(say_count("1 alarm", "{number} alarms", page.total)) + hidden + told,
         table=Table(columns=_COLUMNS, rows=rows),
         buttons=page.buttons(split(run.invocation.line)),
     )
-
-
-def _is_seen(alarm: Alarm, may_touch: MayTouch) -> bool:
-    """What names volumes is for those who may see these."""
-    host, _, source = alarm.key.partition(":")[2].partition("/")
-    if alarm.kind is AlarmKind.STALE:
-        return may_touch(host, f"volume:{source}")
-    return alarm.kind is not AlarmKind.UNPROTECTED or may_touch(host, "volume:*")
 
 
 COMMAND = Command(

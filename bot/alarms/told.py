@@ -68,10 +68,10 @@ def _raised(news: News) -> Reply:
 
 def _recovered(over: tuple[Alarm, ...]) -> Reply:
     heading = say_count("{number} alarm is over:", "{number} alarms are over:", len(over))
-    sentences = [
-        f"• {title(alarm.kind)}, {say('since {at:%Y-%m-%d %H:%M} UTC', at=alarm.opened_at)}: {_what(alarm.text)}"
-        for alarm in over
-    ]
+    sentences = []
+    for alarm in over:
+        since = say("since {at:%Y-%m-%d %H:%M} UTC", at=alarm.opened_at)
+        sentences.append(f"• {title(alarm.kind)}, {since}: {_what(alarm.text)}")
     return Reply(text=_fitted(heading, sentences), is_aloud=True)
 
 

@@ -138,7 +138,8 @@ class _Judge:
             text = f"{text} {more}"
         is_gone = host in self.view.answering and ":" not in name and not _volume(self.view, host, name)
         if is_gone:
-            text = f"{text} {say('The host has no such volume any more.')}"
+            gone = say("The host has no such volume any more.")
+            text = f"{text} {gone}"
         key = f"{AlarmKind.STALE}:{host}/{name}"[:_LONGEST_KEY]
         remedy = None if is_gone else self._back_up(host, name)
         return Condition(kind=AlarmKind.STALE, key=key, text=text, remedy=remedy)

@@ -123,12 +123,8 @@ class AlarmStore:
 
 def _clean(found: Findings) -> Iterable[Condition]:
     """Each key once, and nothing that a database does not take: what a host calls its volumes is its own affair."""
-    cleaned = {_text(one.key): one for one in found.conditions}
-    return (replace(one, key=key, text=_text(one.text)) for key, one in cleaned.items())
-
-
-def _text(text: str) -> str:
-    return storable(text.encode("utf-8", "replace").decode())
+    cleaned = {storable(one.key): one for one in found.conditions}
+    return (replace(one, key=key, text=storable(one.text)) for key, one in cleaned.items())
 
 
 def _known(connection: Connection) -> dict[str, Alarm]:

@@ -70,8 +70,8 @@ def test_a_backup_that_is_too_old_is_told(closed: Workplace) -> None:
         closed.close()
 
 
-def test_alarms_are_told_in_the_channels_language(closed: Workplace) -> None:
-    """What nobody asked for is said in the language of the settings; names cannot call anybody."""
+def test_names_of_volumes_call_nobody(closed: Workplace) -> None:
+    """What a host calls its volumes is text of strangers, in an alarm, too."""
     closed.more_toml = ALARMS
     closed.engine.add_volume("x<!channel>*_", {"a": b"1"})
     closed.open()
@@ -83,6 +83,7 @@ def test_alarms_are_told_in_the_channels_language(closed: Workplace) -> None:
         closed.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_watch_that_died_shows(closed: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that nobody foresaw ends the thread: the bot is not ready, the channel is told once, the heart stops."""
     monkeypatch.setattr(watch, "_EVERY_SECONDS", 0.05)

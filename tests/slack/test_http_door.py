@@ -129,7 +129,7 @@ def test_health_readiness_and_metrics_are_served(work: Workplace) -> None:
         said[path] = answer.read().decode()
         assert answer.status == 200
         connection.close()
-    assert json.loads(said["/readyz"]) == {"database": True, "slack": True}
+    assert json.loads(said["/readyz"]) == {"database": True, "slack": True, "alarms": True}
     assert 'shipkeeper_runs{kind="succeeded"} 1.0' in said["/metrics"]
 
 
