@@ -200,12 +200,7 @@ def build(
     services = Services(
         engines=docker,
         default_host=settings.default_host or wiring.DEFAULT_HOST,
-        archive=stores.archive,
-        outgoing=stores.outgoing,
-        runs=stores.runs,
-        audit=stores.audit,
-        schedules=stores.schedules,
-        alarms=stores.alarms,
+        **stores.served(),
         alarm_rules=Taken(alarmwiring.alarm_rules(settings)),
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
@@ -214,8 +209,6 @@ def build(
         break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
-        kept=stores.journal.kept,
-        noted=stores.journal.noted,
         uploads=SlackUploads(settings.slack_api_url, token),
         **_settled(settings),
         registries=registries or wiring.registries(settings),
@@ -238,12 +231,16 @@ def build(
         housekeeper=Housekeeper(endings, services),
         alarms=_alarms(services, stores),
         heartbeat=heartbeat,
-        swappers=(
-            wiring.policy_swapper(services.policy),
-            wiring.pace_swapper(services.pace),
-            wiring.approvals_swapper(services.approvals, services.commands),
-            alarmwiring.alarms_swapper(services.alarm_rules, heartbeat),
-        ),
+        swappers=_swappers(services, heartbeat),
+    )
+
+
+def _swappers(services: Services, heartbeat: Heartbeat) -> tuple[Swapper, ...]:
+    return (
+        wiring.policy_swapper(services.policy),
+        wiring.pace_swapper(services.pace),
+        wiring.approvals_swapper(services.approvals, services.commands),
+        alarmwiring.alarms_swapper(services.alarm_rules, heartbeat),
     )
 
 

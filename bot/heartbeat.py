@@ -15,8 +15,8 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import IO
-from urllib.parse import urlsplit
+from typing import IO, Any
+from urllib.parse import urljoin, urlsplit
 
 _log = logging.getLogger(__name__)
 
@@ -124,20 +124,21 @@ def ask(url: str) -> None:
 class _SameKind(urllib.request.HTTPRedirectHandler):
     """Follows redirects that stay as safe: never to a file, nor from https to http."""
 
-    def redirect_request(
+    def http_error_302(
         self,
         req: urllib.request.Request,
         fp: IO[bytes],
         code: int,
         msg: str,
         headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """The next request, or nothing, and then the answer is an error."""
-        to = urlsplit(newurl).scheme
+    ) -> Any:
+        """The answer from there; nothing where it leads astray, and then this answer is an error."""
+        to = urlsplit(urljoin(req.full_url, headers.get("location", ""))).scheme
         if to == "https" or (to == "http" and req.type == "http"):
-            return super().redirect_request(req, fp, code, msg, headers, newurl)
+            return super().http_error_302(req, fp, code, msg, headers)
         return None
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def _place(url: str) -> str:

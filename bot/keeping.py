@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bot import wiring
 from bot.errors import StoreError
@@ -48,6 +49,19 @@ class Stores:
     schedules: Schedules
     alarms: AlarmStore
     pasts: Pasts
+
+    def served(self) -> dict[str, Any]:
+        """What handlers get of it."""
+        return {
+            "archive": self.archive,
+            "outgoing": self.outgoing,
+            "runs": self.runs,
+            "audit": self.audit,
+            "schedules": self.schedules,
+            "alarms": self.alarms,
+            "kept": self.journal.kept,
+            "noted": self.journal.noted,
+        }
 
 
 def open_stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> Stores:

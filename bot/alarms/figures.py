@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from bot.alarmrules import AlarmKind
 from bot.services import Services
 
@@ -11,11 +9,8 @@ from bot.services import Services
 def figures(services: Services) -> dict[str, dict[str, float]]:
     """How many alarms of each kind are open, and how many schedules fire or do not; raises StoreError."""
     open_ones = services.alarms.counts()
-    schedules = Counter(
-        "suspended" if one.suspended else "paused" if one.paused_by else "on"
-        for one in services.schedules.all()
-    )
+    schedules = services.schedules.states()
     return {
         "alarms": {kind.value: float(open_ones.get(kind, 0)) for kind in AlarmKind},
-        "schedules": {state: float(schedules[state]) for state in ("on", "paused", "suspended")},
+        "schedules": {state: float(schedules.get(state, 0)) for state in ("on", "paused", "suspended")},
     }

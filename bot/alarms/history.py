@@ -102,27 +102,36 @@ class History:
         return found
 
 
-def covered(
-    schedules: tuple[Schedule, ...], commands: Mapping[str, Command], default_host: str
-) -> dict[Source, datetime]:
-    """What schedules that fire back up, and since when there is such a schedule."""
-    found: dict[Source, datetime] = {}
-    for one in schedules:
-        source = _backed_up(one.line, commands, default_host) if one.is_on else None
-        if source is not None:
-            found[source] = min(found.get(source, one.created_at), one.created_at)
-    return found
+class Coverage:
+    """Remembers what each line backs up, for there may be thousands of schedules. For one thread."""
 
+    def __init__(self, commands: Mapping[str, Command], default_host: str) -> None:
+        self._commands = commands
+        self._default_host = default_host
+        self._known: dict[str, Source | None] = {}
 
-def _backed_up(line: str, commands: Mapping[str, Command], default_host: str) -> Source | None:
-    if not line.startswith("backup "):
-        return None
-    try:
-        said = split(line)
-        arguments = parse(find(commands, said), said[1:])
-        return (arguments.host or default_host, filed_as(arguments.source))
-    except UsageError:
-        return None
+    def of(self, schedules: tuple[Schedule, ...]) -> dict[Source, datetime]:
+        """What schedules that fire back up, and since when there is such a schedule."""
+        known, self._known = self._known, {}
+        found: dict[Source, datetime] = {}
+        for one in schedules:
+            if one.line not in self._known:
+                is_known = one.line in known
+                self._known[one.line] = known[one.line] if is_known else self._backed_up(one.line)
+            source = self._known[one.line]
+            if source is not None and one.is_on:
+                found[source] = min(found.get(source, one.created_at), one.created_at)
+        return found
+
+    def _backed_up(self, line: str) -> Source | None:
+        if not line.startswith("backup "):
+            return None
+        try:
+            said = split(line)
+            arguments = parse(find(self._commands, said), said[1:])
+            return (arguments.host or self._default_host, filed_as(arguments.source))
+        except UsageError:
+            return None
 
 
 def _overdue(run: Run, rules: AlarmRules) -> Condition:

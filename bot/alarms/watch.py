@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bot.alarmrules import AlarmKind, Condition, Findings, Taken
-from bot.alarms.history import History, Records, covered
+from bot.alarms.history import Coverage, History, Records
 from bot.alarms.hosts import Hosts
 from bot.alarms.shelves import Shelves, Source
 from bot.alarms.told import Way, told
@@ -52,6 +52,7 @@ class Alarms:
         self._hosts = Hosts(services.engines, services.clock)
         self._shelves = Shelves(services.archive)
         self._history = History(Records(runs=services.runs, pasts=watched.pasts), services.clock)
+        self._coverage = Coverage(services.commands, services.default_host)
         self._is_timer_alive: Callable[[], bool] | None = None
         self._verified: Mapping[Source, float] = {}
         self._lock = threading.Lock()
@@ -133,7 +134,7 @@ class Alarms:
             volumes=self._hosts.volumes,
             answering=self._hosts.answering,
             catalogue=catalogue,
-            covered=covered(schedules, services.commands, services.default_host),
+            covered=self._coverage.of(schedules),
         )
         return found + judge(view, rules, services.clock())
 
