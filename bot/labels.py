@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.language import later
 
 LABELS = (
+    later("About"),
     later("Action"),
     later("Actor"),
     later("Added"),

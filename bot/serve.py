@@ -86,6 +86,7 @@ class Bot:
 
     def stop(self) -> None:
         """Close the doors, let work end, tell what ended. May be called twice."""
+        self.app.alarms.stop()  # first: what ends here is no alarm
         self.web.stop()
         self.app.queue.stop(self._settings.limits.grace)
         self.slack.stop()

@@ -15,14 +15,16 @@ from bot.operations.alarmseen import visible
 from bot.operations.paging import left_out, page_of
 from bot.services import Services
 
-_COLUMNS = ("alarm", "what", "since_at", "told_at")
+_COLUMNS = ("alarm", "about", "since_at", "told_at")
+_LONGEST = 220
+"""Characters of a sentence: a page of them has to fit into a message."""
 
 
 @dataclass(frozen=True)
 class Arguments:
     """What `alarms` takes."""
 
-    limit: Count = arg("how many a page", default=Count("15"))
+    limit: Count = arg("how many a page", default=Count("10"))
     page: PageNumber = arg("which page", default=PageNumber("1"))
 
 
@@ -37,19 +39,24 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     rows = tuple(
         (
             title(alarm.kind),
-            alarm.text,
+            alarm.key.partition(":")[2],
             alarm.opened_at.isoformat(),
             alarm.told_at.isoformat() if alarm.told_at else None,
         )
         for alarm in page.rows
     )
+    count = page.in_words(say_count("1 alarm", "{number} alarms", page.total))
     unheard = say("Nobody is told of them, for [alarms] in the settings has no channel.")
     told = "" if services.alarm_channel else f" {unheard}"
     return Reply(
-        text=page.in_words(say_count("1 alarm", "{number} alarms", page.total)) + hidden + told,
+        text="\n".join((count + hidden + told, *(f"• {_cut(alarm.text)}" for alarm in page.rows))),
         table=Table(columns=_COLUMNS, rows=rows),
         buttons=page.buttons(split(run.invocation.line)),
     )
+
+
+def _cut(sentence: str) -> str:
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"
 
 
 COMMAND = Command(

@@ -188,7 +188,8 @@ def _suspended(schedule: Schedule) -> Condition:
         line=schedule.line,
         why=schedule.suspended,
     )
-    return Condition(kind=AlarmKind.SUSPENDED, key=f"{AlarmKind.SUSPENDED}:{schedule.name}", text=text)
+    key = f"{AlarmKind.SUSPENDED}:{schedule.name}"
+    return Condition(kind=AlarmKind.SUSPENDED, key=key, text=text, remedy=_schedules())
 
 
 def _nothing_came_of(schedule: Schedule, due: datetime) -> Condition:
@@ -198,7 +199,12 @@ def _nothing_came_of(schedule: Schedule, due: datetime) -> Condition:
         line=schedule.line,
         at=due,
     )
-    return Condition(kind=AlarmKind.OVERDUE, key=f"{AlarmKind.OVERDUE}:due/{schedule.name}", text=text)
+    key = f"{AlarmKind.OVERDUE}:due/{schedule.name}"
+    return Condition(kind=AlarmKind.OVERDUE, key=key, text=text, remedy=_schedules())
+
+
+def _schedules() -> Button:
+    return Button(label=say("Schedules"), line="schedules")
 
 
 def _details(run_id: str) -> Button:

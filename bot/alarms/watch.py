@@ -58,7 +58,8 @@ class Alarms:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._looked_at = time.monotonic()
+        self._looked_at = self._tried_at = time.monotonic()
+        self._is_told_dead = False
 
     def watch_timer(self, is_alive: Callable[[], bool]) -> None:
         """Ask this whether due times are noticed. Until then nobody expects them to be."""
@@ -66,13 +67,12 @@ class Alarms:
 
     @property
     def is_well(self) -> bool:
-        """Whether it looks: its thread lives, and looked within five minutes."""
-        is_alive = self._thread is not None and self._thread.is_alive()
-        return is_alive and time.monotonic() - self._looked_at < _UNSEEN_SECONDS
+        """Whether it looks: its thread lives, and saw everything within five minutes."""
+        return self._is_alive() and time.monotonic() - self._looked_at < _UNSEEN_SECONDS
 
     def start(self) -> None:
         """Begin, on a thread of its own; the first look is a minute later."""
-        self._looked_at = time.monotonic()
+        self._looked_at = self._tried_at = time.monotonic()
         self._thread = threading.Thread(target=self._keep, name="alarms", daemon=True)
         self._thread.start()
 
@@ -83,8 +83,9 @@ class Alarms:
             self._thread.join(_LAST_SECONDS)
 
     def watch_itself(self) -> None:
-        """For somebody else's thread: when this one does not look any more, tell that, once."""
-        if self.is_well or self._thread is None or self._stop.is_set():
+        """For somebody else's thread: when this one does not even try to look any more, tell that, once."""
+        is_trying = self._is_alive() and time.monotonic() - self._tried_at < _UNSEEN_SECONDS
+        if is_trying or self._thread is None or self._stop.is_set() or self._is_told_dead:
             return
         with speaking(self._services.people.otherwise):
             text = say(
@@ -94,14 +95,18 @@ class Alarms:
         condition = Condition(kind=AlarmKind.SCHEDULER, key=_OWN_DEATH, text=text)
         try:
             self._settle(Findings(conditions=(condition,), unsure=_EVERYTHING))
+            self._is_told_dead = True
         except BotError as error:
-            _log.critical("the watch over backups stopped, and nobody could be told: %s", error)
+            _log.critical("the watch over backups stopped, and nobody can be told yet: %s", error)
+
+    def _is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def look(self) -> News:
         """Look once, and tell what changed; raises StoreError, and then nothing changed."""
         with self._lock, speaking(self._services.people.otherwise):
             news = self._settle(self._found())
-        self._looked_at = time.monotonic()
+        self._looked_at, self._is_told_dead = time.monotonic(), False
         return news
 
     def ages(self) -> dict[str, float]:
@@ -112,6 +117,7 @@ class Alarms:
     def _keep(self) -> None:
         while not self._stop.wait(_EVERY_SECONDS):
             try:
+                self._tried_at = time.monotonic()
                 self.look()
             except BotError as error:
                 _log.error("alarms could not be looked for, and are at the next look: %s", error)

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import EngineError
+from bot.alarms import shelves
+from bot.errors import EngineError, StoreError
 from bot.model import Actor, Invocation, Origin, Status
+from bot.operations.holds import failed
 from tests.fakes import FakeEngine
+from tests.stores.bench import all_at_once
 from tests.support.house import House, refuse_untrue, wait_for
 from tests.support.watching import START, TOML, Watch
 
@@ -188,6 +191,78 @@ def test_what_cannot_be_judged_stays(watch: Watch, tmp_path: Path) -> None:
     assert first == watch.said()[0]
 
 
+def test_several_processes_tell_once(watch: Watch) -> None:
+    """Three that look at the same moment, each with its own view of the host, tell what one would."""
+    others = [watch.built() for _ in range(2)]
+    every = [watch.app, *others]
+    try:
+        for hours in (25, 27, 30, 51, 52):
+            watch.now = START + timedelta(hours=hours)
+            all_at_once([app.alarms.look for app in every])
+        watch.back_up()
+        watch.now += timedelta(minutes=1)
+        all_at_once([app.alarms.look for app in every])
+        assert [(one.at - START, one.is_over) for one in watch.said()] == [
+            (timedelta(hours=27), False),
+            (timedelta(hours=51), False),
+            (timedelta(hours=52, minutes=1), True),
+        ]
+    finally:
+        for app in others:
+            app.end()
+
+
+def test_a_host_that_is_silent_from_the_start(tmp_path: Path) -> None:
+    """It gets its five minutes, and is told of then; what it holds is not known, so it is no alarm."""
+    watch = Watch(tmp_path / "state")
+    watch.engine.faults.down = True
+    watch.later(minutes=5)
+    assert watch.said() == []
+    watch.later(minutes=2)
+    assert watch.open() == ["host:local"]
+    watch.engine.faults.down = False
+    watch.later(minutes=1)
+    assert watch.open() == ["unprotected:local"]
+    watch.app.end()
+
+
+def test_a_database_that_is_away_changes_nothing(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that cannot read says so and tells nothing; the next one goes on where the last one was."""
+    watch.later(hours=27, every=60)
+    before = watch.said()
+
+    def away(*_: object) -> object:
+        raise StoreError("The database does not answer.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(watch.app.services.runs), "running", away)
+        with pytest.raises(StoreError):
+            watch.later(minutes=1)
+    watch.later(minutes=5)
+    assert watch.said() == before
+    assert watch.open() == ["stale:local/pgdata"]
+
+
+def test_the_archive_is_read_again_only_when_it_changed(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new backup, and a mark that one was found bad, are noticed at the next look; nothing is read for nothing."""
+    monkeypatch.setattr(shelves, "_UNSETTLED_SECONDS", -60.0)
+    archive, reads = watch.app.services.archive, []
+    read = type(archive).backups
+    monkeypatch.setattr(type(archive), "backups", lambda *given: reads.append(1) or read(*given))
+    watch.later(hours=27, every=60)
+    assert len(reads) == 1
+    assert watch.open() == ["stale:local/pgdata"]
+    watch.back_up()
+    reads.clear()
+    watch.later(minutes=5)
+    assert (len(reads), watch.open()) == (1, [])
+    archive.mark(read(archive)[0], lambda marks: failed(marks, watch.now, "its bytes are others"))
+    watch.later(minutes=5)
+    assert (len(reads), watch.open()) == (2, ["stale:local/pgdata"])
+
+
 # ---- what is an alarm ------------------------------------------------------------------------------------
 
 
@@ -360,10 +435,12 @@ def test_alarms_are_listed(watch: Watch) -> None:
     assert house.say("alarms").reply.text == "No alarm is open."
     watch.later(hours=27, every=60)
     reply = house.say("alarms").reply
-    assert reply.text == "1 alarm."
+    first, second = reply.text.splitlines()
+    assert first == "1 alarm."
+    assert second.startswith("• The newest verified backup of pgdata on local was begun 2026-11-02 12:00 UTC")
     assert reply.table is not None
     at = "2026-11-03T15:00:00+00:00"
-    assert [(row[0], *row[2:]) for row in reply.table.rows] == [("backup too old", at, at)]
+    assert reply.table.rows == (("backup too old", "local/pgdata", at, at),)
 
 
 def test_a_mute_host_does_not_hold_up_the_look(watch: Watch) -> None:
