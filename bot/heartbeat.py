@@ -47,6 +47,7 @@ class Heartbeat:
         self._failing_since: float | None = None
         self._logged_at = 0.0
         self._wanted = threading.Event()
+        self._is_busy = False
         self._is_over = False
         self._thread: threading.Thread | None = None
 
@@ -58,9 +59,9 @@ class Heartbeat:
         """The loop turns. When it is time, and no request is on its way, the URL is asked."""
         pulse, now = self._pulse, self._clock()
         is_early = self._sent_at is not None and now - self._sent_at < pulse.every_seconds
-        if not pulse.url or is_early or self._wanted.is_set() or self._is_over:
+        if not pulse.url or is_early or self._is_busy or self._is_over:
             return
-        self._sent_at = now
+        self._sent_at, self._is_busy = now, True
         if self._thread is None:
             self._thread = threading.Thread(target=self._send_all, name="heartbeat", daemon=True)
             self._thread.start()
@@ -76,11 +77,11 @@ class Heartbeat:
     def _send_all(self) -> None:
         while True:
             self._wanted.wait()
+            self._wanted.clear()
             if self._is_over:
                 return
             self._send(self._pulse.url)
-            if not self._is_over:
-                self._wanted.clear()
+            self._is_busy = False
 
     def _send(self, url: str) -> None:
         try:

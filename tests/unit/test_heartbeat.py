@@ -56,6 +56,7 @@ def test_it_arrives_as_often_as_asked_for(server: ScriptedHttp) -> None:
             for _ in range(12):
                 heart.beat()
                 _asked(server, minute)
+                wait_for(lambda: not heart._is_busy, saying="the end of the request")
                 clock.now += 5
         assert [one.path for one in server.asked] == [f"/{SECRET}"] * 3
         assert {one.method for one in server.asked} == {"GET"}
@@ -103,7 +104,7 @@ def test_a_failure_is_logged_once_an_hour_and_without_the_secret() -> None:
             for number in range(1, 122):
                 heart.beat()
                 _asked(server, number)
-                wait_for(lambda: not heart._wanted.is_set(), saying="the end of the request")
+                wait_for(lambda: not heart._is_busy, saying="the end of the request")
                 clock.now += 60
             assert len(lines) == 3
             assert "HTTP 500" in lines[0]
