@@ -81,8 +81,8 @@ class App:
             self.services.audit.append(connection, event)
 
     def beat(self) -> None:
-        """For the scheduler's loop, as often as it turns: the heartbeat goes on while alarms are looked for, too."""
-        if self.alarms.is_well:
+        """For the scheduler's loop, as often as it turns: it says outside that all is well."""
+        if self.alarms.is_all_well:
             self.heartbeat.beat()
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:

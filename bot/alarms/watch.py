@@ -70,6 +70,11 @@ class Alarms:
         """Whether it looks: its thread lives, and saw everything within five minutes."""
         return self._is_alive() and time.monotonic() - self._looked_at < _UNSEEN_SECONDS
 
+    @property
+    def is_all_well(self) -> bool:
+        """The same, and due times are noticed, as far as anybody is asked that."""
+        return self.is_well and (self._is_timer_alive is None or self._is_timer_alive())
+
     def start(self) -> None:
         """Begin, on a thread of its own; the first look is a minute later."""
         self._looked_at = self._tried_at = time.monotonic()
