@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 import handlers
 from bot.app import App, build
 from bot.engine import Engine
 from bot.model import Actor, Invocation, Origin, Outcome, Place, Status
+from bot.permissions import Rules
 from bot.settings import Settings
 from bot.stores.audit import AuditEvent
 from bot.stores.schedules import Schedule
@@ -23,9 +25,10 @@ from bot.stores.schema import messages, runs
 from bot.whenwords import found
 from tests.fakes import FakeEngine
 from tests.support.house import House, settings
+from tests.support.people import FakePeople
 
 START = datetime(2026, 11, 2, 12, tzinfo=UTC)
-OWNER = Actor(id="cli:tester", name="tester")
+OWNER = Actor(id="U0ANN", name="ann")
 CHANNEL = "C0ALARM"
 TOML = """
 [roles.operators]
@@ -53,6 +56,9 @@ class Watch:
     def __init__(self, state: Path, *, toml: str = TOML, database: str = "") -> None:
         self.now = START
         self.timer_lives = True
+        self.people = FakePeople()
+        for user in ("U0ANN", "U0EVE"):
+            self.people.put(user)
         self.engine = FakeEngine()
         self.engine.add_volume("pgdata", {"a": b"rows" * 1000, "b": b"2"})
         self.engines: dict[str, Engine] = {"local": self.engine}
@@ -67,7 +73,9 @@ class Watch:
 
     def built(self, engines: Mapping[str, Engine] | None = None) -> App:
         """A process's rooms, which do not execute yet."""
-        app = build(self.settings, handlers.load(), engines=engines or self.engines, clock=self.clock)
+        with pytest.MonkeyPatch.context() as slack:
+            slack.setattr("bot.app.people", lambda *_: self.people)
+            app = build(self.settings, handlers.load(), engines=engines or self.engines, clock=self.clock)
         app.alarms.watch_timer(lambda: self.timer_lives)
         return app
 
@@ -83,6 +91,10 @@ class Watch:
         self.app = self.built()
         self.begin()
 
+    def take_role(self) -> None:
+        """From now on nobody has any role."""
+        self.app.services.policy.replace(Rules(roles=(), shell_users={}))
+
     def later(self, *, minutes: int = 0, hours: int = 0, every: int = 1) -> None:
         """Let time pass, looking every so many minutes."""
         left = minutes + 60 * hours
@@ -94,7 +106,7 @@ class Watch:
 
     def back_up(self, line: str = "backup pgdata") -> Outcome:
         """Somebody backs it up by hand."""
-        return House(self.app).say(Invocation(line=line, actor=OWNER, origin=Origin.CLI, at=self.now))
+        return House(self.app).say(Invocation(line=line, actor=OWNER, origin=Origin.SLACK, at=self.now))
 
     def schedule(
         self, words: str = "daily at 03:00 backup pgdata", name: str = "nightly", owner: Actor = OWNER

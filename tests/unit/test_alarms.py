@@ -11,7 +11,7 @@ import pytest
 
 from bot.alarms import shelves
 from bot.errors import EngineError, StoreError
-from bot.model import Actor, Invocation, Origin, Status
+from bot.model import Invocation, Origin, Status
 from bot.operations.holds import failed
 from tests.fakes import FakeEngine
 from tests.stores.bench import all_at_once
@@ -138,13 +138,18 @@ def test_the_timer_died(watch: Watch) -> None:
 
 def test_the_owner_is_denied(watch: Watch) -> None:
     """Runs that are denied protect nothing: told after the second, and when the backup gets too old."""
-    watch.schedule(owner=Actor(id="U0EVE", name="eve"))
+    watch.schedule()
+    rules = watch.app.services.policy.rules
+    watch.take_role()
     assert watch.days(2) == [Status.DENIED] * 2
-    told = "\n".join(one.text for one in watch.said())
-    assert "Schedule nightly did not succeed twice in a row" in told
-    assert "newest verified backup of pgdata" in told
-    watch.app.services.schedules.remove("nightly", watch.event("unschedule", "nightly"))
-    watch.back_up()
+    told = watch.said()
+    failing = [one for one in told if "Schedule nightly did not succeed twice in a row" in one.text]
+    stale = [one for one in told if "newest verified backup of pgdata" in one.text]
+    assert [one.at - START for one in failing] == [timedelta(hours=40)]
+    assert [one.at - START for one in stale] == [timedelta(hours=27)]
+    assert "is denied. You may not use `backup` on volume:pgdata" in failing[0].text
+    watch.app.services.policy.replace(rules)
+    assert watch.days(1) == [Status.SUCCEEDED]
     watch.later(minutes=2)
     assert watch.said()[-1].is_over
     assert watch.open() == []
