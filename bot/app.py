@@ -14,7 +14,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from bot import wiring
+from bot import alarmwiring, wiring
+from bot.alarmrules import Taken
+from bot.alarms import Alarms
+from bot.alarms.watch import Watched
 from bot.approvals import Approvals, Hearing
 from bot.asking_slack import SlackUploads, people
 from bot.breakglass import BreakGlass
@@ -26,6 +29,7 @@ from bot.ending import Endings
 from bot.engine import Engine
 from bot.engine.witness import undoing
 from bot.errors import BotError
+from bot.heartbeat import Heartbeat
 from bot.keeping import Stores, open_stores
 from bot.model import Status
 from bot.operations import undo
@@ -71,6 +75,8 @@ class App:
     uploads: Uploads
     housekeeper: Housekeeper
     kept_in_settings: KeptInSettings
+    alarms: Alarms
+    heartbeat: Heartbeat
     swappers: tuple[Swapper, ...]
     """What takes changed settings while it is at work."""
 
@@ -84,6 +90,11 @@ class App:
         """Write it down in the audit log, for good; raises StoreError when that cannot be."""
         with self.database.write() as connection:
             self.services.audit.append(connection, event)
+
+    def beat(self) -> None:
+        """For the scheduler's loop, as often as it turns: it says outside that all is well."""
+        if self.alarms.is_all_well:
+            self.heartbeat.beat()
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:
         """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first.
@@ -117,6 +128,8 @@ class App:
     def end(self) -> None:
         """Hand out nothing more, wait for what runs, give everything back. May be called twice."""
         self.queue.stop(self.settings.limits.grace)
+        self.alarms.stop()
+        self.heartbeat.stop()
         self.housekeeper.stop()
         self.sole.free()
         for engine in self.services.engines.values():
@@ -198,11 +211,8 @@ def build(
     services = Services(
         engines=docker,
         default_host=settings.default_host or wiring.DEFAULT_HOST,
-        archive=stores.archive,
-        outgoing=stores.outgoing,
-        runs=stores.runs,
-        audit=stores.audit,
-        schedules=stores.schedules,
+        **stores.served(),
+        alarm_rules=Taken(alarmwiring.alarm_rules(settings)),
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
         heads=Heads(settings.heads_path),
@@ -210,8 +220,6 @@ def build(
         break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
-        kept=stores.journal.kept,
-        noted=stores.journal.noted,
         uploads=SlackUploads(settings.slack_api_url, token),
         **_settled(settings),
         registries=registries or wiring.registries(settings),
@@ -222,6 +230,7 @@ def build(
     ledger = _ledger(stores, services)
     endings = Endings(services, ledger)
     dispatcher = Dispatcher(services, ledger, endings, stores.queue, stores.outbox)
+    heartbeat = Heartbeat(alarmwiring.pulse(settings))
     return App(
         settings=settings,
         database=stores.database,
@@ -232,17 +241,22 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
+        alarms=_alarms(services, stores),
+        heartbeat=heartbeat,
         kept_in_settings=from_settings,
-        swappers=_swappers(services, from_settings),
+        swappers=_swappers(services, heartbeat, from_settings),
     )
 
 
-def _swappers(services: Services, kept_in_settings: KeptInSettings) -> tuple[Swapper, ...]:
+def _swappers(
+    services: Services, heartbeat: Heartbeat, kept_in_settings: KeptInSettings
+) -> tuple[Swapper, ...]:
     """What may fail to store what it takes comes last: until it can, all of them are taken again."""
     return (
         wiring.policy_swapper(services.policy),
         wiring.pace_swapper(services.pace),
         wiring.approvals_swapper(services.approvals, services.commands),
+        alarmwiring.alarms_swapper(services.alarm_rules, heartbeat),
         kept_in_settings.swapper(),
     )
 
@@ -263,6 +277,10 @@ def _settled(settings: Settings) -> dict[str, Any]:
 def _approvals(hearing: Hearing, rules: Iterable[Rule], endings: Callable[[], Endings]) -> Approvals:
     """Endings are made later than what they end."""
     return Approvals(hearing, rules, lambda *run, **values: endings().end_unclaimed(*run, **values))
+
+
+def _alarms(services: Services, stores: Stores) -> Alarms:
+    return Alarms(services, Watched(store=stores.alarms, pasts=stores.pasts, rules=services.alarm_rules))
 
 
 def _ledger(stores: Stores, services: Services) -> Ledger:

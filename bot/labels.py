@@ -5,11 +5,13 @@ from __future__ import annotations
 from bot.language import later
 
 LABELS = (
+    later("About"),
     later("Action"),
     later("Actor"),
     later("Added"),
     later("Address"),
     later("Age"),
+    later("Alarm"),
     later("All hosts"),
     later("Answers"),
     later("Api"),
@@ -168,6 +170,7 @@ LABELS = (
     later("Takes"),
     later("Target"),
     later("Then"),
+    later("Told"),
     later("Took"),
     later("Unprotected"),
     later("Until"),

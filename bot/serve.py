@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
+from bot.alarms.figures import figures
 from bot.app import App, build
 from bot.command import Command
 from bot.completion import Completion
@@ -42,12 +44,14 @@ class Bot:
         commands: Mapping[str, Command],
         *,
         engines: Mapping[str, Engine] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         account = _account(settings)
         self._settings = settings
-        self.app: App = build(settings, commands, engines=engines)
+        self.app: App = build(settings, commands, engines=engines, clock=clock)
         self.timer = Timer(self.app.services.schedules, self.app.scheduler.look, self.app.services.clock)
-        self.timer.on_beat.append(self.app.scheduler.prune)
+        self.timer.on_beat.extend((self.app.scheduler.prune, self.app.beat))
+        self.app.alarms.watch_timer(lambda: self.timer.is_alive)
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
         self._syslog = _syslog(self.app)
@@ -64,6 +68,7 @@ class Bot:
         if self._syslog is not None:
             self._syslog.start()
         self.completion.start()
+        self.app.alarms.start()
         self._open_web()
         self.slack.start()
         mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
@@ -87,6 +92,7 @@ class Bot:
 
     def stop(self) -> None:
         """Close the doors, let work end, tell what ended. May be called twice."""
+        self.app.alarms.stop()  # first: what ends here is no alarm
         self.web.stop()
         self.timer.stop()
         self.app.queue.stop(self._settings.limits.grace)
@@ -123,6 +129,7 @@ class Bot:
             "database": self._database_answers(),
             "slack": self.slack.is_ready,
             "scheduler": self.timer.is_alive,
+            "alarms": self.app.alarms.is_well,
         }
 
     def _database_answers(self) -> bool:
@@ -136,9 +143,12 @@ class Bot:
         workers = self.app.queue.workers()
         try:
             runs = self.app.services.runs.counts()
+            standing = figures(self.app.services)
         except StoreError:  # the other figures are wanted just then
-            runs = {}
+            runs, standing = {}, {}
         return {
+            **standing,
+            "backup_age_seconds": self.app.alarms.ages(),
             "runs": {status.value: float(count) for status, count in runs.items()},
             "busy_workers": {lane.value: sum(worker.lane is lane for worker in workers) for lane in Lane},
             "refused": self.slack.refusals(),
@@ -174,6 +184,7 @@ def _hold_until(stopping: threading.Event, bot: Bot) -> None:
     lost = 0
     while not stopping.wait(_KEEP_SECONDS):
         bot.slack.refuse_dead_tokens()
+        bot.app.alarms.watch_itself()
         try:
             lost = 0 if bot.app.sole.keep() else lost + 1
         except StoreError as error:  # while it is away nobody else can take it either

@@ -27,6 +27,7 @@ from bot.sections import (
     SnapshotsSection,
     refuse_odd_hosts,
 )
+from bot.sections.alarms import AlarmsSection
 from bot.sections.approvals import ApprovalSection, refuse_unknown_roles
 from bot.sections.audit import AuditSection
 from bot.sections.builds import BuildSection
@@ -60,6 +61,7 @@ class Settings(Section):
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
     snapshots: SnapshotsSection = SnapshotsSection()
     audit: AuditSection = AuditSection()
+    alarms: AlarmsSection = AlarmsSection()
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """Registry -> its password, where an environment variable has it."""
@@ -165,6 +167,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 _SHORTEST_KEY = 16
+_SECRET_KEY = "heartbeat"
+"""The one key whose value is a secret itself."""
 _SECTIONS = tuple(name for name, info in Settings.model_fields.items() if not info.exclude)
 
 
@@ -264,7 +268,8 @@ def _sentence(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return _unknown(place, _known_keys(place))
     value = problem.get("input")
-    shown = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
+    is_secret = place[-1:] == (_SECRET_KEY,)
+    shown = f" (it is {value!r})" if isinstance(value, str | int | float) and not is_secret else ""
     return f"{'.'.join(place) or 'settings'}: {problem['msg'].removeprefix('Value error, ')}{shown}"
 
 

@@ -15,6 +15,7 @@ from bot.language import say
 from bot.model import Button, Status
 from bot.overview import Overview, SeenHost, SeenRun, SeenVolume
 from bot.slack.blocks import Block, context, progress_in_words, section
+from bot.slack.homealarms import alarms
 from bot.slack.homeapprovals import MOST_REQUESTS, requests
 from bot.slack.homegreeting import greeting
 from bot.slack.homepaper import Paper, Section, Shown, header
@@ -188,7 +189,16 @@ def _trend(paper: Paper) -> Iterator[Block]:
     }
 
 
-SECTIONS: tuple[Section, ...] = (greeting, requests, _at_work, _troubled, schedules, _volumes, _trend)
+SECTIONS: tuple[Section, ...] = (
+    greeting,
+    requests,
+    alarms,
+    _at_work,
+    _troubled,
+    schedules,
+    _volumes,
+    _trend,
+)
 """The page from top to bottom; a section that has nothing to say yields nothing."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import Conflict, NotFound
@@ -134,6 +134,17 @@ class Schedules:
         )
         with self._database.read() as connection:
             return {name: revision for name, revision in connection.execute(query)}
+
+    def states(self) -> dict[str, int]:
+        """How many are `on`, `paused` and `suspended`; who is both counts as suspended."""
+        state = case(
+            (schedules.c.suspended.is_not(None), "suspended"),
+            (schedules.c.paused_by.is_not(None), "paused"),
+            else_="on",
+        )
+        query = select(state, func.count()).group_by(state)
+        with self._database.read() as connection:
+            return {name: count for name, count in connection.execute(query)}
 
     def pause(self, name: str, by: Actor, event: AuditEvent) -> Schedule:
         """Let it not fire until it is resumed; raises NotFound, and Conflict when it is paused already."""

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,8 @@ class Workplace:
         self.may_lose_acks = False
         """Sockets are cut while acks are on their way: no bot can know whether those arrived."""
         self.may_be_refused_blocks = False
+        self.ahead = timedelta(0)
+        """How far the bot's clock is ahead; tests move it while the bot is at work."""
         self._bot: Bot | None = None
         self._witness: Witness | None = None
 
@@ -131,7 +133,10 @@ class Workplace:
         """Build the bot, without starting it."""
         commands = {**handlers.load(), **self.more}
         self._bot = Bot(
-            self.settings(**environment), commands, engines={"local": self.engine, **self.more_engines}
+            self.settings(**environment),
+            commands,
+            engines={"local": self.engine, **self.more_engines},
+            clock=lambda: datetime.now(UTC) + self.ahead,
         )
         return self._bot
 

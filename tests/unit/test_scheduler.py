@@ -22,6 +22,11 @@ from tests.support.scheduling import ANN, NOW, Planned, a_schedule, hourly, plan
 
 DAY = timedelta(days=1)
 
+ALARMS = """
+[alarms]
+channel = "C0ALARMS"
+"""
+
 
 @pytest.fixture
 def people() -> FakePeople:
@@ -37,10 +42,10 @@ def house(tmp_path: Path, fake_engine: FakeEngine, people: FakePeople) -> Iterat
 
     def change(app: App) -> App:
         policy = Policy(app.services.policy.rules, people)
-        services = replace(app.services, policy=policy, people=people, alarm_channel="C0ALARMS")
+        services = replace(app.services, policy=policy, people=people)
         return replace(app, services=services)
 
-    with planned(tmp_path / "state", fake_engine, toml=ROLES, change=change) as made:
+    with planned(tmp_path / "state", fake_engine, toml=ROLES + ALARMS, change=change) as made:
         yield made
 
 
