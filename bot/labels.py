@@ -172,6 +172,7 @@ LABELS = (
     later("Wait"),
     later("Was held by"),
     later("What"),
+    later("When"),
     later("Why"),
     later("With volumes"),
     later("Without backup"),
