@@ -11,10 +11,11 @@ from bot.context import RunContext
 from bot.kinds import Count, HostName
 from bot.language import later, say
 from bot.model import Attachment, Reply, Right
-from bot.operations.digest import MOST_RUNS, Sources, digest
+from bot.operations.digest import MOST_RUNS, Sees, Sources, digest
 from bot.operations.digesttold import reply_of
 from bot.services import Services
 from bot.stores.archive import Backup
+from bot.stores.schedules import Schedule
 from bot.trends import trends_of
 
 
@@ -27,17 +28,23 @@ class Arguments:
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
-    days = int(arguments.days)
+    days, sees = int(arguments.days), services.policy.judge(run.request(COMMAND))
     since = services.clock() - timedelta(days=days)
     sources = Sources(
         archive=services.archive,
         engines=services.chosen(arguments.host_, everywhere=arguments.host_ is None),
         runs=services.runs.ended_since(since, MOST_RUNS),
-        schedules=services.schedules.all(),
+        schedules=tuple(one for one in services.schedules.all() if _is_seen(one, services, run, sees)),
         since=since,
     )
-    made = digest(sources, services.policy.judge(run.request(COMMAND)))
+    made = digest(sources, sees)
     return _with_picture(reply_of(made, days), made.backups, services, run)
+
+
+def _is_seen(schedule: Schedule, services: Services, run: RunContext, sees: Sees) -> bool:
+    """Their own, or all of whoever sees everything."""
+    identity = services.policy.identity
+    return identity(schedule.owner) == identity(run.actor) or sees(None, ("*",))
 
 
 def _with_picture(reply: Reply, backups: tuple[Backup, ...], services: Services, run: RunContext) -> Reply:

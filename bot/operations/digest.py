@@ -33,7 +33,10 @@ _EVERYTHING = ("*",)
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where it is read from: `runs` are those that ended since then, newest first; `engines` the hosts to ask."""
+    """Where it is read from: `runs` are those that ended since then, newest first; `engines` the hosts to ask.
+
+    `schedules` are those that whoever asked may see.
+    """
 
     archive: Archive
     engines: Mapping[str, Engine]
@@ -129,7 +132,6 @@ def digest(sources: Sources, sees: Sees) -> Digest:
         if one.host in sources.engines and sees(one.host, (target_of_source(one.volume),))
     )
     tally = _tallied(run for run in sources.runs if _sees_run(run, sources, sees))
-    mine = [one for one in sources.schedules if sees(None, _EVERYTHING) or one.name in tally.successes]
     return Digest(
         volumes=_volumes(sources, backups, answers.given, sees),
         backups=backups,
@@ -138,8 +140,8 @@ def digest(sources: Sources, sees: Sees) -> Digest:
         pruned=tally.pruned,
         freed_bytes=tally.freed_bytes,
         troubles=tuple(_troubles(tally)),
-        successes=tuple(_successes(tally, mine)),
-        off=tuple(one for one in mine if not one.is_on),
+        successes=tuple(_successes(tally, sources.schedules)),
+        off=tuple(one for one in sources.schedules if not one.is_on),
         silent=tuple(error for host, error in answers.refused.items() if sees(host, ())),
         is_cut=len(sources.runs) >= MOST_RUNS,
     )

@@ -99,7 +99,7 @@ def _proven(made: Digest) -> str:
     if not (made.verified or made.drilled):
         return say("No backup was read again, and none was restored for a trial.")
     return say(
-        "Proven: {verified} times a backup was read again and was whole, {drilled} times one was restored for a trial.",
+        "Proven: {verified}× a backup was read again and was whole, {drilled}× one was restored for a trial.",
         verified=made.verified,
         drilled=made.drilled,
     )

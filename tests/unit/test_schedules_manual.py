@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import handlers
-from bot.command import find, parse
+from bot.command import Takes, find, parameters, parse
 from bot.commandline import repair, split
 from bot.settings import read
 from bot.whenwords import found
@@ -51,7 +51,8 @@ def _read(words: list[str]) -> Any:
     command = find(commands, words)
     made = parse(command, words[1:])
     if command.name == "schedule":
-        _, rest = found(made.words, "UTC", NOW)
+        (typed,) = (one.name for one in parameters(command) if one.takes is Takes.REST)
+        _, rest = found(getattr(made, typed), "UTC", NOW)
         assert not find(commands, rest).needs_person
         _read(list(rest))
     return made
