@@ -77,8 +77,8 @@ def _backed_up(made: Digest, days: int) -> str:
         return say("In {span} no backup was taken.", span=span)
     count = sum(one.whole for one in made.volumes)
     told = say_count(
-        "In {span} {number} backup was taken, of {sources} volumes and paths, {size} stored.",
-        "In {span} {number} backups were taken, of {sources} volumes and paths, {size} stored.",
+        "In {span} {number} backup was taken, {size} stored; volumes and paths backed up: {sources}.",
+        "In {span} {number} backups were taken, {size} stored; volumes and paths backed up: {sources}.",
         count,
         span=span,
         sources=sources,
