@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from bot.engine import Engine
 from bot.kinds import VolumeName
+from bot.stores.coding import storable
 
 LABEL = "shipkeeper.schedule"
 
@@ -85,7 +86,8 @@ def _is_named(volume: str) -> bool:
 
 
 def _plain(words: str) -> str:
-    return " ".join(words.split())[:_LONGEST_WORDS]
+    """As it can be kept, so that it is the same when it is looked at again."""
+    return storable(" ".join(words.split())[:_LONGEST_WORDS])
 
 
 def _name(wished: str, one: Labelled, taken: Collection[str]) -> str:

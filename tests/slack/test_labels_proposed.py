@@ -8,6 +8,7 @@ import pytest
 
 from bot import discovery
 from bot.engine import Volume
+from bot.model import Status
 from bot.operations.labelled import LABEL
 from tests.slack.reading import buttons_of
 from tests.slack.workplace import BOT_USER, Workplace
@@ -44,3 +45,21 @@ def test_proposals_are_posted_once(work: Workplace) -> None:
     assert message.ephemeral_for is None
     assert buttons_of(message) == ["Schedule other4", "Schedule other5"]
     assert "is no time that something could be due at" in message.text
+
+
+def test_a_press_makes_the_schedule(work: Workplace) -> None:
+    """As whoever pressed, by the clocks that the label means; it is not proposed again."""
+    posted = lambda: [one for one in work.world.messages() if one.user == BOT_USER and LABEL in one.text]  # noqa: E731
+    wait_for(posted, seconds=10, saying="the proposals")
+    (message,) = posted()
+    delivery = work.press(message, "Schedule other4", user="U0CAT")
+    told = work.told(delivery, Status.SUCCEEDED)
+    assert "other4" in told.text
+    made = work.bot.app.services.schedules.get("other4-backup")
+    assert (made.line, made.when.text, made.when.zone, made.owner.id) == (
+        "backup other4",
+        "매일 03:00",
+        "Asia/Seoul",
+        "U0CAT",
+    )
+    wait_for(lambda: buttons_of(message) == ["Schedule other5"], saying="the pressed button's end")

@@ -195,6 +195,17 @@ def test_a_label_that_says_no_time_is_told_once_with_the_reason(place: Place) ->
     assert place.schedules() == {}
 
 
+@pytest.mark.parametrize(
+    "words", ["\0 daily", "d" * 5000, "daily\ud800", "'daily", "every 99999999h", "<!channel>"]
+)
+def test_whatever_a_label_says_it_is_told_once(place: Place, words: str) -> None:
+    """Also what no database takes as it stands, and what no command line could hold."""
+    place.label("pgdata", words)
+    assert len(place.look(FOLLOW)) == 1
+    assert place.look(FOLLOW) == []
+    assert place.schedules() == {}
+
+
 def test_without_a_channel_nobody_was_told(place: Place) -> None:
     """So it is proposed as soon as there is one."""
     place.channel = ""
