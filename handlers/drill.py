@@ -46,6 +46,8 @@ def _backup(arguments: Arguments, services: Services, held: frozenset[str] | Non
 
 
 def _host(arguments: Arguments, services: Services) -> str:
+    if arguments.oldest and arguments.source is None:
+        return arguments.host or services.default_host
     host = arguments.host or _backup(arguments, services).host
     return host if arguments.host or host in services.engines else services.default_host
 

@@ -44,6 +44,8 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
 
 
 def _host(arguments: Arguments, services: Services) -> str:
+    if arguments.backup is None:
+        return arguments.host or services.default_host
     return _backup(arguments, services).host
 
 
