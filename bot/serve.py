@@ -11,6 +11,7 @@ from bot.alarms.figures import figures
 from bot.app import App, build
 from bot.command import Command
 from bot.completion import Completion
+from bot.discovery import Discovery
 from bot.engine import Engine
 from bot.errors import StoreError
 from bot.language import say
@@ -23,11 +24,13 @@ from bot.slack.connection import Account, Road, SlackConnection
 from bot.slack.heads import Publishing
 from bot.stores.activity import Activity
 from bot.stores.homes import Homes
+from bot.stores.proposals import Proposals
 from bot.stores.runrow import Lane
 from bot.stores.sole import HolderProcess
 from bot.syslog import SyslogCopy
 from bot.timer import Timer
 from bot.web import WebServer, make_web
+from bot.wiring import discovery
 
 _log = logging.getLogger(__name__)
 _WAIT_FOR_SHELL = 0.2
@@ -55,6 +58,7 @@ class Bot:
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
         self._syslog = _syslog(self.app)
+        self._discovery = _discovery(self.app)
         host, _, port = settings.slack.listen.rpartition(":")
         self.web = WebServer(make_web(self._checks, self._counts, self.slack.http), host, int(port))
 
@@ -69,6 +73,7 @@ class Bot:
             self._syslog.start()
         self.completion.start()
         self.app.alarms.start()
+        self._discovery.start()
         self._open_web()
         self.slack.start()
         mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
@@ -95,6 +100,7 @@ class Bot:
         self.app.alarms.stop()  # first: what ends here is no alarm
         self.web.stop()
         self.timer.stop()
+        self._discovery.stop()
         self.app.queue.stop(self._settings.limits.grace)
         self.slack.stop()
         self.completion.stop()
@@ -205,6 +211,12 @@ def _pid(holder: HolderProcess | None) -> str:
 def _syslog(app: App) -> SyslogCopy | None:
     address = app.settings.audit.syslog
     return SyslogCopy(app.services.audit, address, app.settings.state / "audit-syslog") if address else None
+
+
+def _discovery(app: App) -> Discovery:
+    services = app.services
+    proposals = Proposals(app.database, services.audit, services.clock)
+    return Discovery(services, proposals, discovery(app.settings), lambda: app.settings.discovery.channel)
 
 
 def _account(settings: Settings) -> Account:
