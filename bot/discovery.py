@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from bot.command import parse
 from bot.commandline import split
 from bot.engine import Engine
 from bot.errors import BotError, UsageError
@@ -22,6 +21,7 @@ from bot.operations.holds import filed_as
 from bot.operations.hostwide import LOOK_LIMIT, Answers, ask_all
 from bot.operations.labelled import Labelled, labelled
 from bot.operations.labelstold import Findings, Proposal, Unclear
+from bot.parsing import parse
 from bot.services import Services
 from bot.stores.auditrows import AuditEvent
 from bot.stores.ended import Ended

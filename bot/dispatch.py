@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot.approvals import Work
-from bot.command import Command, find, for_help, parse
+from bot.command import Command
 from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
@@ -23,6 +23,7 @@ from bot.model import Actor, Button, Invocation, Plan, Reply, Status
 from bot.operations.identities import bound
 from bot.operations.typedsecrets import without_typed_secrets
 from bot.overflow import with_files
+from bot.parsing import find, for_help, parse
 from bot.permissions import Request
 from bot.queue import RunQueue, Signal
 from bot.services import Services

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 
-from bot.consent import Approval
 from bot.engine import Engine, Volume
 from bot.errors import BotError
 from bot.kinds import VolumeName
@@ -24,9 +23,9 @@ from bot.people import Standing
 from bot.permissions import Request, Role
 from bot.permissions.told import barred
 from bot.scheduled import Foremost, Reach, foremost
+from bot.seen import Overview, SeenHost, SeenRequest, SeenRun, SeenVolume
 from bot.services import Services
 from bot.stores.activity import Activity
-from bot.stores.alarms import Alarm
 from bot.stores.approvals import APPROVE, DENY
 from bot.stores.archive import Backup
 from bot.stores.runrow import Run
@@ -51,64 +50,6 @@ class Survey:
     refused: Mapping[str, BotError]
     backups: tuple[Backup, ...]
     protection: Mapping[str, Protection]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenRun:
-    """A run that is at work or waits, with the button that ends it, if the person may."""
-
-    run: Run
-    cancel: Button | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenRequest:
-    """A run that waits for the person's word."""
-
-    run: Run
-    asked: Approval
-    approve: Button
-    deny: Button
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenVolume:
-    """A volume: who uses it, when its newest verified backup was taken, and the button that makes one."""
-
-    name: str
-    users: tuple[str, ...]
-    backed_up_at: datetime | None
-    is_at_work: bool
-    back_up: Button | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenHost:
-    """A host with its volumes, the worst protected first; `trouble` says why it is not known what it holds."""
-
-    name: str
-    volumes: tuple[SeenVolume, ...] = ()
-    trouble: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Overview:
-    """All that a person may see. `is_new`: they have not asked for anything yet."""
-
-    actor: Actor
-    is_new: bool
-    has_role: bool
-    may: tuple[str, ...]
-    """Commands that they may use wherever they are, but those that everybody may."""
-    requests: tuple[SeenRequest, ...] = ()
-    alarms: tuple[Alarm, ...] = ()
-    barred: str = ""
-    """Why they may nothing, whatever roles name them; empty for whom nothing bars."""
-    at_work: tuple[SeenRun, ...] = ()
-    troubled: tuple[Run, ...] = ()
-    schedules: Foremost = field(default_factory=Foremost)
-    hosts: tuple[SeenHost, ...] = ()
-    trends: tuple[Trend, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from bot.command import for_help
 from bot.commandline import split
 from bot.errors import TooFast, UsageError
 from bot.language import say_count
 from bot.model import Actor, Origin
+from bot.parsing import for_help
 from bot.stores.runrow import Run
 from bot.stores.sent import SentCommands
 

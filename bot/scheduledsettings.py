@@ -34,6 +34,7 @@ from bot.whenwords import found
 _log = logging.getLogger(__name__)
 
 _BY = Actor(id=SETTINGS, name="settings")
+_OF_ALARMS = ("alarms.digest", "alarms.digest_zone", "alarms.channel")
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -126,7 +127,7 @@ class KeptInSettings:
 
             return put
 
-        return Swapper(sections=("schedules",), prepare=prepare)
+        return Swapper(sections=("schedules", *_OF_ALARMS), prepare=prepare)
 
     def sync(self) -> None:
         """Add what is new, change what differs, remove what is gone; raises StoreError, and may be called again."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot import duetold
-from bot.command import find, parse
 from bot.commandline import split
 from bot.errors import UsageError
 from bot.language import speaking
 from bot.lateness import Late, behind, spread
 from bot.model import Invocation, Origin, Place, Reply
+from bot.parsing import find, parse
 from bot.people import Person, Standing
 from bot.permissions import standing
 from bot.services import Services

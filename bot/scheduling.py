@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.command import Command, find, parameters, parse
+from bot.command import Command, parameters
 from bot.commandline import split
 from bot.context import RunContext
 from bot.errors import BotError, PermissionDenied, UsageError
@@ -19,6 +19,7 @@ from bot.language import say
 from bot.misuse import Misused
 from bot.model import Actor, Origin, Reply, Value
 from bot.operations import runbooks
+from bot.parsing import find, parse
 from bot.permissions import Request
 from bot.services import Services
 from bot.stores.audit import AuditEvent

@@ -216,7 +216,8 @@ def _syslog(app: App) -> SyslogCopy | None:
 def _discovery(app: App) -> Discovery:
     services = app.services
     proposals = Proposals(app.database, services.audit, services.clock)
-    return Discovery(services, proposals, discovery(app.settings), lambda: app.settings.discovery.channel)
+    channel = app.settings.discovery.channel
+    return Discovery(services, proposals, discovery(app.settings), lambda: channel or services.alarm_channel)
 
 
 def _account(settings: Settings) -> Account:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command import Command, Takes, arg, parse
+from bot.command import Command, Takes, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Assignment, ContainerName, HostName, RunbookName
@@ -12,6 +12,7 @@ from bot.language import later
 from bot.model import Invocation, Plan, Reply, Right
 from bot.operations.identities import sha256_of
 from bot.operations.runbooks import Call, call, carry_out, find, interrupted
+from bot.parsing import parse
 from bot.services import Services
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command import Command, arg, find, parameters
+from bot.command import Command, arg, parameters
 from bot.context import RunContext
 from bot.kinds import CommandName
 from bot.language import later, say
 from bot.model import Reply, Right, Table
+from bot.parsing import find
 from bot.services import Services
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command import Command, arg, parse
+from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.engine import Engine
@@ -14,6 +14,7 @@ from bot.model import Invocation, Plan, Reply, Right
 from bot.operations import imagetold
 from bot.operations.push import Pushed, PushPlan, push
 from bot.operations.tagging import holder
+from bot.parsing import parse
 from bot.reference import Reference
 from bot.services import Services
 

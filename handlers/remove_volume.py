@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command import Command, arg, parse
+from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import HostName, PlanCode, VolumeName
@@ -16,6 +16,7 @@ from bot.operations.difference import until_now
 from bot.operations.identities import of_backups
 from bot.operations.removal import Doomed
 from bot.operations.removaltold import Known, asks, gone
+from bot.parsing import parse
 from bot.services import Services
 
 _NAMED_CHANGES = 3

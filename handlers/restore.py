@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from bot.command import Command, arg, parse
+from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import HostName, NewContainerName, RestorableName, Text, VolumeName
@@ -15,6 +15,7 @@ from bot.operations.cloneplan import ClonePlan, CloneWish
 from bot.operations.restorable import RestoreAsked, host_of, restored, restored_before_crash, wish_of
 from bot.operations.restoration import Terms
 from bot.operations.restoring import RestoreWish, binds_of, only_looked_at
+from bot.parsing import parse
 from bot.services import Services
 
 

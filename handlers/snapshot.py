@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command import Command, arg, parse
+from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import ContainerName, HostName, ImageReference, Text
@@ -16,6 +16,7 @@ from bot.operations.snapshot import Making, refuse_named, take
 from bot.operations.snapshotplan import NO_RUN, SnapshotPlan, SnapshotWish, plan, reference_of, refuse_unheld
 from bot.operations.snapshotpush import offered, sent_on, sent_on_before_crash, target, with_push
 from bot.operations.snapshottold import reply_after_crash, reply_of
+from bot.parsing import parse
 from bot.services import Services
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command import Command, arg, parse
+from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import RunId
@@ -12,6 +12,7 @@ from bot.language import later
 from bot.model import Plan, Reply, Right
 from bot.operations.restoration import Terms
 from bot.operations.reversal import Reversal, Where, reversal_of
+from bot.parsing import parse
 from bot.services import Services
 
 

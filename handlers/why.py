@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bot.command import Command, arg, find, parameters
+from bot.command import Command, arg, parameters
 from bot.context import RunContext
 from bot.kinds import CommandName, HostName, TargetName, UserId
 from bot.language import later, say
 from bot.model import Actor, Origin, Reply, Right, Table
+from bot.parsing import find
 from bot.permissions import Part, Request, Role
 from bot.permissions.told import by_which, reason
 from bot.services import Services

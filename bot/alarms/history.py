@@ -13,12 +13,13 @@ from statistics import median
 from bot import words
 from bot.alarmrules import AlarmKind, AlarmRules, Condition, Findings
 from bot.alarms.shelves import Source
-from bot.command import Command, find, parse
+from bot.command import Command
 from bot.commandline import split
 from bot.errors import UsageError
 from bot.language import say
 from bot.model import Button
 from bot.operations.holds import filed_as
+from bot.parsing import find, parse
 from bot.stores.pasts import LastTwo, Pasts
 from bot.stores.runrow import Run
 from bot.stores.runs import Runs

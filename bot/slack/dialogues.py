@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.command import Command, find, for_help, parameters, parse
+from bot.command import Command, parameters
 from bot.commandline import split
 from bot.completion import Asking, Completion
 from bot.errors import UsageError
 from bot.language import later, say
 from bot.misuse import ArgumentError, MissingArgument, Misused
 from bot.model import Actor, Invocation, Origin, Place
+from bot.parsing import find, for_help, parse
 from bot.slack.fields import FILL, block_id_of
 from bot.slack.filled import Values, words_of, written, wrong_in
 from bot.slack.forms import (

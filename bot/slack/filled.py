@@ -9,10 +9,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.command import Command, Parameter, Takes, parameters, typed
+from bot.command import Command, Parameter, Takes, parameters
 from bot.commandline import split
 from bot.kinds import Text
 from bot.misuse import ArgumentError
+from bot.parsing import typed
 from bot.slack.fields import NOT_SET, SWITCHES
 
 Values = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -47,7 +48,7 @@ def wrong_in(command: Command, words: Words) -> dict[str, str]:
 
 
 def written(command: Command, words: Words) -> str:
-    """The line whose words `bot.command.parse` takes for just these; a switch is on when it is named.
+    """The line whose words `bot.parsing.parse` takes for just these; a switch is on when it is named.
 
     `--` stands before positional words of which one looks like a flag, so that none of them is taken for one.
     """

@@ -22,8 +22,9 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.errors import BotError
 from bot.language import speaking, spoken
-from bot.overview import Overview, Overviews, Survey
+from bot.overview import Overviews, Survey
 from bot.people import Directory, language_of
+from bot.seen import Overview
 from bot.slack.files import NO_ANSWER
 from bot.slack.homepaper import Paper, Shown
 from bot.slack.homepictures import HomePictures

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bot import words
 from bot.language import say
-from bot.overview import SeenRequest
+from bot.seen import SeenRequest
 from bot.slack.approvalview import lines
 from bot.slack.blocks import Block, context, section
 from bot.slack.homepaper import Paper, header

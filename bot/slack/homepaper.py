@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bot.model import Button
-from bot.overview import Overview
+from bot.seen import Overview
 from bot.slack.blocks import PRESS, Block, button_of
 from bot.stores.outbox import StoredButton
 

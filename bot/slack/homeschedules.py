@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from bot import words
 from bot.language import say
 from bot.model import Button
-from bot.overview import Overview
 from bot.scheduled import Seen
 from bot.schedulingtold import buttons_of
+from bot.seen import Overview
 from bot.slack.blocks import Block, context, section
 from bot.slack.homepaper import Paper, header
 from bot.slack.mrkdwn import code, cut, escape, moment, plain

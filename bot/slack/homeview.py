@@ -13,7 +13,7 @@ from typing import Any
 from bot import words
 from bot.language import say
 from bot.model import Button, Status
-from bot.overview import Overview, SeenHost, SeenRun, SeenVolume
+from bot.seen import Overview, SeenHost, SeenRun, SeenVolume
 from bot.slack.blocks import Block, context, progress_in_words, section
 from bot.slack.homealarms import alarms
 from bot.slack.homeapprovals import MOST_REQUESTS, requests

@@ -16,7 +16,7 @@ from sqlalchemy import select
 import handlers
 from bot.app import App, build
 from bot.engine import Engine
-from bot.model import Actor, Invocation, Origin, Outcome, Place, Status
+from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.permissions import Rules
 from bot.settings import Settings
 from bot.stores.audit import AuditEvent
@@ -146,18 +146,9 @@ class Watch:
         if one is None or not one.is_on or one.when.after(one.dealt_with_at) > self.now:
             return None
         due = one.when.after(one.dealt_with_at)
-        with self.app.database.write() as connection:
-            assert self.app.services.schedules.deal_with(connection, one, due)
-        asked = Invocation(
-            line=one.line,
-            actor=one.owner,
-            origin=Origin.SCHEDULE,
-            at=self.now,
-            key=one.key(due),
-            place=Place(channel=one.channel or "C0OPS", user=one.owner.id),
-            schedule=one.name,
-        )
-        return House(self.app).say(asked)
+        self.app.scheduler.look(name)
+        found = [run for run in self.app.services.runs.newest(limit=50) if run.invocation.key == one.key(due)]
+        return House(self.app).ending(found[0].id) if found else None
 
     def days(self, number: int, *, name: str = "nightly") -> list[Status]:
         """Let days pass in steps of an hour with a schedule that fires; how its runs ended."""

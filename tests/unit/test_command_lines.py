@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import handlers
-from bot.command import Command, Takes, arg, find, parse
+from bot.command import Command, Takes, arg
 from bot.commandline import LONGEST, from_slack, repair, split
 from bot.errors import UsageError
 from bot.kinds import Assignment, Count, Text
 from bot.misuse import Misused
 from bot.model import Reply, Right
+from bot.parsing import find, parse
 from tests.support.effort import examples
 
 

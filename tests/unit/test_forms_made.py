@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from slack_sdk.models.views import View as SlackView
 
 import handlers
-from bot.command import Command, Parameter, Takes, arg, parameters, parse
+from bot.command import Command, Parameter, Takes, arg, parameters
 from bot.commandline import split
 from bot.kinds import Assignment, Count, Day, Text, VolumeName
 from bot.model import Place, Reply, Right
+from bot.parsing import parse
 from bot.playground import blockkit
 from bot.playground.forms import state_values
 from bot.slack.fields import FILL, NOT_SET, block_id_of

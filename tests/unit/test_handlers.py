@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import text
 
 import handlers
-from bot.command import Command, parse
+from bot.command import Command
 from bot.commandline import from_slack as slack_text
 from bot.commandline import repair, split
 from bot.errors import Conflict, EngineError, LostHold
 from bot.model import Outcome, Plan, Right, Status
+from bot.parsing import parse
 from bot.slack.mrkdwn import columns
 from bot.stores.audit import AuditEvent
 from bot.stores.claims import Claim, Claims, Ending

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bot.alarmrules import AlarmKind, Condition, Findings
 from bot.model import Actor
-from bot.overview import Overview, Overviews
+from bot.overview import Overviews
+from bot.seen import Overview
 from bot.slack.homealarms import alarms
 from bot.slack.homepaper import Paper
 from bot.stores.activity import Activity

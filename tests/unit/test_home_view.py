@@ -15,9 +15,9 @@ from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
 from bot.model import Actor, Button, Invocation, Origin, Place, Plan, Progress, Reply, Status
-from bot.overview import Overview, SeenHost, SeenRun, SeenVolume
 from bot.playground.blockkit import view_problems, view_too_large
 from bot.scheduled import Foremost, Seen
+from bot.seen import Overview, SeenHost, SeenRun, SeenVolume
 from bot.slack.homepaper import Paper, Shown
 from bot.slack.homeview import buttons_of, home, picture
 from bot.stores.outbox import StoredButton

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot import overview as overview_room
-from bot.overview import Overview, Overviews
+from bot.overview import Overviews
+from bot.seen import Overview
 from bot.stores.activity import Activity
 from tests.fakes import FakeEngine
 from tests.support.house import House, at_work, from_slack, settings, wait_for

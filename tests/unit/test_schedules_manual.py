@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import handlers
-from bot.command import Takes, find, parameters, parse
+from bot.command import Takes, parameters
 from bot.commandline import repair, split
+from bot.parsing import find, parse
 from bot.settings import read
 from bot.whenwords import found
 

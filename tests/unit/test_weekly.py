@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 import handlers
-from bot.command import find, parse
 from bot.commandline import split
 from bot.errors import UsageError
 from bot.model import Actor
+from bot.parsing import find, parse
 from bot.stores.schedules import Kept, Schedule
 from bot.weekly import DIGEST, digest_schedule
 
