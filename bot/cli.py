@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pwd
 import re
 import shlex
 import sys
@@ -22,6 +21,8 @@ from bot import offline, terminal
 from bot import settings as settings_room
 from bot.app import App, build
 from bot.command import Command
+from bot.completion.shells import MODES
+from bot.environment import shell_user
 from bot.errors import BotError, UsageError
 from bot.following import carried
 from bot.language import later, of_environment, say, speaking, spoken
@@ -38,6 +39,8 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
   shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
   shipkeeper manifest [--format yaml]  print the Slack app manifest
   shipkeeper example-settings          print a settings file with every key
+  shipkeeper completion bash|zsh|fish  print what makes a shell complete command lines:
+                                       source <(shipkeeper completion bash)
   shipkeeper audit verify FILE [--head SEQ:HASH]  verify an export of the audit log, without database and settings
   shipkeeper --version                 print the version
   shipkeeper COMMAND… [--json] [--key KEY] [--files DIRECTORY]
@@ -126,11 +129,23 @@ def _example_settings(argv: list[str], _commands: Commands) -> int:
     return 0
 
 
+def _completion(argv: list[str], _commands: Commands) -> int:
+    shells = MODES["completion"][1]
+    if len(argv) != 2 or argv[1] not in shells:
+        sentence = later(
+            "`shipkeeper completion` takes one of {shells}, and no more words. Nothing was done."
+        )
+        raise UsageError(say(sentence, shells=", ".join(shells)))
+    print((Path(__file__).parent / "shells" / argv[1]).read_text(), end="")
+    return 0
+
+
 _MODES: dict[str, Callable[[list[str], Commands], int]] = {
     "serve": _serve,
     "demo": _demo,
     "manifest": _manifest,
     "example-settings": _example_settings,
+    "completion": _completion,
 }
 
 
@@ -211,7 +226,7 @@ def _options(argv: list[str]) -> tuple[list[str], _Face]:
 
 
 def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
-    user = _user()
+    user = shell_user()
     command = app.services.commands.get(line[0]) if line else None
     if command is not None and command.at_home is not None:
         line = command.at_home(line, Path.cwd())
@@ -223,16 +238,3 @@ def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
         key=f"cli:{key}" if key else None,
         language=spoken(),
     )
-
-
-def _user() -> str:
-    """The person behind the shell, by the machine's word and not by variables that anybody may set.
-
-    Of root, it is who called sudo, whom sudo names; root could do everything anyway.
-    """
-    user_id = os.getuid()
-    caller = os.environ.get("SUDO_USER") if user_id == 0 else None
-    try:
-        return caller or pwd.getpwuid(user_id).pw_name
-    except KeyError:  # a user id without a name, as containers have them
-        return str(user_id)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bot.app import App, build
 from bot.command import Command
 from bot.completion import Completion
+from bot.completion.shells import Shells
 from bot.engine import Engine
 from bot.errors import StoreError
-from bot.language import say
+from bot.language import say, speaking
 from bot.model import Invocation
 from bot.overview import Overviews
 from bot.reload import Means, Reloader
@@ -24,12 +25,15 @@ from bot.stores.homes import Homes
 from bot.stores.runrow import Lane
 from bot.stores.sole import HolderProcess
 from bot.syslog import SyslogCopy
+from bot.tabdoor import Answer, TabDoor
 from bot.web import WebServer, make_web
 
 _log = logging.getLogger(__name__)
 _WAIT_FOR_SHELL = 0.2
 _LOOKS = 4
 _KEEP_SECONDS = 5.0
+_TAB_SECONDS = 0.3
+"""So long a shell waits for what is known to be looked at anew; then it gets what was known."""
 
 
 class Bot:
@@ -47,6 +51,7 @@ class Bot:
         self.app: App = build(settings, commands, engines=engines)
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
+        self._tabs = TabDoor(settings.state, _tabs(self.app, self.completion))
         self._syslog = _syslog(self.app)
         host, _, port = settings.slack.listen.rpartition(":")
         self.web = WebServer(make_web(self._checks, self._counts, self.slack.http), host, int(port))
@@ -59,11 +64,18 @@ class Bot:
         if self._syslog is not None:
             self._syslog.start()
         self.completion.start()
+        self._open_tabs()
         self._open_web()
         self.slack.start()
         mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
         _log.info("shipkeeper serves Slack by %s", mode)
         return True
+
+    def _open_tabs(self) -> None:
+        try:
+            self._tabs.start()
+        except OSError as error:  # shells then look by themselves
+            _log.warning("shells cannot ask here what could follow: %s", error)
 
     def _open_web(self) -> None:
         """In Socket Mode the chat goes on without it: a taken port must not keep a restore from people."""
@@ -83,6 +95,7 @@ class Bot:
     def stop(self) -> None:
         """Close the doors, let work end, tell what ended. May be called twice."""
         self.web.stop()
+        self._tabs.stop()
         self.app.queue.stop(self._settings.limits.grace)
         self.slack.stop()
         self.completion.stop()
@@ -179,6 +192,16 @@ def _hold_until(stopping: threading.Event, bot: Bot) -> None:
 
 def _pid(holder: HolderProcess | None) -> str:
     return str(holder.pid) if holder else "unknown"
+
+
+def _tabs(app: App, completion: Completion) -> Answer:
+    shells = Shells(completion, app.services.commands, _TAB_SECONDS)
+
+    def answer(words: Sequence[str], user: str, language: str) -> str:
+        with speaking(language):
+            return shells.offers(words, user).text
+
+    return answer
 
 
 def _syslog(app: App) -> SyslogCopy | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from bot.environment import state_directory, variable
 from bot.sections import (
     ArchiveSection,
     DrillSection,
@@ -117,7 +118,7 @@ class Settings(Section):
 
 def file_of(environment: Mapping[str, str] = os.environ) -> Path | None:
     """The settings file; None when there is none."""
-    path = _variable(environment, "SHIPKEEPER_SETTINGS", [])
+    path = variable(environment, "SHIPKEEPER_SETTINGS", [])
     return Path(path) if path else None
 
 
@@ -125,21 +126,21 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     """What the environment and its TOML file give; raises SettingsError with all that is wrong."""
     problems: list[str] = []
     values = _file(environment, problems)
-    state = Path(_variable(environment, "SHIPKEEPER_STATE", problems) or _default_state(environment))
-    archive = _variable(environment, "SHIPKEEPER_ARCHIVE", problems)
+    state = state_directory(environment, problems)
+    archive = variable(environment, "SHIPKEEPER_ARCHIVE", problems)
     if archive and isinstance(values.setdefault("archive", {}), dict):
         values["archive"]["path"] = archive
-    database = _variable(environment, "SHIPKEEPER_DATABASE_URL", problems)
+    database = variable(environment, "SHIPKEEPER_DATABASE_URL", problems)
     reserved = [key for key in values if key not in _SECTIONS]
     problems += [_unknown((key,), _SECTIONS) for key in reserved]
     values = {key: value for key, value in values.items() if key not in reserved}
-    api_url = _variable(environment, "SLACK_API_URL", problems)
+    api_url = variable(environment, "SLACK_API_URL", problems)
     try:
         settings = Settings(
             **values,
-            state=state.absolute(),
-            database_url=database or f"sqlite:///{state.absolute() / 'shipkeeper.db'}",
-            docker_host=_variable(environment, "DOCKER_HOST", problems),
+            state=state,
+            database_url=database or f"sqlite:///{state / 'shipkeeper.db'}",
+            docker_host=variable(environment, "DOCKER_HOST", problems),
             slack_api_url=api_url.rstrip("/") + "/" if api_url else "https://slack.com/api/",
             bot_token=_secret(environment, "SLACK_BOT_TOKEN", problems),
             app_token=_secret(environment, "SLACK_APP_TOKEN", problems),
@@ -160,15 +161,8 @@ _SHORTEST_KEY = 16
 _SECTIONS = tuple(name for name, info in Settings.model_fields.items() if not info.exclude)
 
 
-def _default_state(environment: Mapping[str, str]) -> str:
-    if os.geteuid() == 0:
-        return "/var/lib/shipkeeper"
-    home = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return str(Path(home) / "shipkeeper")
-
-
 def _file(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
-    path = _variable(environment, "SHIPKEEPER_SETTINGS", problems)
+    path = variable(environment, "SHIPKEEPER_SETTINGS", problems)
     if not path:
         return {}
     try:
@@ -181,24 +175,8 @@ def _file(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]
     return {}
 
 
-def _variable(environment: Mapping[str, str], name: str, problems: list[str]) -> str | None:
-    """The variable, or the content of the file that `<NAME>_FILE` names, without its last line break."""
-    path = environment.get(f"{name}_FILE")
-    if not path:
-        return environment.get(name) or None
-    if environment.get(name):
-        problems.append(f"{name} and {name}_FILE are both set; keep one of them")
-    try:
-        return Path(path).read_text().rstrip("\r\n") or None
-    except OSError as error:
-        problems.append(f"{name}_FILE: {path} cannot be read ({error.strerror})")
-    except UnicodeDecodeError:
-        problems.append(f"{name}_FILE: {path} is not UTF-8 text")
-    return None
-
-
 def _secret(environment: Mapping[str, str], name: str, problems: list[str]) -> SecretStr | None:
-    value = _variable(environment, name, problems)
+    value = variable(environment, name, problems)
     return SecretStr(value) if value else None
 
 

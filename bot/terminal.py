@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,6 @@ from rich.text import Text
 from bot import words
 from bot.language import say
 from bot.model import Outcome, Status
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 EXIT_CODES = {
     Status.SUCCEEDED: 0,
@@ -86,4 +83,4 @@ def show(outcome: Outcome, console: Console, files: Sequence[str] = ()) -> None:
 
 def plain(raw: str) -> Text:
     """Without escape codes, other control characters and overrides of the writing direction."""
-    return Text(_CONTROL.sub("", raw))
+    return Text(words.harmless(raw))
