@@ -13,6 +13,7 @@ from bot.completion.shells import Shells
 from bot.engine import Engine
 from bot.errors import StoreError
 from bot.language import say, speaking
+from bot.metrics.gathering import Metrics
 from bot.model import Invocation
 from bot.overview import Overviews
 from bot.reload import Means, Reloader
@@ -24,6 +25,7 @@ from bot.stores.activity import Activity
 from bot.stores.homes import Homes
 from bot.stores.runrow import Lane
 from bot.stores.sole import HolderProcess
+from bot.stores.tallies import Tallies
 from bot.syslog import SyslogCopy
 from bot.tabdoor import Answer, TabDoor
 from bot.web import WebServer, make_web
@@ -54,7 +56,9 @@ class Bot:
         self._tabs = TabDoor(settings.state, _tabs(self.app, self.completion))
         self._syslog = _syslog(self.app)
         host, _, port = settings.slack.listen.rpartition(":")
-        self.web = WebServer(make_web(self._checks, self._counts, self.slack.http), host, int(port))
+        metrics = _metrics(self.app, self.slack)
+        web = make_web(self._checks, self._counts, self.slack.http, metrics.families)
+        self.web = WebServer(web, host, int(port))
 
     def start(self, stopping: threading.Event) -> bool:
         """Take over what a dead process left, then open the doors; False when stopped while waiting."""
@@ -202,6 +206,12 @@ def _tabs(app: App, completion: Completion) -> Answer:
             return shells.offers(words, user).text
 
     return answer
+
+
+def _metrics(app: App, slack: SlackConnection) -> Metrics:
+    services = app.services
+    tallies = Tallies(app.database)
+    return Metrics(tallies, services.archive, services.commands.keys(), slack.acks, services.clock)
 
 
 def _syslog(app: App) -> SyslogCopy | None:

@@ -1,0 +1,180 @@
+"""Figures as they are gathered and written: bounded, true after a restart, and readable by the official client."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bot.errors import StoreError
+from bot.metrics import ACK_SECONDS, Buckets, Family, Histogram, Kind, gathering
+from bot.metrics.gathering import Endings, Metrics, Protection
+from bot.stores.tallies import Behind, Ended, Tallies
+from bot.web.exposition import exposed
+from tests.fakes import FakeEngine
+from tests.support.house import House, at_work, settings
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+class _Tallies(Tallies):
+    """Endings that a test makes up."""
+
+    def __init__(self, *ended: Ended) -> None:
+        self.ended = list(ended)
+        self.asked: list[int] = []
+        self.is_away = False
+
+    def ended_after(self, seq: int, limit: int) -> tuple[Ended, ...]:
+        if self.is_away:
+            raise StoreError("It is away.")
+        self.asked.append(seq)
+        return tuple([one for one in self.ended if one.seq > seq][:limit])
+
+    def queued(self) -> dict[object, int]:  # type: ignore[override]
+        return {}
+
+    def behind(self) -> Behind:
+        return Behind(messages=0, failing=0)
+
+
+def _ended(seq: int, command: str | None = "backup", **values: object) -> Ended:
+    made = {"ending": "succeeded", "seconds": 1.0, "raw_bytes": None, **values}
+    return Ended(seq=seq, command=command, **made)  # type: ignore[arg-type]
+
+
+def _values(families: Iterable[Family], name: str) -> dict[tuple[str, ...], float | Buckets]:
+    (found,) = [family for family in families if family.name == name]
+    return dict(found.values)
+
+
+def test_a_histogram_counts_by_size() -> None:
+    """What is just as large as a bound is within it; what is larger than all is in the last one."""
+    sizes = Histogram((1, 10))
+    for size in (0.5, 1, 2, 11, 1e9):
+        sizes.note(size)
+    assert sizes.buckets.cumulated == ((1, 2), (10, 3), (math.inf, 5))
+    assert sizes.buckets.total == pytest.approx(0.5 + 1 + 2 + 11 + 1e9)
+
+
+def test_only_what_came_since_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it at first, in batches; then from the last line on."""
+    monkeypatch.setattr(gathering, "_BATCH", 2)
+    tallies = _Tallies(_ended(3), _ended(7), _ended(9))
+    endings = Endings(tallies, ["backup"])
+    endings.catch_up()
+    assert tallies.asked == [0, 7, 9]
+    tallies.ended.append(_ended(12, ending="failed"))
+    endings.catch_up()
+    assert tallies.asked[3:] == [9, 12]
+    assert _values(endings.families(), "runs") == {("backup", "succeeded"): 3.0, ("backup", "failed"): 1.0}
+
+
+def test_labels_are_bounded() -> None:
+    """Whatever was typed, a command is one of ours, `none` or `other`."""
+    endings = Endings(_Tallies(_ended(1), _ended(2, "launch-rockets"), _ended(3, None)), ["backup"])
+    endings.catch_up()
+    assert set(_values(endings.families(), "runs")) == {
+        ("backup", "succeeded"),
+        ("other", "succeeded"),
+        ("none", "succeeded"),
+    }
+
+
+def test_a_database_that_is_away_takes_the_rest_with_it_not(tmp_path: Path) -> None:
+    """What is known without it is told, and nothing that would look like a reset."""
+    tallies = _Tallies(_ended(1))
+    with _backed_up(tmp_path) as house:
+        archive = house.app.services.archive
+        metrics = Metrics(tallies, archive, ["backup"], Histogram(ACK_SECONDS), lambda: NOW)
+        tallies.is_away = True
+        assert {family.name for family in metrics.families()} == {
+            "ack_seconds",
+            "last_verified_age_seconds",
+            "backed_up_sources",
+        }
+        tallies.is_away = False
+        assert "runs" in {family.name for family in metrics.families()}
+
+
+def _backed_up(tmp_path: Path) -> AbstractContextManager[House]:
+    engine = FakeEngine("local")
+    for name in ("one", "two", "three"):
+        engine.add_volume(name, {"file": name.encode()})
+    return at_work(settings(tmp_path / "state"), {"local": engine})
+
+
+def test_ages_are_those_of_backups_that_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was found bad does not: its age is infinite then. The oldest come first, up to a limit."""
+    with _backed_up(tmp_path) as house:
+        for name in ("one", "two", "three"):
+            house.say(f"backup {name}")
+        _spoil(house, "two")
+        archive, later = house.app.services.archive, datetime.now(UTC) + timedelta(hours=1)
+        metrics = Metrics(_Tallies(), archive, [], Histogram(ACK_SECONDS), lambda: later)
+        found = list(metrics.families())
+        ages = _values(found, "last_verified_age_seconds")
+        assert ages["local", "two"] == math.inf
+        assert 3_600 <= float(ages["local", "one"]) < 3_700  # type: ignore[arg-type]
+        assert _values(found, "backed_up_sources") == {(): 3.0}
+        monkeypatch.setattr(gathering, "MOST_SOURCES", 2)
+        kept = _values(metrics.families(), "last_verified_age_seconds")
+        assert list(kept) == [("local", "two"), ("local", "one")]
+
+
+def _spoil(house: House, volume: str) -> None:
+    (backup,) = house.app.services.archive.backups("local", volume)
+    with backup.files.tar.open("r+b") as file:
+        file.write(b"rot")
+    house.say(f"verify {backup.manifest.run_id}")
+
+
+def test_the_archive_is_looked_at_once_a_minute(tmp_path: Path) -> None:
+    """However often somebody asks."""
+    with _backed_up(tmp_path) as house:
+        house.say("backup one")
+        protection = Protection(house.app.services.archive)
+        assert set(protection.taken()) == {("local", "one")}
+        house.say("backup two")
+        assert set(protection.taken()) == {("local", "one")}
+        protection._looked_at -= 61
+        protection.taken()
+        assert protection._looking is not None
+        protection._looking.join(10)
+        assert set(protection.taken()) == {("local", "one"), ("local", "two")}
+
+
+def test_what_is_written_can_be_read() -> None:
+    """Counter, gauge and histogram, with labels that hold anything."""
+    odd = 'web:/srv "a"\n\\b'
+    sizes = Histogram((1.0,))
+    sizes.note(5)
+    families = [
+        Family(name="runs", help="Runs.", kind=Kind.COUNTER, labels=("command",), values={("backup",): 3.0}),
+        Family(
+            name="age_seconds", help="Age.", kind=Kind.GAUGE, labels=("volume",), values={(odd,): math.inf}
+        ),
+        Family(name="size_bytes", help="Size.", kind=Kind.HISTOGRAM, values={(): sizes.buckets}),
+    ]
+    text = exposed(lambda: {"runs": {"queued": 2.0}, "odd_ones": {"x": 1.0}}, lambda: families).decode()
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert found == {
+        ("shipkeeper_runs", "queued"): 2.0,
+        ("shipkeeper_odd_ones", "x"): 1.0,
+        ("shipkeeper_runs_total", "backup"): 3.0,
+        ("shipkeeper_age_seconds", odd): math.inf,
+        ("shipkeeper_size_bytes_bucket", "1.0"): 0.0,
+        ("shipkeeper_size_bytes_bucket", "+Inf"): 1.0,
+        ("shipkeeper_size_bytes_count",): 1.0,
+        ("shipkeeper_size_bytes_sum",): 5.0,
+    }
+    assert "# TYPE shipkeeper_runs_total counter" in text
