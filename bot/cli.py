@@ -9,13 +9,12 @@ import logging
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-
-from rich.console import Console
 
 from bot import offline, terminal
 from bot import settings as settings_room
@@ -30,7 +29,6 @@ from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
 
-_PIPE_COLUMNS = 1_000
 _HELP = frozenset({"--help", "-h"})
 _USAGE = later("""\
 shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is not proven done.
@@ -62,7 +60,14 @@ def main(argv: Sequence[str], commands: Commands) -> int:
     """Do what the words say, in the language of the shell; the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     with speaking(of_environment(os.environ)):
-        return _done(argv, commands)
+        try:
+            return _done(argv, commands)
+        except (
+            KeyboardInterrupt
+        ):  # a second Ctrl-C: whoever called sees by what it ended, and nobody a traceback
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
+            raise
 
 
 def _done(argv: Sequence[str], commands: Commands) -> int:
@@ -178,9 +183,7 @@ def _print(outcome: Outcome, files: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         print(terminal.as_json(outcome, files), flush=True)
     else:
-        # Into a file or a pipe, a row of a table stays one line.
-        width = None if sys.stdout.isatty() else _PIPE_COLUMNS
-        terminal.show(outcome, Console(highlight=False, width=width), files)
+        terminal.show(outcome, terminal.console(sys.stdout), files)
 
 
 def _handed_over(app: App, outcome: Outcome, directory: Path) -> tuple[str, ...]:

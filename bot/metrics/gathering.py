@@ -21,6 +21,7 @@ from bot.stores.tallies import Ended, Tallies
 
 _log = logging.getLogger(__name__)
 _BATCH = 5_000
+_CATCHING_SECONDS = 2.0
 _OLD_SECONDS = 60.0
 _FIRST_LOOK_SECONDS = 2.0
 MOST_SOURCES = 1_000
@@ -41,12 +42,16 @@ class Endings:
         self._seconds: dict[str, Histogram] = defaultdict(lambda: Histogram(RUN_SECONDS))
         self._bytes = Histogram(BACKUP_BYTES)
 
-    def catch_up(self) -> None:
-        """Count what ended since the last time; raises StoreError."""
+    def catch_up(self) -> bool:
+        """Count what ended since the last time, for two seconds at most; whether that was all. Raises StoreError."""
+        deadline = time.monotonic() + _CATCHING_SECONDS
         while found := self._tallies.ended_after(self._seq, _BATCH):
             for ended in found:
                 self._note(ended)
             self._seq = found[-1].seq
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def _note(self, ended: Ended) -> None:
         # A line that was no command has none; one that a newer program knows is not ours to name.
@@ -143,8 +148,9 @@ class Metrics:
             values={(): self._acks.buckets},
         )
         try:
-            self._endings.catch_up()
-            yield from self._endings.families()
+            # Half of a past would look like a leap once the rest is counted.
+            if self._endings.catch_up():
+                yield from self._endings.families()
             yield from self._of_queues()
         except BotError as error:  # the other figures are wanted just then
             _log.warning("what is in the database cannot be counted: %s", error)

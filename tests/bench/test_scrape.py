@@ -26,7 +26,7 @@ pytestmark = pytest.mark.bench
 RUNS = 100_000
 COMMANDS = ("backup", "verify", "prune", "volumes", "runs")
 ENDINGS = ("succeeded", "succeeded", "succeeded", "failed", "partial")
-SLOWEST_FIRST = 20.0
+SLOWEST_FIRST = 8.0
 SLOWEST = 0.1
 _DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -38,18 +38,18 @@ def test_a_scrape_costs_the_same_after_many_runs(tmp_path: Path) -> None:
     _fill(database)
     archive = Archive(tmp_path / "archive", lambda: _DAY)
     metrics = Metrics(Tallies(database), archive, COMMANDS, Histogram(ACK_SECONDS), lambda: _DAY)
-    took = []
+    first, took, text = 0, [], b""
     for _ in range(20):
         since = time.monotonic()
         text = exposed(dict, metrics.families)
         took.append(time.monotonic() - since)
-    rest = sorted(took[1:])
-    print(
-        f"\nfirst scrape {took[0]:.2f} s, then {rest[len(rest) // 2] * 1e3:.1f} ms (slowest {rest[-1] * 1e3:.1f} ms), "
-        f"{len(text)} bytes"
-    )
+        first += b"shipkeeper_runs_total" not in text
+    caught_up, rest = took[: first + 1], sorted(took[first + 1 :])
+    past = f"{len(caught_up)} scrapes, {sum(caught_up):.2f} s, the longest {max(caught_up):.2f} s"
+    usual = f"{rest[len(rest) // 2] * 1e3:.1f} ms (slowest {rest[-1] * 1e3:.1f} ms), {len(text)} bytes"
+    print(f"\nthe past in {past}; then {usual}")
     assert sum(1 for line in text.decode().splitlines() if line.startswith("shipkeeper_runs_total{")) == 15
-    assert took[0] < SLOWEST_FIRST
+    assert max(caught_up) < SLOWEST_FIRST
     assert rest[len(rest) // 2] < SLOWEST
     database.close()
 

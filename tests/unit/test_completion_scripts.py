@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
 import shutil
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import FakeEngine
+from tests.support.at_terminal import AtTerminal
 from tests.support.house import House, at_work, settings
 from tests.support.tabs import answering, said_by, with_the_program
 
@@ -84,41 +80,13 @@ def test_bash_completes_files_itself(environment: dict[str, str], tmp_path: Path
 
 def test_bash_of_a_person_at_a_terminal(environment: dict[str, str]) -> None:
     """The key itself: one word is written out and its run begins with nothing but that line."""
-    _type = _Terminal(["bash", "--norc", "--noprofile", "-i"], environment)
-    with _type as bash:
+    with AtTerminal(["bash", "--norc", "--noprofile", "-i"], environment) as bash:
         bash.says("PS1='> '; source <(shipkeeper completion bash); echo rea''dy\n", until="ready")
         assert "pgdata " in bash.says("echo A; shipkeeper backup pg\t", until="pgdata ")
         bash.says("\x15", until="")
         assert "web-logs  (not in use" in bash.says(
             "shipkeeper backup web\t\t\t", until="web-logs  (not in use"
         )
-
-
-class _Terminal:
-    """A shell at a terminal of its own."""
-
-    def __init__(self, program: list[str], environment: dict[str, str]) -> None:
-        self._pid, self._master = pty.fork()
-        if self._pid == 0:
-            os.execvpe(program[0], program, {**environment, "COLUMNS": "100", "PS1": "> "})
-
-    def __enter__(self) -> _Terminal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        os.close(self._master)
-
-    def says(self, keys: str, *, until: str, seconds: float = 60.0) -> str:
-        """Press the keys; what is shown, up to that."""
-        os.write(self._master, keys.encode())
-        shown, deadline = "", time.monotonic() + seconds
-        while until not in shown:
-            assert time.monotonic() < deadline, f"{until!r} is not shown: {shown!r}"
-            if select.select([self._master], [], [], 0.1)[0]:
-                shown += os.read(self._master, 1 << 16).decode(errors="replace")
-        return shown
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
@@ -137,7 +105,7 @@ def test_fish_is_given_words(environment: dict[str, str]) -> None:
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
 def test_zsh_is_given_words(environment: dict[str, str]) -> None:
     """At a terminal, for its completion lives in its line editor alone."""
-    with _Terminal(["zsh", "-f", "-i"], environment) as zsh:
+    with AtTerminal(["zsh", "-f", "-i"], environment) as zsh:
         zsh.says(
             "PS1='> '; autoload -U compinit; compinit -D -u; source <(shipkeeper completion zsh); echo rea''dy\n",
             until="ready\r\n",

@@ -75,6 +75,21 @@ def test_only_what_came_since_is_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     assert _values(endings.families(), "runs") == {("backup", "succeeded"): 3.0, ("backup", "failed"): 1.0}
 
 
+def test_a_long_past_is_told_when_all_of_it_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scrape is not kept waiting for it, and half of it is not told."""
+    monkeypatch.setattr(gathering, "_BATCH", 1)
+    monkeypatch.setattr(gathering, "_CATCHING_SECONDS", -1.0)
+    with _backed_up(tmp_path) as house:
+        archive = house.app.services.archive
+        tallies = _Tallies(_ended(1), _ended(2))
+        metrics = Metrics(tallies, archive, ["backup"], Histogram(ACK_SECONDS), lambda: NOW)
+        for _ in tallies.ended:
+            assert "runs" not in {family.name for family in metrics.families()}
+        assert _values(metrics.families(), "runs") == {("backup", "succeeded"): 2.0}
+
+
 def test_labels_are_bounded() -> None:
     """Whatever was typed, a command is one of ours, `none` or `other`."""
     endings = Endings(_Tallies(_ended(1), _ended(2, "launch-rockets"), _ended(3, None)), ["backup"])
