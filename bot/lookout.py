@@ -16,7 +16,6 @@ from bot.completion import Completion
 from bot.completion.shells import Shells
 from bot.engine import Engine
 from bot.engine.witness import Call
-from bot.errors import StoreError
 from bot.operations.build import BuildRule
 from bot.operations.registries import Registries
 from bot.operations.runbooks import Runbook
@@ -80,7 +79,7 @@ def _rooms(
 
 def _refuse(call: Call) -> None:
     """Nothing is changed from here, whatever a look comes to."""
-    raise StoreError(f"a look for completion was about to change something: {call.method} {call.path}")
+    raise RuntimeError(f"a look for completion was about to change something: {call.method} {call.path}")
 
 
 def _now() -> datetime:
