@@ -12,14 +12,17 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
+from itertools import product
 
 from bot.errors import BotError
 from bot.metrics import BACKUP_BYTES, RUN_SECONDS, Buckets, Family, Histogram, Kind
+from bot.model import Status
 from bot.operations.holds import is_verified
 from bot.stores.archive import Archive
 from bot.stores.tallies import Ended, Tallies
 
 _log = logging.getLogger(__name__)
+_ENDINGS = tuple(status.value for status in Status if status.is_ending)
 _BATCH = 5_000
 _CATCHING_SECONDS = 2.0
 _OLD_SECONDS = 60.0
@@ -38,7 +41,8 @@ class Endings:
         self._tallies = tallies
         self._commands = frozenset(commands)
         self._seq = 0
-        self._counts: Counter[tuple[str, str]] = Counter()
+        # From nought on: Prometheus sees no increase where a series begins with one.
+        self._counts = Counter(dict.fromkeys(product(sorted(self._commands), _ENDINGS), 0))
         self._seconds: dict[str, Histogram] = defaultdict(lambda: Histogram(RUN_SECONDS))
         self._bytes = Histogram(BACKUP_BYTES)
 

@@ -39,6 +39,11 @@ def samples(place: Workplace, name: str) -> dict[tuple[str, ...], float]:
     }
 
 
+def counted(place: Workplace) -> dict[tuple[str, ...], float]:
+    """How runs ended, without what never happened."""
+    return {labels: count for labels, count in samples(place, "shipkeeper_runs_total").items() if count}
+
+
 @pytest.fixture
 def busy(work: Workplace) -> Workplace:
     """A bot that made a backup, and refused somebody one."""
@@ -52,9 +57,9 @@ def busy(work: Workplace) -> Workplace:
 def test_runs_are_counted_by_command_and_ending(busy: Workplace) -> None:
     """Of each run one; what was no command is called so and not by its words; a restart forgets none."""
     expected = {("backup", "succeeded"): 1.0, ("backup", "denied"): 1.0, ("none", "rejected"): 1.0}
-    assert samples(busy, "shipkeeper_runs_total") == expected
+    assert counted(busy) == expected
     busy.restart()
-    assert samples(busy, "shipkeeper_runs_total") == expected
+    assert counted(busy) == expected
     busy.told(busy.slash("/backup", "pgdata"), Status.SUCCEEDED)
     wait_for(
         lambda: samples(busy, "shipkeeper_runs_total")["backup", "succeeded"] == 2.0, saying="the next one"

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.errors import StoreError
 from bot.metrics import ACK_SECONDS, Buckets, Family, Histogram, Kind, gathering
 from bot.metrics.gathering import Endings, Metrics, Protection
+from bot.model import Status
 from bot.stores.tallies import Behind, Ended, Tallies
 from bot.web.exposition import exposed
 from tests.fakes import FakeEngine
@@ -48,6 +49,11 @@ def _ended(seq: int, command: str | None = "backup", **values: object) -> Ended:
     return Ended(seq=seq, command=command, **made)  # type: ignore[arg-type]
 
 
+def _counted(families: Iterable[Family]) -> dict[tuple[str, ...], float | Buckets]:
+    """How runs ended, without what never happened."""
+    return {labels: count for labels, count in _values(families, "runs").items() if count}
+
+
 def _values(families: Iterable[Family], name: str) -> dict[tuple[str, ...], float | Buckets]:
     (found,) = [family for family in families if family.name == name]
     return dict(found.values)
@@ -72,7 +78,7 @@ def test_only_what_came_since_is_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     tallies.ended.append(_ended(12, ending="failed"))
     endings.catch_up()
     assert tallies.asked[3:] == [9, 12]
-    assert _values(endings.families(), "runs") == {("backup", "succeeded"): 3.0, ("backup", "failed"): 1.0}
+    assert _counted(endings.families()) == {("backup", "succeeded"): 3.0, ("backup", "failed"): 1.0}
 
 
 def test_a_long_past_is_told_when_all_of_it_is_counted(
@@ -87,14 +93,23 @@ def test_a_long_past_is_told_when_all_of_it_is_counted(
         metrics = Metrics(tallies, archive, ["backup"], Histogram(ACK_SECONDS), lambda: NOW)
         for _ in tallies.ended:
             assert "runs" not in {family.name for family in metrics.families()}
-        assert _values(metrics.families(), "runs") == {("backup", "succeeded"): 2.0}
+        assert _counted(metrics.families()) == {("backup", "succeeded"): 2.0}
+
+
+def test_what_never_happened_is_counted_as_nought() -> None:
+    """Prometheus sees an increase only of what was there before."""
+    endings = Endings(_Tallies(), ["backup"])
+    endings.catch_up()
+    nought = _values(endings.families(), "runs")
+    assert nought["backup", "failed"] == 0.0
+    assert len(nought) == len([status for status in Status if status.is_ending])
 
 
 def test_labels_are_bounded() -> None:
     """Whatever was typed, a command is one of ours, `none` or `other`."""
     endings = Endings(_Tallies(_ended(1), _ended(2, "launch-rockets"), _ended(3, None)), ["backup"])
     endings.catch_up()
-    assert set(_values(endings.families(), "runs")) == {
+    assert set(_counted(endings.families())) == {
         ("backup", "succeeded"),
         ("other", "succeeded"),
         ("none", "succeeded"),
