@@ -43,6 +43,7 @@ campaign: setup-tests  ## the long versions of the fault tests
 	 $(PY) -m pytest -s tests/slack/test_outbox_storm.py tests/slack/test_socket_storm.py tests/slack/test_interactions_repeated.py
 	@SHIPKEEPER_DECISIONS=5000 $(PY) -m pytest -q tests/unit/test_policy_matrix.py
 	@SHIPKEEPER_FUZZ=20000 $(PY) -m pytest -s tests/slack/test_fuzzed_http.py tests/slack/test_fuzzed_socket.py
+	@SHIPKEEPER_CAMPAIGN=1 $(PY) -m pytest -q -n 2 -m "not bench" tests/unit tests/stores
 	@SHIPKEEPER_HISTORIES=10000 $(PY) -m pytest -q tests/unit/test_retention.py
 	@SHIPKEEPER_HOSTILE_ENTRIES=1000000 $(PY) -m pytest tests/unit/test_hostile_tars.py
 

@@ -20,7 +20,7 @@ from tests.support.logged import logged
 
 pytestmark = [pytest.mark.slack, pytest.mark.parametrize("closed", ["http"], indirect=True)]
 
-REQUESTS = int(os.environ.get("SHIPKEEPER_FUZZ", "2000"))
+REQUESTS = int(os.environ.get("SHIPKEEPER_FUZZ", "1000"))
 SEED = int(os.environ.get("SHIPKEEPER_SEED", random.SystemRandom().randrange(1_000_000)))
 UNSIGNED = 401
 REPLAYS = 20

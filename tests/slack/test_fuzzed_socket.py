@@ -20,7 +20,7 @@ from tests.support.logged import logged
 
 pytestmark = pytest.mark.slack
 
-FRAMES = int(os.environ.get("SHIPKEEPER_FUZZ", "2000"))
+FRAMES = int(os.environ.get("SHIPKEEPER_FUZZ", "1000"))
 SEED = int(os.environ.get("SHIPKEEPER_SEED", random.SystemRandom().randrange(1_000_000)))
 AT_ONCE = 100
 """The SDK's reader calls itself for each frame that came meanwhile: a thousand at once cost the connection."""

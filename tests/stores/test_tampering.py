@@ -19,6 +19,7 @@ from bot.seals import GENESIS, Head, Problem, Sealer
 from bot.stores.audit import Audit, AuditEvent
 from bot.stores.auditfilter import Filter
 from bot.stores.database import Database
+from tests.support.effort import examples
 from tests.support.migrated import put_database
 
 ENTRIES = 10_000
@@ -341,7 +342,7 @@ def test_any_byte_of_an_export_changed_is_named(
         total += len(line)
         ends.append(total)
     shift = 1 if export.suffix == ".csv" else 0
-    for _ in range(12):
+    for _ in range(examples(3, 12)):
         at = chance.randrange(len(raw))
         changed = bytearray(raw)
         changed[at] = chance.choice([byte for byte in range(256) if byte != raw[at]])

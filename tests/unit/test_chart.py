@@ -13,6 +13,7 @@ from PIL import Image
 
 from bot import chart
 from bot.trends import Point, Trend, digest_of, in_words
+from tests.support.effort import examples
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -60,7 +61,7 @@ _TRENDS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(6, 15), deadline=None)
 @given(_TRENDS)
 def test_any_numbers_make_a_picture(trends: list[Trend]) -> None:
     """No size, duration, time or name breaks the drawing, nor the words for it."""

@@ -18,6 +18,7 @@ from bot.errors import UsageError
 from bot.kinds import Assignment, Count, Text
 from bot.misuse import Misused
 from bot.model import Reply, Right
+from tests.support.effort import examples
 
 
 @dataclass(frozen=True)
@@ -348,7 +349,7 @@ _typed = st.text(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, 300), deadline=None)
 @given(_typed)
 def test_repairing_twice_changes_nothing(typed: str) -> None:
     """What was repaired is left alone by a second repair."""
@@ -356,14 +357,14 @@ def test_repairing_twice_changes_nothing(typed: str) -> None:
     assert repair(once) == once
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, 300), deadline=None)
 @given(st.lists(_word, max_size=8))
 def test_joined_words_split_again(words: list[str]) -> None:
     """Words that a shell joined come apart as they were."""
     assert split(shlex.join(words)) == words
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100, 300), deadline=None)
 @given(_typed)
 def test_any_line_is_understood_or_refused(typed: str) -> None:
     """Whatever is typed is understood or refused in words; nothing else comes out."""

@@ -18,6 +18,7 @@ from bot.operations.losses import Losses
 from bot.operations.tally import Tally, entry_line, item_line, new_digest, strict_line, whole_line
 from bot.reasons import Reason
 from bot.stores.archive import Problems
+from tests.support.effort import examples
 
 SECOND = 1_000_000_000
 
@@ -285,7 +286,7 @@ def test_losses_are_named_and_do_not_grow_without_end() -> None:
     assert sparse.texts == ("sparseness: 2 sparse files are stored full, 10.0 GB more when restored",)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80, 200), deadline=None)
 @given(st.integers(0, 2**32))
 def test_random_lists_are_equal_or_every_difference_is_named(seed: int) -> None:
     """Whatever is taken out, added or altered in any of the three lists is named, and nothing else is."""

@@ -21,6 +21,7 @@ from bot.playground.forms import state_values
 from bot.slack.fields import FILL, NOT_SET, block_id_of
 from bot.slack.filled import words_of, written, wrong_in
 from bot.slack.forms import Opened, View, chooser, command_form, notice
+from tests.support.effort import examples
 
 COMMANDS = handlers.load()
 HERE = Opened(
@@ -167,7 +168,7 @@ def _list(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(80, 300), deadline=None)
 @given(FILLED)
 def test_what_is_filled_in_is_what_the_command_gets(filled: dict[str, Any]) -> None:
     """From the form to the line to the arguments nothing is lost, added or changed, whatever was typed."""
@@ -193,7 +194,7 @@ def test_what_is_filled_in_is_what_the_command_gets(filled: dict[str, Any]) -> N
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(80, 300), deadline=None)
 @given(WORDS, st.lists(WORDS, max_size=4), st.booleans())
 def test_a_line_in_a_form_stays_that_line(name: str, line: list[str], wait: bool) -> None:
     """Words that look like flags, quotes and dashes in a whole command line come out as they went in."""

@@ -22,11 +22,12 @@ from bot.model import Actor, Invocation, Origin, Place, Reply, Status
 from bot.permissions import Policy, Request
 from bot.wiring import rules
 from tests.fakes import FakeEngine
+from tests.support.effort import examples
 from tests.support.house import at_work, settings
 from tests.support.people import FakePeople
 
 COMMANDS = handlers.load()
-MOST = int(os.environ.get("SHIPKEEPER_DECISIONS", "1500"))
+MOST = int(os.environ.get("SHIPKEEPER_DECISIONS", "600"))
 """So many questions are drawn for each surface, with the same lot each time, and asked of each book of roles."""
 
 _RANK = {"none": 0, "view": 1, "operate": 2, "admin": 3}
@@ -238,7 +239,7 @@ def test_the_oracle_says_both() -> None:
 
 # ---- the same on the road ---------------------------------------------------------------------------------
 
-ON_THE_ROAD = 120
+ON_THE_ROAD = examples(60, 120)
 """So many more of each surface go the whole road, from the invocation to the ending."""
 
 

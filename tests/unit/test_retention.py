@@ -403,7 +403,7 @@ def grow_only(before: Sequence[Candidate], rules: Retention, go: set[str], dice:
 
 
 HISTORIES_A_BATCH = 50
-BATCHES = int(os.environ.get("SHIPKEEPER_HISTORIES", "2000")) // HISTORIES_A_BATCH
+BATCHES = int(os.environ.get("SHIPKEEPER_HISTORIES", "500")) // HISTORIES_A_BATCH
 
 
 @settings(max_examples=BATCHES, deadline=None)

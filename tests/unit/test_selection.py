@@ -15,6 +15,7 @@ from bot.errors import NotFound, UsageError
 from bot.operations.selection import Selection, select
 from bot.taredit import edit
 from bot.tarstream import TarReader
+from tests.support.effort import examples
 
 Node = tuple[str, str]
 TREE: dict[str, Node] = {
@@ -127,7 +128,7 @@ def test_a_path_that_is_not_there_is_told_with_those_nearby(path: str, said: str
 step = st.sampled_from(["a", "b", "ab", "a.b"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 150), deadline=None)
 @given(
     raw=st.lists(
         st.tuples(st.lists(step, min_size=1, max_size=3).map(tuple), st.integers(0, 5)), max_size=12

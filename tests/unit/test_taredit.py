@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bot.entry import Entry
 from bot.errors import EngineError, StreamCut
 from bot.taredit import PIECE_BYTES, Edit, edit, in_turn, member_name
+from tests.support.effort import examples
 
 Form = Literal[1, 2]
 XATTR = "SCHILY.xattr.user."
@@ -239,7 +240,7 @@ record = st.dictionaries(
 node = st.tuples(st.sampled_from("fdsl"), body, st.integers(0, (1 << 32) - 1), st.booleans(), record)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(60, 200), deadline=None)
 @given(
     tree=st.dictionaries(name, node, max_size=8),
     form=st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),

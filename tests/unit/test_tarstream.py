@@ -17,6 +17,7 @@ from bot.errors import EngineError, StreamCut
 from bot.reasons import Reason
 from bot.tarheader import member_name, relative_path
 from bot.tarstream import TarReader
+from tests.support.effort import examples
 
 Member = tuple[tarfile.TarInfo, bytes]
 Form = Literal[1, 2]
@@ -256,7 +257,7 @@ raw_names = st.binary(min_size=1, max_size=60).filter(
 any_name = names | raw_names.map(lambda name: name.decode("utf-8", "surrogateescape"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 150), deadline=None)
 @given(
     files=st.lists(
         st.tuples(any_name, st.binary(max_size=1500), st.integers(0, 0o7777), st.integers(0, (1 << 32) - 1))
