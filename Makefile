@@ -38,6 +38,7 @@ bench: setup-tests     ## speed and load; slow, and never part of `make test`
 campaign: setup-tests  ## the long versions of the fault tests
 	@SHIPKEEPER_KILLS=300 SHIPKEEPER_POINTS=0 SHIPKEEPER_ROUNDS=1000 SHIPKEEPER_FAULT_RUNS=300 \
 	 SHIPKEEPER_QUIET_RUNS=100 SHIPKEEPER_FLIPS=500 SHIPKEEPER_PROGRESS_MIB=2048 \
+	 SHIPKEEPER_DUE_TIMES=1000 SHIPKEEPER_DUE_SECONDS=120 \
 	 $(ENGINE) campaign $(PY) -m pytest -m faults -s
 	@SHIPKEEPER_TOLD_RUNS=1000 SHIPKEEPER_SOCKET_DROPS=20 SHIPKEEPER_HOLE_SECONDS=60 SHIPKEEPER_INTERACTIONS=100 \
 	 $(PY) -m pytest -s tests/slack/test_outbox_storm.py tests/slack/test_socket_storm.py tests/slack/test_interactions_repeated.py

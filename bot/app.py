@@ -11,9 +11,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
-from bot import wiring
+from bot import alarmwiring, wiring
+from bot.alarmrules import Taken
+from bot.alarms import Alarms
+from bot.alarms.watch import Watched
 from bot.approvals import Approvals, Hearing
 from bot.asking_slack import SlackUploads, people
 from bot.breakglass import BreakGlass
@@ -25,6 +29,7 @@ from bot.ending import Endings
 from bot.engine import Engine
 from bot.engine.witness import undoing
 from bot.errors import BotError
+from bot.heartbeat import Heartbeat
 from bot.keeping import Stores, open_stores
 from bot.model import Status
 from bot.operations import undo
@@ -37,10 +42,13 @@ from bot.pace import Pace
 from bot.permissions import Policy
 from bot.queue import EmbeddedQueue
 from bot.reload import Swapper
+from bot.scheduledsettings import KeptInSettings, schedules
+from bot.scheduler import Scheduler
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.audit import AuditEvent
 from bot.stores.database import Database
+from bot.stores.duetimes import DueTimes
 from bot.stores.heads import Heads
 from bot.stores.outbox import Outbox
 from bot.stores.sent import SentCommands
@@ -66,13 +74,27 @@ class App:
     outbox: Outbox
     uploads: Uploads
     housekeeper: Housekeeper
+    kept_in_settings: KeptInSettings
+    alarms: Alarms
+    heartbeat: Heartbeat
     swappers: tuple[Swapper, ...]
     """What takes changed settings while it is at work."""
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """What turns due times into runs, for whoever has a timer."""
+        of = self.services
+        return Scheduler(of, DueTimes(self.database, of.schedules, of.runs, of.audit))
 
     def record(self, event: AuditEvent) -> None:
         """Write it down in the audit log, for good; raises StoreError when that cannot be."""
         with self.database.write() as connection:
             self.services.audit.append(connection, event)
+
+    def beat(self) -> None:
+        """For the scheduler's loop, as often as it turns: it says outside that all is well."""
+        if self.alarms.is_all_well:
+            self.heartbeat.beat()
 
     def begin(self, *, only: frozenset[str] | None = None) -> None:
         """Execute runs from now on. Only the sole holder may; what a dead holder left is taken back first.
@@ -106,6 +128,8 @@ class App:
     def end(self) -> None:
         """Hand out nothing more, wait for what runs, give everything back. May be called twice."""
         self.queue.stop(self.settings.limits.grace)
+        self.alarms.stop()
+        self.heartbeat.stop()
         self.housekeeper.stop()
         self.sole.free()
         for engine in self.services.engines.values():
@@ -187,11 +211,8 @@ def build(
     services = Services(
         engines=docker,
         default_host=settings.default_host or wiring.DEFAULT_HOST,
-        archive=stores.archive,
-        outgoing=stores.outgoing,
-        runs=stores.runs,
-        audit=stores.audit,
-        schedules=stores.schedules,
+        **stores.served(),
+        alarm_rules=Taken(alarmwiring.alarm_rules(settings)),
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
         heads=Heads(settings.heads_path),
@@ -199,17 +220,17 @@ def build(
         break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
-        kept=stores.journal.kept,
-        noted=stores.journal.noted,
         uploads=SlackUploads(settings.slack_api_url, token),
         **_settled(settings),
         registries=registries or wiring.registries(settings),
         people=directory,
         clock=clock,
     )
+    from_settings = KeptInSettings(services, schedules(settings, commands, services.runbooks))
     ledger = _ledger(stores, services)
     endings = Endings(services, ledger)
     dispatcher = Dispatcher(services, ledger, endings, stores.queue, stores.outbox)
+    heartbeat = Heartbeat(alarmwiring.pulse(settings))
     return App(
         settings=settings,
         database=stores.database,
@@ -220,11 +241,23 @@ def build(
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),
         housekeeper=Housekeeper(endings, services),
-        swappers=(
-            wiring.policy_swapper(services.policy),
-            wiring.pace_swapper(services.pace),
-            wiring.approvals_swapper(services.approvals, services.commands),
-        ),
+        alarms=_alarms(services, stores),
+        heartbeat=heartbeat,
+        kept_in_settings=from_settings,
+        swappers=_swappers(services, heartbeat, from_settings),
+    )
+
+
+def _swappers(
+    services: Services, heartbeat: Heartbeat, kept_in_settings: KeptInSettings
+) -> tuple[Swapper, ...]:
+    """What may fail to store what it takes comes last: until it can, all of them are taken again."""
+    return (
+        wiring.policy_swapper(services.policy),
+        wiring.pace_swapper(services.pace),
+        wiring.approvals_swapper(services.approvals, services.commands),
+        alarmwiring.alarms_swapper(services.alarm_rules, heartbeat),
+        kept_in_settings.swapper(),
     )
 
 
@@ -244,6 +277,10 @@ def _settled(settings: Settings) -> dict[str, Any]:
 def _approvals(hearing: Hearing, rules: Iterable[Rule], endings: Callable[[], Endings]) -> Approvals:
     """Endings are made later than what they end."""
     return Approvals(hearing, rules, lambda *run, **values: endings().end_unclaimed(*run, **values))
+
+
+def _alarms(services: Services, stores: Stores) -> Alarms:
+    return Alarms(services, Watched(store=stores.alarms, pasts=stores.pasts, rules=services.alarm_rules))
 
 
 def _ledger(stores: Stores, services: Services) -> Ledger:

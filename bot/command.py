@@ -11,15 +11,18 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bot.errors import UsageError
 from bot.kinds import Kind
-from bot.language import later, say
+from bot.language import later, say, spoken
 from bot.misuse import ArgumentError, MissingArgument, Misused
 from bot.model import Invocation, Plan, Reply, Right
 from bot.sources import Source
+
+_KEPT = 512
 
 
 class Takes(StrEnum):
@@ -61,7 +64,8 @@ class Command:
     these arguments need, where that is more than `right`. `at_home(words, directory)` makes a shell's words, typed in
     that directory, mean the same anywhere. `binds(arguments, services, invocation)` says what an approval is bound to
     beside the plan. `beneath`: the answer to its button goes into the thread of that message; `is_shared`: several
-    people may press it, and each counts once; `needs_person`: no schedule may carry it out.
+    people may press it, and each counts once; `needs_person`: no schedule may carry it out, nor one with arguments that
+    are `personal(arguments)`: that mean a file or a machine of whoever asks.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Command:
     beneath: bool = False
     is_shared: bool = False
     needs_person: bool = False
+    personal: Callable[[Any], bool] | None = None
 
     @property
     def only_looks(self) -> bool:
@@ -90,8 +95,9 @@ class Command:
 
     @property
     def usage(self) -> str:
-        """One line, as manuals write it: `backup VOLUME [--quiesce none|pause|stop]`."""
-        return " ".join([self.name, *(parameter.usage for parameter in parameters(self))])
+        """One line, as manuals write it: `backup VOLUME [--quiesce none|pause|stop]`; what swallows flags is last."""
+        in_order = sorted(parameters(self), key=lambda parameter: parameter.takes is Takes.REST)
+        return " ".join([self.name, *(parameter.usage for parameter in in_order)])
 
     @property
     def is_about_a_host(self) -> bool:
@@ -137,9 +143,16 @@ class Parameter:
 
 def parameters(command: Command) -> tuple[Parameter, ...]:
     """The command's parameters, in the order of its arguments dataclass, with their help in the reader's language."""
-    hints = typing.get_type_hints(command.arguments)
+    return _parameters(command.arguments, spoken())  # type: ignore[arg-type]  # a class is hashable
+
+
+@lru_cache(maxsize=_KEPT)
+def _parameters(arguments: type[Any], language: str) -> tuple[Parameter, ...]:
+    """The same, kept: lists of thousands of schedules ask for them at each line."""
+    del language  # `say` knows it
+    hints = typing.get_type_hints(arguments)
     found = []
-    for item in dataclasses.fields(command.arguments):
+    for item in dataclasses.fields(arguments):
         among = [k for k in typing.get_args(hints[item.name]) if k not in (type(None), Ellipsis)]
         kind = among[0] if among else hints[item.name]
         found.append(

@@ -16,16 +16,17 @@ from bot.command import Command, find, for_help, parse
 from bot.commandline import split
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
-from bot.errors import BotError, Busy, Conflict, LostHold, NotFound, PermissionDenied, UsageError
+from bot.errors import BotError, Busy, LostHold, PermissionDenied
 from bot.language import ENGLISH, later, say, speaking
 from bot.misuse import MissingArgument
 from bot.model import Actor, Button, Invocation, Plan, Reply, Status
 from bot.operations.identities import bound
-from bot.operations.runbooks import without_typed_secrets
+from bot.operations.typedsecrets import without_typed_secrets
 from bot.overflow import with_files
 from bot.permissions import Request
 from bot.queue import RunQueue, Signal
 from bot.services import Services
+from bot.spelling import spelt_out
 from bot.stores.claims import Claim
 from bot.stores.outbox import Outbox
 from bot.stores.runrow import Lane, Run
@@ -35,8 +36,6 @@ _log = logging.getLogger(__name__)
 
 LATE = timedelta(seconds=2.5)
 """Slack shows an error 3 s after it sent a command. What was accepted later than this is not executed."""
-
-RETRY = "retry"
 
 _WAIT_FOR_TARGET = timedelta(seconds=1)
 
@@ -71,29 +70,12 @@ class Dispatcher:
         Unless the sender is `told` by this very return, it is executed only after `confirm`.
         Raises StoreError when it cannot be stored: then it never happened.
         """
-        invocation = self._spelt_out(invocation)
+        invocation = spelt_out(invocation, self._services, self._by_memory)
         line = without_typed_secrets(invocation.line, self._services.runbooks.values())
         run, is_new = self._services.runs.submit(
             replace(invocation, line=line), host=self._services.default_host, released=told
         )
         return Accepted(run_id=run.id, is_new=is_new)
-
-    def _spelt_out(self, invocation: Invocation) -> Invocation:
-        """`retry RUN` is stored as what that run was: so it is permitted, planned, held and recorded as such.
-
-        Where that may not be, it stays as it was typed, and its handler says why.
-        """
-        try:
-            words = split(invocation.line)
-            if words[:1] != [RETRY] or len(words) != 2:
-                return invocation
-            again = self._services.to_repeat(words[1], invocation, self._by_memory).invocation
-        except (UsageError, NotFound, Conflict, PermissionDenied):
-            return invocation
-        place = invocation.place
-        if place and again.place and again.actor.id == invocation.actor.id:
-            place = replace(place, files=again.place.files)
-        return replace(invocation, line=again.line, place=place)
 
     def confirm(self, run_id: str, waited: timedelta) -> None:
         """The sender was told `waited` after it had sent the command: execute it, unless that was too late."""

@@ -108,8 +108,9 @@ class Endings:
         self.finish(claim, None, self._explained(_offered(claim.run, reply), problems))
 
     def _found_done(self, run: Run) -> Reply | None:
-        command = self._services.commands.get(run.command or "")
-        if command is None or command.done is None:
+        command = self._services.commands.get(run.command or run.invocation.line.partition(" ")[0])
+        # Of one whose command was not written down yet, only what does all its work by looking can be done.
+        if command is None or command.done is None or not (run.command or command.only_looks):
             return None
         try:
             return command.done(run.id, self._services)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bot import wiring
 from bot.errors import StoreError
 from bot.language import say
 from bot.queue import EmbeddedQueue
 from bot.settings import Settings
+from bot.stores.alarms import AlarmStore
 from bot.stores.approvals import ApprovalStore
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
@@ -22,6 +24,7 @@ from bot.stores.database import Database
 from bot.stores.journal import Journal
 from bot.stores.outbox import Outbox
 from bot.stores.outgoing import Outgoing
+from bot.stores.pasts import Pasts
 from bot.stores.runrow import Lane
 from bot.stores.runs import Runs
 from bot.stores.schedules import Schedules
@@ -44,6 +47,21 @@ class Stores:
     outbox: Outbox
     outgoing: Outgoing
     schedules: Schedules
+    alarms: AlarmStore
+    pasts: Pasts
+
+    def served(self) -> dict[str, Any]:
+        """What handlers get of it."""
+        return {
+            "archive": self.archive,
+            "outgoing": self.outgoing,
+            "runs": self.runs,
+            "audit": self.audit,
+            "schedules": self.schedules,
+            "alarms": self.alarms,
+            "kept": self.journal.kept,
+            "noted": self.journal.noted,
+        }
 
 
 def open_stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -> Stores:
@@ -67,6 +85,8 @@ def open_stores(settings: Settings, hosts: int, clock: Callable[[], datetime]) -
         outbox=Outbox(database, clock),
         outgoing=Outgoing(settings.state / "outgoing", clock),
         schedules=Schedules(database, audit, clock),
+        alarms=AlarmStore(database, audit, clock),
+        pasts=Pasts(database),
     )
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot.consent import Approval
 from bot.engine import Engine, Volume
@@ -16,13 +17,16 @@ from bot.errors import BotError
 from bot.kinds import VolumeName
 from bot.language import say
 from bot.model import Actor, Button, Origin, Right, Status
+from bot.operations.alarmseen import visible
 from bot.operations.hostwide import Answers, ask_all
 from bot.operations.inventory import Protection, volumes_and_users
 from bot.people import Standing
 from bot.permissions import Request, Role
 from bot.permissions.told import barred
+from bot.scheduled import Foremost, Reach, foremost
 from bot.services import Services
 from bot.stores.activity import Activity
+from bot.stores.alarms import Alarm
 from bot.stores.approvals import APPROVE, DENY
 from bot.stores.archive import Backup
 from bot.stores.runrow import Run
@@ -34,6 +38,7 @@ _LATELY = timedelta(days=7)
 _TROUBLE = (Status.FAILED, Status.PARTIAL, Status.INTERRUPTED)
 _MOST_RUNS = 200
 _MOST_TROUBLED = 5
+_MOST_SCHEDULES = 5
 
 Volumes = tuple[tuple[Volume, tuple[str, ...]], ...]
 
@@ -96,10 +101,12 @@ class Overview:
     may: tuple[str, ...]
     """Commands that they may use wherever they are, but those that everybody may."""
     requests: tuple[SeenRequest, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     barred: str = ""
     """Why they may nothing, whatever roles name them; empty for whom nothing bars."""
     at_work: tuple[SeenRun, ...] = ()
     troubled: tuple[Run, ...] = ()
+    schedules: Foremost = field(default_factory=Foremost)
     hosts: tuple[SeenHost, ...] = ()
     trends: tuple[Trend, ...] = ()
 
@@ -175,16 +182,18 @@ class _Eyes:
         since = self.services.clock() - _LATELY
         troubled = (run for run in self.activity.troubled(_TROUBLE, since, _MOST_RUNS) if self._sees(run))
         commands = self.services.commands.values()
-        person = self.services.policy.person(self.actor)
+        person, open_ones = self.services.policy.person(self.actor), self.services.alarms.open()
         return Overview(
             actor=self.actor,
             is_new=not self.services.runs.newest(limit=1, actor=self.actor.id),
             has_role=bool(sight.roles),
             may=tuple(c.name for c in commands if c.right is not Right.NONE and self._may(c.name)),
             requests=tuple(self._requests()),
+            alarms=visible(open_ones, partial(self._may, "alarms")) if self._may("alarms") else (),
             barred=barred(person) if person.standing is Standing.BARRED else "",
             at_work=tuple(SeenRun(run=run, cancel=self._cancel(run)) for run in runs if self._sees(run)),
             troubled=tuple(troubled)[:_MOST_TROUBLED],
+            schedules=self._schedules(),
             hosts=tuple(_with_work(host, runs) for host in sight.hosts),
             trends=sight.trends,
         )
@@ -200,6 +209,13 @@ class _Eyes:
                 approve=Button(label=say("Approve"), line=f"{APPROVE} {asked.run_id}"),
                 deny=Button(label=say("Deny"), line=f"{DENY} {asked.run_id}", danger=True),
             )
+
+    def _schedules(self) -> Foremost:
+        """The same that `schedules` lists, which says more."""
+        if not self._may("schedules"):
+            return Foremost()
+        reach = Reach(self.services, self.actor, Origin.SLACK, None)
+        return foremost(reach, self.services, _MOST_SCHEDULES)
 
     def _may(self, command: str, host: str | None = None, *targets: str) -> bool:
         known = self.services.commands.get(command)

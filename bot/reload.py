@@ -40,8 +40,9 @@ class Swapper:
     """Something that takes new settings while it is at work.
 
     `sections` are those it takes, or keys of them (`limits.per_minute`). `prepare` makes of new settings what
-    is to count, and gives what puts that into its place, all at once, and cannot fail; it raises SettingsError when
-    it cannot take them, and then nobody does.
+    is to count, and gives what puts that into its place, all at once; it raises SettingsError when it cannot take
+    them, and then nobody does. What puts it can be called again, and raises nothing but StoreError: then all are put
+    anew at the next look.
     """
 
     sections: tuple[str, ...]

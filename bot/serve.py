@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
+from bot.alarms.figures import figures
 from bot.app import App, build
 from bot.command import Command
 from bot.completion import Completion
@@ -28,6 +30,7 @@ from bot.stores.sole import HolderProcess
 from bot.stores.tallies import Tallies
 from bot.syslog import SyslogCopy
 from bot.tabdoor import Answer, TabDoor
+from bot.timer import Timer
 from bot.web import WebServer, make_web
 
 _log = logging.getLogger(__name__)
@@ -47,10 +50,14 @@ class Bot:
         commands: Mapping[str, Command],
         *,
         engines: Mapping[str, Engine] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         account = _account(settings)
         self._settings = settings
-        self.app: App = build(settings, commands, engines=engines)
+        self.app: App = build(settings, commands, engines=engines, clock=clock)
+        self.timer = Timer(self.app.services.schedules, self.app.scheduler.look, self.app.services.clock)
+        self.timer.on_beat.extend((self.app.scheduler.prune, self.app.beat))
+        self.app.alarms.watch_timer(lambda: self.timer.is_alive)
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
         self._tabs = TabDoor(settings.state, _tabs(self.app, self.completion))
@@ -64,11 +71,14 @@ class Bot:
         """Take over what a dead process left, then open the doors; False when stopped while waiting."""
         if not self._take(stopping):
             return False
+        self.app.kept_in_settings.sync()
         self.app.begin()
+        self.timer.start()
         if self._syslog is not None:
             self._syslog.start()
         self.completion.start()
         self._open_tabs()
+        self.app.alarms.start()
         self._open_web()
         self.slack.start()
         mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
@@ -98,8 +108,10 @@ class Bot:
 
     def stop(self) -> None:
         """Close the doors, let work end, tell what ended. May be called twice."""
+        self.app.alarms.stop()  # first: what ends here is no alarm
         self.web.stop()
         self._tabs.stop()
+        self.timer.stop()
         self.app.queue.stop(self._settings.limits.grace)
         self.slack.stop()
         self.completion.stop()
@@ -130,7 +142,12 @@ class Bot:
         return True
 
     def _checks(self) -> dict[str, bool]:
-        return {"database": self._database_answers(), "slack": self.slack.is_ready}
+        return {
+            "database": self._database_answers(),
+            "slack": self.slack.is_ready,
+            "scheduler": self.timer.is_alive,
+            "alarms": self.app.alarms.is_well,
+        }
 
     def _database_answers(self) -> bool:
         try:
@@ -143,9 +160,12 @@ class Bot:
         workers = self.app.queue.workers()
         try:
             runs = self.app.services.runs.counts()
+            standing = figures(self.app.services)
         except StoreError:  # the other figures are wanted just then
-            runs = {}
+            runs, standing = {}, {}
         return {
+            **standing,
+            "backup_age_seconds": self.app.alarms.ages(),
             "runs": {status.value: float(count) for status, count in runs.items()},
             "busy_workers": {lane.value: sum(worker.lane is lane for worker in workers) for lane in Lane},
             "refused": self.slack.refusals(),
@@ -181,6 +201,7 @@ def _hold_until(stopping: threading.Event, bot: Bot) -> None:
     lost = 0
     while not stopping.wait(_KEEP_SECONDS):
         bot.slack.refuse_dead_tokens()
+        bot.app.alarms.watch_itself()
         try:
             lost = 0 if bot.app.sole.keep() else lost + 1
         except StoreError as error:  # while it is away nobody else can take it either

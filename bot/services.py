@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot import words
+from bot.alarmrules import Taken
 from bot.approvals import Approvals
 from bot.breakglass import BreakGlass
 from bot.command import Command
@@ -26,6 +27,7 @@ from bot.operations.snapshotplan import Naming
 from bot.pace import Pace
 from bot.people import Directory, language_of
 from bot.permissions import Policy, Request
+from bot.stores.alarms import AlarmStore
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
 from bot.stores.heads import Heads
@@ -48,6 +50,8 @@ class Services:
     audit: Audit
     heads: Heads
     schedules: Schedules
+    alarms: AlarmStore
+    alarm_rules: Taken
     policy: Policy
     pace: Pace
     approvals: Approvals
@@ -70,6 +74,11 @@ class Services:
     snapshots: Naming
     people: Directory
     clock: Callable[[], datetime]
+
+    @property
+    def alarm_channel(self) -> str:
+        """Where alarms are told, and what nobody gave a channel of its own; empty if nowhere."""
+        return self.alarm_rules.rules.channel
 
     def language_of(self, invocation: Invocation) -> str:
         """The language that it is answered in; may ask Slack what whoever asked reads."""

@@ -28,6 +28,7 @@ from bot.sections import (
     SnapshotsSection,
     refuse_odd_hosts,
 )
+from bot.sections.alarms import AlarmsSection
 from bot.sections.approvals import ApprovalSection, refuse_unknown_roles
 from bot.sections.audit import AuditSection
 from bot.sections.builds import BuildSection
@@ -35,6 +36,7 @@ from bot.sections.example import example_of, section_in
 from bot.sections.registries import RegistrySection, refuse_unclear
 from bot.sections.roles import RoleSection, ShellUsersSection
 from bot.sections.runbooks import RunbookSection
+from bot.sections.schedules import ScheduleSection, refuse_odd_names
 
 
 class SettingsError(Exception):
@@ -56,9 +58,11 @@ class Settings(Section):
     drills: dict[str, DrillSection] = Field(default_factory=dict)
     runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
     builds: dict[str, BuildSection] = Field(default_factory=dict)
+    schedules: dict[str, ScheduleSection] = Field(default_factory=dict)
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
     snapshots: SnapshotsSection = SnapshotsSection()
     audit: AuditSection = AuditSection()
+    alarms: AlarmsSection = AlarmsSection()
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """Registry -> its password, where an environment variable has it."""
@@ -88,6 +92,12 @@ class Settings(Section):
     ) -> dict[str, ApprovalSection]:
         refuse_unknown_roles(approvals, info.data.get("roles"))
         return approvals
+
+    @field_validator("schedules")
+    @classmethod
+    def _nameable(cls, schedules: dict[str, ScheduleSection]) -> dict[str, ScheduleSection]:
+        refuse_odd_names(schedules)
+        return schedules
 
     @property
     def default_host(self) -> str | None:
@@ -158,6 +168,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 _SHORTEST_KEY = 16
+_SECRET_KEY = "heartbeat"
+"""The one key whose value is a secret itself."""
 _SECTIONS = tuple(name for name, info in Settings.model_fields.items() if not info.exclude)
 
 
@@ -234,7 +246,8 @@ def _sentence(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return _unknown(place, _known_keys(place))
     value = problem.get("input")
-    shown = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
+    is_secret = place[-1:] == (_SECRET_KEY,)
+    shown = f" (it is {value!r})" if isinstance(value, str | int | float) and not is_secret else ""
     return f"{'.'.join(place) or 'settings'}: {problem['msg'].removeprefix('Value error, ')}{shown}"
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import ClassVar
 
-from bot.kinds import Kind
+from bot.kinds import Kind, Text
 from bot.language import later
 from bot.sources import Source
 
@@ -47,3 +47,9 @@ class Duration(Kind):
         """As a timedelta."""
         units = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
         return timedelta(**{units[self[-1]]: int(self[:-1])})
+
+
+class WhenAndCommand(Text):
+    """Words of when something is due, and behind them those of a command line."""
+
+    noun = "WHEN COMMAND"

@@ -71,7 +71,10 @@ def _by_the_clock(cron: str, zone: ZoneInfo, moment: datetime) -> Iterator[datet
     Counted on a clock without a zone: cronsim 2.8 loses times where clocks change by half an hour (Lord Howe).
     """
     shown: list[datetime] = []
-    for wall in CronSim(cron, moment.astimezone(zone).replace(tzinfo=None) - _LONGEST_CHANGE):
+    around = (moment - _LONGEST_CHANGE, moment, moment + _LONGEST_CHANGE)
+    changes = len({one.astimezone(zone).utcoffset() for one in around}) > 1
+    back = _LONGEST_CHANGE if changes else timedelta(minutes=1)
+    for wall in CronSim(cron, moment.astimezone(zone).replace(tzinfo=None) - back):
         instants = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
         while shown and shown[0] < min(instants):
             due = heappop(shown)

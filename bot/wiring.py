@@ -77,7 +77,7 @@ def _access(host: HostSection) -> Access:
 def audit(settings: Settings, database: Database) -> Audit:
     """The audit log, which knows every secret of the settings only to leave it out."""
     held = [settings.bot_token, settings.app_token, settings.signing_secret, settings.audit_key]
-    held += [*settings.registry_passwords.values(), *settings.secrets.values()]
+    held += [settings.alarms.heartbeat, *settings.registry_passwords.values(), *settings.secrets.values()]
     # What is shorter than this is a word like others: masking it would spoil the record and tell what it is.
     secrets = [value for one in held if one and len(value := one.get_secret_value()) >= _SHORTEST_SECRET]
     key = settings.audit_key.get_secret_value().encode() if settings.audit_key else None

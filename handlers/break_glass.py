@@ -39,6 +39,6 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("break-glass 7f3a2c1b the shop is down and nobody answers",),
+    examples=("break-glass 7f3a2c1b the shop is down",),
     needs_person=True,
 )

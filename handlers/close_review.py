@@ -36,6 +36,6 @@ COMMAND = Command(
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,
-    examples=("close-review 7f3a2c1b looked at with Bob, rightly done",),
+    examples=("close-review 7f3a2c1b rightly done",),
     needs_person=True,
 )

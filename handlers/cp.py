@@ -75,6 +75,7 @@ COMMAND = Command(
     run=_run,
     done=_done,
     at_home=at_home,
+    personal=lambda arguments: _wish(arguments).is_personal,
     examples=(
         "cp web:/etc/nginx/nginx.conf slack",
         "cp upload web:/etc/nginx/",

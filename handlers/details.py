@@ -18,6 +18,8 @@ from bot.stores.audit import AuditLine
 from bot.stores.journal import Noted
 from bot.stores.runrow import Run
 
+_COLUMNS = ("at", "what", "until_at", "then")
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -36,9 +38,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     return Reply(
         text=_text(wanted),
         facts={**_facts(wanted, services.approvals.of(wanted.id)), **(reply.facts if reply else {})},
-        table=Table(
-            columns=("at", "what", "until_at", "then"), rows=tuple(sorted(rows, key=lambda row: str(row[0])))
-        )
+        table=Table(columns=_COLUMNS, rows=tuple(sorted(rows, key=lambda row: str(row[0]))))
         if rows
         else None,
         output=reply.output if reply else "",
@@ -58,6 +58,7 @@ def _text(run: Run) -> str:
 
 def _facts(run: Run, asked: Approval | None) -> dict[str, Value]:
     facts: dict[str, Value] = {"by": run.invocation.actor.name, "asked_at": run.created_at.isoformat()}
+    facts |= {"schedule": run.invocation.schedule} if run.invocation.schedule else {}
     if run.plan is not None:
         facts["held"] = ", ".join(run.plan.targets)
     if asked is not None:

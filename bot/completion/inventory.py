@@ -1,4 +1,4 @@
-"""What hosts, the archive and the runs have, kept in memory and looked at anew in the background.
+"""What hosts, the archive, the runs and the schedules have, kept in memory and looked at anew in the background.
 
 Each place has a thread of its own, so that a host which does not answer keeps nobody else waiting; what it said last
 stays known meanwhile.
@@ -15,6 +15,7 @@ from functools import partial
 from bot.completion.candidates import Candidate
 from bot.completion.known import Rooms
 from bot.completion.looking import look_at_archive, look_at_host, look_at_runs
+from bot.completion.schedules import look_at_schedules
 from bot.errors import BotError
 from bot.sources import Source
 
@@ -122,7 +123,8 @@ class Inventory:
         }
         self._archive = Shelf("archive", partial(look_at_archive, rooms.archive))
         self._runs = Shelf("runs", partial(look_at_runs, rooms.runs))
-        self._shelves = [*self._hosts.values(), self._archive, self._runs]
+        self._schedules = Shelf("schedules", partial(look_at_schedules, rooms))
+        self._shelves = [*self._hosts.values(), self._archive, self._runs, self._schedules]
 
     def known(self, source: Source) -> tuple[Candidate, ...]:
         """What all places have of it, one place after the other."""
@@ -135,7 +137,7 @@ class Inventory:
 
     def await_fresh(self, source: Source, host: str, seconds: float) -> None:
         """Wait until what is known of it there is fresh, but not longer than so many seconds."""
-        elsewhere = self._runs if source is Source.RUN else self._archive
+        elsewhere = {Source.RUN: self._runs, Source.SCHEDULE: self._schedules}.get(source, self._archive)
         shelf = self._hosts.get(host) if source in OF_ONE_HOST else elsewhere
         if shelf is not None:
             shelf.await_fresh(source, seconds)

@@ -18,6 +18,7 @@ from bot.completion import Asking, Candidate, Completion
 from bot.language import later, say
 from bot.model import Actor, Origin
 from bot.sources import Source
+from bot.timekinds import WhenAndCommand
 
 MODES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "serve": (later("run the bot"), ()),
@@ -66,6 +67,8 @@ class _Place:
     given: frozenset[str]
     host: str | None
     takes_flags: bool
+    rest: tuple[str, ...]
+    """What the last parameter swallowed so far."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ class Shells:
         known = parameters(asking.command)
         place = _place(known, before)
         asking = replace(asking, host=place.host)
+        if place.value_of is not None and place.value_of.kind is WhenAndCommand:
+            return self._scheduled(asking, place.rest, typed)
         if place.takes_flags and typed.startswith("-"):
             flag, equals, letters = typed.partition("=")
             named = next((one for one in known if one.flag == flag and not one.positional), None)
@@ -122,6 +127,16 @@ class Shells:
         if place.value_of is None or (place.takes_flags and typed.startswith("-")):
             return _fitting(_flags(known, place) if place.takes_flags else (), typed)
         return self._values(asking, place.value_of, typed)
+
+    def _scheduled(self, asking: Asking, rest: Sequence[str], typed: str) -> Offers:
+        """A command line within one: behind the words that say when."""
+        at = next((at for at, word in enumerate(rest) if word in self.commands), None)
+        if at is not None:
+            inner = replace(asking, command=self.commands[rest[at]], host=None)
+            may = self.completion.may_use(inner) and not inner.command.needs_person
+            return self._within(inner, rest[at + 1 :], typed) if may else Offers()
+        able = (one for one in self.completion.usable(asking) if rest and not one.needs_person)
+        return _fitting(((one.name, say(one.summary)) for one in able), typed)
 
     def _values(self, asking: Asking, parameter: Parameter, letters: str, *, before: str = "") -> Offers:
         if parameter.choices:
@@ -147,6 +162,7 @@ class _Walk:
     only_words: bool = False
     host: str | None = None
     given: set[str] = field(default_factory=set)
+    rest: list[str] = field(default_factory=list)
 
     def take(self, word: str) -> None:
         """One more word that was typed."""
@@ -165,7 +181,9 @@ class _Walk:
         elif self.positional:
             parameter = self.positional[0]
             self._value(parameter, word)
-            self.only_words = self.only_words or parameter.takes is Takes.REST
+            if parameter.takes is Takes.REST:
+                self.only_words = True
+                self.rest.append(word)
             if parameter.takes is Takes.ONE:
                 self.positional.pop(0)
 
@@ -188,6 +206,7 @@ def _place(known: Iterable[Parameter], before: Sequence[str]) -> _Place:
         given=frozenset(walk.given),
         host=walk.host,
         takes_flags=walk.open_flag is None and not walk.only_words,
+        rest=tuple(walk.rest),
     )
 
 

@@ -62,6 +62,11 @@ class CopyOutWish:
     destination: InSlack | OnMachine
     force: bool = False
 
+    @property
+    def is_personal(self) -> bool:
+        """Whether it needs something of whoever asks: their machine."""
+        return isinstance(self.destination, OnMachine)
+
     def targets(self, engine: Engine) -> tuple[str, ...]:
         """What roles must allow."""
         return plan_out(engine, self.source, _ANY_SIZE).targets
@@ -103,6 +108,11 @@ class CopyInWish:
     source: InSlack | OnMachine
     destination: InContainer
     keep_owner: bool = False
+
+    @property
+    def is_personal(self) -> bool:
+        """The same: their machine, or a file that they sent."""
+        return True
 
     def targets(self, engine: Engine) -> tuple[str, ...]:
         """What roles must allow: what the path leads to, whatever the file is called."""

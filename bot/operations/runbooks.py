@@ -6,7 +6,6 @@ Must not know who asked. Nothing that a runbook did is taken back: that is for i
 from __future__ import annotations
 
 import difflib
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -160,18 +159,6 @@ def interrupted(runbook: str, container: str) -> Reply:
         ),
         status=Status.INTERRUPTED,
     )
-
-
-def without_typed_secrets(line: str, runbooks: Iterable[Runbook]) -> str:
-    """The command line, cut off behind `NAME=` where somebody typed a secret that an `exec` never takes.
-
-    It is refused all the same; but what is stored first, and recorded, must not hold it.
-    """
-    names = {one.name for runbook in runbooks for one in runbook.parameters if one.secret}
-    if not names or not re.match(r"\s*exec\b", line):
-        return line
-    found = re.search(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, sorted(names)))})=", line)
-    return f"{line[: found.end()]}…" if found else line
 
 
 def _values(runbook: Runbook, given: Iterable[Assignment]) -> dict[str, str]:

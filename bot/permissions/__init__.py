@@ -13,9 +13,9 @@ from bot.errors import PermissionDenied
 from bot.model import Actor, Origin, Right
 from bot.people import SHELL, Directory, Nobody, Person, Standing
 from bot.permissions.rules import Explanation, Part, Request, Role, Rules
-from bot.permissions.told import denial
+from bot.permissions.told import denial, standing
 
-__all__ = ["Explanation", "Part", "Policy", "Request", "Role", "Rules"]
+__all__ = ["Explanation", "Part", "Policy", "Request", "Role", "Rules", "standing"]
 
 
 @dataclass

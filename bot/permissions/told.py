@@ -37,7 +37,12 @@ def by_which(role: Role, member: str) -> str:
 
 def barred(person: Person) -> str:
     """Why somebody may not act, and what is left to them."""
-    return " ".join((say(_BARRED[person.why], id=person.id), say(_ONLY_HELP)))
+    return " ".join((standing(person), say(_ONLY_HELP)))
+
+
+def standing(person: Person) -> str:
+    """Why somebody may not act."""
+    return say(_BARRED[person.why], id=person.id)
 
 
 def unvouched(person: Person) -> str:

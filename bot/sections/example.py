@@ -33,6 +33,7 @@ _NAMES = {
     "runbooks": "vacuum",
     "parameters": "table",
     "builds": "web",
+    "schedules": "nightly",
 }
 _VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
@@ -48,6 +49,8 @@ _VALUES = {
     ("drills", "command"): '["sh", "-c", "test -s /volume/PG_VERSION"]',
     ("runbooks", "command"): '["vacuumdb", "--table", "{table}", "shop"]',
     ("runbooks", "containers"): '["db*"]',
+    ("schedules", "when"): '"daily at 03:00"',
+    ("schedules", "command"): '"backup pgdata"',
     ("parameters", "pattern"): '"[a-z_]+"',
 }
 

@@ -15,9 +15,11 @@ from bot.language import say
 from bot.model import Button, Status
 from bot.overview import Overview, SeenHost, SeenRun, SeenVolume
 from bot.slack.blocks import Block, context, progress_in_words, section
+from bot.slack.homealarms import alarms
 from bot.slack.homeapprovals import MOST_REQUESTS, requests
 from bot.slack.homegreeting import greeting
 from bot.slack.homepaper import Paper, Section, Shown, header
+from bot.slack.homeschedules import schedule_buttons, schedules
 from bot.slack.mrkdwn import code, cut, escape, moment, plain
 from bot.stores.runrow import Run
 from bot.trends import in_words
@@ -187,7 +189,16 @@ def _trend(paper: Paper) -> Iterator[Block]:
     }
 
 
-SECTIONS: tuple[Section, ...] = (greeting, requests, _at_work, _troubled, _volumes, _trend)
+SECTIONS: tuple[Section, ...] = (
+    greeting,
+    requests,
+    alarms,
+    _at_work,
+    _troubled,
+    schedules,
+    _volumes,
+    _trend,
+)
 """The page from top to bottom; a section that has nothing to say yields nothing."""
 
 
@@ -197,7 +208,8 @@ def buttons_of(overview: Overview) -> tuple[Button, ...]:
     words_wanted = [one for seen in overview.requests[:MOST_REQUESTS] for one in (seen.approve, seen.deny)]
     ends = [seen.cancel for seen in overview.at_work[:_RUNS]]
     makes = [volume.back_up for host in overview.hosts[:_HOSTS] for volume in _bare(host)[:rows]]
-    return tuple(button for button in (*words_wanted, *ends, *makes) if button is not None)
+    found = (*words_wanted, *ends, *schedule_buttons(overview), *makes)
+    return tuple(button for button in found if button is not None)
 
 
 def picture(overview: Overview, file_id: str) -> Shown:

@@ -230,6 +230,9 @@ class Claims:
         if connection.execute(still_open.limit(1)).one_or_none() is None:
             locks.release(connection, run_id)
         _withdraw(connection, run_id)
+        if ending.status is Status.SUCCEEDED:  # nobody is to hear of it, so nobody need look at it again
+            hushed = (messages.c.run_id == run_id, messages.c.quiet.is_(True), messages.c.sent_revision < 0)
+            connection.execute(update(messages).where(*hushed).values(closed=True))
         offer(connection, run_id, ending.reply.buttons)
         offer_files(connection, run_id, ending.reply.attachments, self._clock())
         self._audit.append(connection, with_facts(event, **_what_came(get_run(connection, run_id), ending)))

@@ -6,8 +6,10 @@ So the outbox brings them to Slack like any other, once, and `runs` and `audit` 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, insert
 
@@ -34,36 +36,49 @@ def record_ended(connection: Connection, audit: Audit, ended: Ended, at: datetim
 
     Raises IntegrityError when there is a run of that key already.
     """
-    asked, place, run_id = ended.invocation, ended.invocation.place, secrets.token_hex(4)
-    connection.execute(
-        insert(runs).values(
-            id=run_id,
-            key=asked.key,
-            origin=asked.origin.value,
-            actor_id=asked.actor.id,
-            actor_name=storable(asked.actor.name),
-            line=storable(asked.line),
-            command=ended.command,
-            language=asked.language,
-            schedule=asked.schedule,
-            host=ended.host,
-            lane=Lane.FRONT.value,
-            status=ended.reply.status.value,
-            reply=reply_to_json(ended.reply),
-            created_at=asked.at,
-            released_at=at,
-            ended_at=at,
-        )
-    )
-    if place is not None:
-        connection.execute(
-            insert(messages).values(
-                run_id=run_id, channel=place.channel, user=place.user, thread_ts=place.thread_ts
+    return record_all_ended(connection, audit, (ended,), at)[0]
+
+
+def record_all_ended(
+    connection: Connection, audit: Audit, all_ended: Sequence[Ended], at: datetime
+) -> tuple[str, ...]:
+    """The same of many, in order, at a small part of the time; there must be one at least."""
+    ids = tuple(secrets.token_hex(4) for _ in all_ended)
+    pairs = list(zip(ids, all_ended, strict=True))
+    connection.execute(insert(runs), [_row(run_id, ended, at) for run_id, ended in pairs])
+    for run_id, ended in pairs:
+        place = ended.invocation.place
+        if place is not None:
+            connection.execute(
+                insert(messages).values(
+                    run_id=run_id, channel=place.channel, user=place.user, thread_ts=place.thread_ts
+                )
             )
-        )
-    offer(connection, run_id, ended.reply.buttons)
-    audit.append(connection, _event(run_id, ended, at))
-    return run_id
+        offer(connection, run_id, ended.reply.buttons)
+    audit.append(connection, *(_event(run_id, ended, at) for run_id, ended in pairs))
+    return ids
+
+
+def _row(run_id: str, ended: Ended, at: datetime) -> dict[str, Any]:
+    asked = ended.invocation
+    return {
+        "id": run_id,
+        "key": asked.key,
+        "origin": asked.origin.value,
+        "actor_id": asked.actor.id,
+        "actor_name": storable(asked.actor.name),
+        "line": storable(asked.line),
+        "command": ended.command,
+        "language": asked.language,
+        "schedule": asked.schedule,
+        "host": ended.host,
+        "lane": Lane.FRONT.value,
+        "status": ended.reply.status.value,
+        "reply": reply_to_json(ended.reply),
+        "created_at": asked.at,
+        "released_at": at,
+        "ended_at": at,
+    }
 
 
 def _event(run_id: str, ended: Ended, at: datetime) -> AuditEvent:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.model import Invocation, Status
@@ -174,6 +174,24 @@ class Runs:
         query = query if status is None else query.where(runs.c.status == status.value)
         query = query if actor is None else query.where(runs.c.actor_id == actor)
         return self._list(query)
+
+    def last_of(self, schedule_names: Collection[str]) -> dict[str, Run]:
+        """The newest run that came of each of those schedules, by its name, of those that ever ran."""
+        newest = (
+            select(func.max(runs.c.created_at), runs.c.schedule)
+            .where(runs.c.schedule.in_(schedule_names))
+            .group_by(runs.c.schedule)
+            .subquery()
+        )
+        times, names = newest.c
+        of_then = and_(runs.c.schedule == names, runs.c.created_at == times)
+        query = run_query().join(newest, of_then).order_by(runs.c.id)
+        return {str(run.invocation.schedule): run for run in self._list(query)}
+
+    def under_way(self, schedule_name: str) -> Run | None:
+        """A run that came of that schedule and is not over, if there is one."""
+        query = run_query().where(runs.c.schedule == schedule_name, runs.c.ended_at.is_(None))
+        return next(iter(self._list(query.order_by(runs.c.created_at).limit(1))), None)
 
     def counts(self) -> dict[Status, int]:
         """How many runs stand where."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import Conflict, NotFound
@@ -135,6 +135,17 @@ class Schedules:
         with self._database.read() as connection:
             return {name: revision for name, revision in connection.execute(query)}
 
+    def states(self) -> dict[str, int]:
+        """How many are `on`, `paused` and `suspended`; who is both counts as suspended."""
+        state = case(
+            (schedules.c.suspended.is_not(None), "suspended"),
+            (schedules.c.paused_by.is_not(None), "paused"),
+            else_="on",
+        )
+        query = select(state, func.count()).group_by(state)
+        with self._database.read() as connection:
+            return {name: count for name, count in connection.execute(query)}
+
     def pause(self, name: str, by: Actor, event: AuditEvent) -> Schedule:
         """Let it not fire until it is resumed; raises NotFound, and Conflict when it is paused already."""
         with self._database.write() as connection:
@@ -192,7 +203,7 @@ class Schedules:
         done = connection.execute(
             update(schedules)
             .where(schedules.c.name == schedule.name, schedules.c.revision == schedule.revision)
-            .where(schedules.c.dealt_with_at < due_at)
+            .where(schedules.c.dealt_with_at == schedule.dealt_with_at, schedules.c.dealt_with_at < due_at)
             .where(schedules.c.paused_by.is_(None), schedules.c.suspended.is_(None))
             .values(dealt_with_at=due_at)
         )

@@ -13,7 +13,7 @@ from bot.errors import Busy, EngineError, LostHold, NotFound
 from bot.model import Actor, Button, Plan, Progress, Reply, Status
 from bot.stores.claims import Ending
 from bot.stores.journal import Entry
-from bot.stores.runrow import Lane
+from bot.stores.runrow import Lane, Run
 from bot.undo import Undoer
 from tests.stores.bench import VOLUME, Bench, all_at_once
 from tests.support.house import from_slack, invocation
@@ -56,6 +56,28 @@ def test_what_was_asked_comes_back_whole(bench: Bench) -> None:
     asked = dataclasses.replace(asked, token="t0ken", at=bench.now)
     run = bench.submit(asked)
     assert bench.runs.get(run.id).invocation == asked
+
+
+def test_runs_are_known_by_the_schedule_that_they_came_of(bench: Bench) -> None:
+    """The newest of each that ever ran, two of one instant counting as one, and whichever is not over."""
+
+    def came(schedule: str | None, minute: int) -> Run:
+        at = bench.now + timedelta(minutes=minute)
+        return bench.submit(dataclasses.replace(invocation("backup pgdata", at=at), schedule=schedule))
+
+    came(None, 9)
+    came("other", 1)
+    came("nightly", 1)
+    twins = [came("nightly", 5) for _ in range(2)]
+    found = bench.runs.last_of(["nightly", "other", "never"])
+    assert set(found) == {"nightly", "other"}
+    assert found["nightly"].id == max(twin.id for twin in twins)
+    assert bench.runs.last_of([]) == {}
+    assert bench.runs.under_way("never") is None
+    under_way = bench.runs.under_way("other")
+    assert under_way is not None
+    bench.finish(bench.claim(under_way))
+    assert bench.runs.under_way("other") is None
 
 
 def test_bytes_that_are_no_text_are_storable(bench: Bench) -> None:

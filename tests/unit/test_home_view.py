@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,11 +17,14 @@ from slack_sdk.models.views import View
 from bot.model import Actor, Button, Invocation, Origin, Place, Plan, Progress, Reply, Status
 from bot.overview import Overview, SeenHost, SeenRun, SeenVolume
 from bot.playground.blockkit import view_problems, view_too_large
+from bot.scheduled import Foremost, Seen
 from bot.slack.homepaper import Paper, Shown
 from bot.slack.homeview import buttons_of, home, picture
 from bot.stores.outbox import StoredButton
 from bot.stores.runrow import Lane, Run
+from bot.stores.schedules import Schedule
 from bot.trends import Point, Trend
+from bot.when import by_cron
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ANN = Actor(id="U0ANN", name="U0ANN")
@@ -113,6 +117,33 @@ def test_five_hundred_volumes_fit() -> None:
     assert "bare-000" in said
     assert "safe-000" in said
     assert len(blocks) <= 100
+
+
+def test_schedules_say_what_is_next_and_was_last() -> None:
+    """Each with its two buttons, a suspended one with the reason, however long its line; the rest is counted."""
+    when = by_cron("0 3 * * *", "Asia/Seoul", text="daily at 03:00")
+    made = Schedule(
+        name="nightly",
+        line="backup " + "x" * 4_000,
+        when=when,
+        owner=ANN,
+        language=None,
+        channel=None,
+        created_at=AT,
+        dealt_with_at=AT,
+    )
+    stopped = replace(made, name="n" * 64, line="backup pgdata", suspended="<!channel> may not")
+    seen = (
+        Seen(schedule=stopped, next_at=None, last=_run(7, Status.FAILED, ended_at=AT)),
+        Seen(schedule=made, next_at=when.after(AT), last=None),
+    )
+    blocks = _page(_overview(schedules=Foremost(shown=seen, more=12)))
+    said = _said(blocks)
+    for word in ("suspended: &lt;!channel&gt; may not", "last run 00000007 ❌ failed", "has not run yet"):
+        assert word in said
+    assert "and 12 more: `/x-docker schedules`" in said
+    labels = [one["text"]["text"] for block in blocks for one in block.get("elements", ()) if "value" in one]
+    assert labels == ["Run now", "Resume", "Run now", "Pause"]
 
 
 def test_many_hosts_share_the_page() -> None:

@@ -38,6 +38,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
 
 VIEW = {"audit", "backups", "check", "details", "help", "retry", "runs", "whoami", "why"}
 VIEW |= {"approve", "break-glass", "close-review", "deny"}
+VIEW |= {"pause", "resume", "run-now", "schedules", "unschedule"}
 VIEW |= {"builds", "containers", "hosts", "images", "registries", "runbooks", "snapshots", "tags", "volumes"}
 OPERATE = VIEW | {
     "create-volume",
@@ -57,7 +58,7 @@ OPERATE = VIEW | {
     "undo",
     "verify",
 }
-OPERATE |= {"build", "cp"}
+OPERATE |= {"build", "cp", "schedule"}
 
 
 @pytest.mark.parametrize("origin", [Origin.SLACK, Origin.SCHEDULE])

@@ -19,6 +19,7 @@ import handlers
 from bot import cli
 from bot.completion.shells import MODES
 from bot.lookout import offered
+from bot.model import Status
 from bot.tabdoor import TabDoor, asked
 from tests.fakes import FakeEngine
 from tests.support.house import House, at_work, settings
@@ -91,7 +92,7 @@ def test_commands_and_modes_come_first(press: _Looked) -> None:
     found = press("")
     assert set(COMMANDS) | set(MODES) <= set(found)
     assert found["hosts"] == COMMANDS["hosts"].summary
-    assert list(press("re")) == ["registries", "release", "remove-volume", "restore", "retry"]
+    assert list(press("rest")) == ["restore"]
     assert list(press("--v")) == ["--version"]
 
 
@@ -147,6 +148,18 @@ def test_backups_and_runs(press: _Looked, engines: dict[str, FakeEngine]) -> Non
     assert press(f"verify {run_id[:4]}")[run_id].startswith("pgdata · ")
     assert list(press("verify pgd")) == [f"pgdata/{run_id}"]
     assert "backup pgdata" in press("undo ")[run_id]
+
+
+def test_schedules_and_what_they_carry_out(press: _Looked, engines: dict[str, FakeEngine]) -> None:
+    """Names of schedules; behind the words that say when, a command line of its own."""
+    with at_work(press.settings, engines) as house:
+        assert house.say("schedule nightly daily at 03:00 backup pgdata").status is Status.SUCCEEDED
+    assert "daily at 03:00" in press("pause n")["nightly"]
+    assert list(press("schedule web-nightly daily at 03:00 back")) == ["backup", "backups"]
+    assert list(press("schedule web-nightly daily at 03:00 backup web")) == ["web-data", "web-logs"]
+    assert list(press("schedule web-nightly daily at 03:00 backup pgdata --quiesce=s")) == ["--quiesce=stop"]
+    assert list(press("schedule --quiet w 'daily at 03:00' approve ")) == []
+    assert press("schedule w ") == {}
 
 
 def test_the_policy_is_asked(tmp_path: Path, engines: dict[str, FakeEngine]) -> None:

@@ -14,7 +14,7 @@ from bot.entry import Entry, Item
 from bot.errors import ArchiveError, Conflict, NotFound
 from bot.language import later, say
 from bot.reasons import Reason
-from bot.stores.archive.disk import disk_errors, free_bytes, refuse_full, write_whole
+from bot.stores.archive.disk import disk_errors, free_bytes, refuse_full, room_at, write_whole
 from bot.stores.archive.draft import Beginning, Draft
 from bot.stores.archive.marks import Marks, read_marks
 from bot.stores.archive.names import FILE, safe_name
@@ -170,6 +170,11 @@ class Archive:
         """Bytes that may still be written; raises ArchiveError when the disk does not say."""
         with disk_errors(say("Looking for free space"), self.root):
             return free_bytes(self.root)
+
+    def room(self) -> tuple[int, int]:
+        """The same, and how many bytes the disk has in all; raises ArchiveError when it does not say."""
+        with disk_errors(say("Looking for free space"), self.root):
+            return room_at(self.root)
 
     def refuse_full(self, needed_bytes: int, what: str) -> None:
         """Raises ArchiveError when so many bytes more do not fit; `what` needs them, as in `the backup of pgdata`."""

@@ -135,10 +135,16 @@ def _room(directory: Path, written_bytes: int) -> str:
 
 def free_bytes(directory: Path) -> int:
     """Bytes that may still be written below the directory, which need not exist yet; raises OSError."""
+    return room_at(directory)[0]
+
+
+def room_at(directory: Path) -> tuple[int, int]:
+    """The same, and how many bytes the disk has for anybody in all."""
     while not directory.exists() and directory != directory.parent:
         directory = directory.parent
     found = os.statvfs(directory)
-    return found.f_bavail * found.f_frsize
+    used = found.f_blocks - found.f_bfree
+    return found.f_bavail * found.f_frsize, (used + found.f_bavail) * found.f_frsize
 
 
 def refuse_full(directory: Path, needed_bytes: int, what: str) -> None:
