@@ -47,8 +47,14 @@ def arg(
     text field takes. A `tuple[KIND, ...]` that takes MANY is a flag that may be repeated, or, as the last positional,
     any number of words; with REST a flag behind its first word is a word like others: it can hold a command line.
     """
-    given = {"help": help, "choices": choices, "positional": positional, "takes": takes}
+    given = {"help": help, "choices": choices, "positional": positional, "takes": takes, "unless": ""}
     return field(default=default, metadata=given)
+
+
+def arg_unless(help: str, switch: str) -> Any:
+    """A positional field that may be left out, and is None then, only beside the switch of that name."""
+    given = {"help": help, "choices": (), "positional": True, "takes": Takes.ONE, "unless": switch}
+    return field(default=None, metadata=given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +124,7 @@ class Parameter:
     required: bool
     positional: bool
     takes: Takes
+    unless: str
     default: Any
     sources: tuple[Source, ...]
 
@@ -125,6 +132,11 @@ class Parameter:
     def flag(self) -> str:
         """How it is written, for one that is not positional; a Python keyword has a `_` behind it as a field."""
         return "--" + self.name.rstrip("_").replace("_", "-")
+
+    def is_missing(self, given: Mapping[str, Any]) -> bool:
+        """Whether the command cannot do without it, and it is not among what was given."""
+        is_needed = self.required or bool(self.unless and not given.get(self.unless))
+        return is_needed and self.name not in given
 
     @property
     def is_switch(self) -> bool:
@@ -164,6 +176,7 @@ def _parameters(arguments: type[Any], language: str) -> tuple[Parameter, ...]:
                 required=item.default is MISSING,
                 positional=item.metadata["positional"] or item.default is MISSING,
                 takes=item.metadata["takes"],
+                unless=item.metadata["unless"],
                 default=None if item.default is MISSING else item.default,
                 sources=getattr(kind, "sources", ()),
             )
@@ -202,14 +215,14 @@ def parse(command: Command, words: Sequence[str]) -> Any:
     except UsageError as error:
         raise Misused(str(error), command.usage) from error
     for parameter in parameters(command):
-        if parameter.required and parameter.name not in values:
+        if parameter.is_missing(values):
             raise _missing(command, parameter, values)
     return command.arguments(**values)
 
 
 def _missing(command: Command, parameter: Parameter, values: Mapping[str, Any]) -> MissingArgument:
     sentence = later("{parameter} is missing ({help}). Nothing was changed.")
-    told = say(sentence, parameter=parameter.usage, help=parameter.help)
+    told = say(sentence, parameter=parameter.usage.strip("[]"), help=parameter.help)
     error = MissingArgument(told, parameter.name, command.usage)
     error.given = values
     return error

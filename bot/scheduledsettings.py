@@ -27,6 +27,7 @@ from bot.services import Services
 from bot.settings import Settings, SettingsError
 from bot.stores.audit import AuditEvent
 from bot.stores.schedules import Kept, Schedule
+from bot.weekly import digest_schedule
 from bot.when import zone_named
 from bot.whenwords import found
 
@@ -47,9 +48,21 @@ def schedules(
                 made.append(_schedule(name, section, commands, runbooks))
         except UsageError as error:
             problems.append(f"schedules.{name}: {error}")
+    try:
+        with speaking(ENGLISH):
+            made += _digest(settings)
+    except UsageError as error:
+        problems.append(f"alarms.digest: {error}")
     if problems:
         raise SettingsError("The settings cannot be used:\n" + "\n".join(f"  - {line}" for line in problems))
     return tuple(made)
+
+
+def _digest(settings: Settings) -> list[Schedule]:
+    """The one that `[alarms] digest` asks for, unless `[schedules]` has one of its name."""
+    of = settings.alarms
+    made = digest_schedule(of.digest, of.digest_zone, of.channel, owner=_BY, at=_BEGINNING)
+    return [made] if made is not None and made.name not in settings.schedules else []
 
 
 def _schedule(

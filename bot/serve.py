@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from bot import sidedoors
 from bot.alarms.figures import figures
 from bot.app import App, build
 from bot.command import Command
 from bot.completion import Completion
-from bot.completion.shells import Shells
+from bot.discovery import Discovery
 from bot.engine import Engine
 from bot.errors import StoreError
-from bot.language import say, speaking
-from bot.metrics.gathering import Metrics
+from bot.language import say
 from bot.model import Invocation
 from bot.overview import Overviews
 from bot.reload import Means, Reloader
@@ -25,20 +25,18 @@ from bot.slack.connection import Account, Road, SlackConnection
 from bot.slack.heads import Publishing
 from bot.stores.activity import Activity
 from bot.stores.homes import Homes
+from bot.stores.proposals import Proposals
 from bot.stores.runrow import Lane
 from bot.stores.sole import HolderProcess
-from bot.stores.tallies import Tallies
 from bot.syslog import SyslogCopy
-from bot.tabdoor import Answer, TabDoor
 from bot.timer import Timer
 from bot.web import WebServer, make_web
+from bot.wiring import discovery
 
 _log = logging.getLogger(__name__)
 _WAIT_FOR_SHELL = 0.2
 _LOOKS = 4
 _KEEP_SECONDS = 5.0
-_TAB_SECONDS = 0.3
-"""So long a shell waits for what is known to be looked at anew; then it gets what was known."""
 
 
 class Bot:
@@ -60,11 +58,12 @@ class Bot:
         self.app.alarms.watch_timer(lambda: self.timer.is_alive)
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
-        self._tabs = TabDoor(settings.state, _tabs(self.app, self.completion))
+        self._tabs = sidedoors.tabs(self.app, self.completion)
         self._syslog = _syslog(self.app)
+        self._discovery = _discovery(self.app)
         host, _, port = settings.slack.listen.rpartition(":")
-        metrics = _metrics(self.app, self.slack)
-        web = make_web(self._checks, self._counts, self.slack.http, metrics.families)
+        families = sidedoors.metrics(self.app, self.slack.acks).families
+        web = make_web(self._checks, self._counts, self.slack.http, families)
         self.web = WebServer(web, host, int(port))
 
     def start(self, stopping: threading.Event) -> bool:
@@ -79,6 +78,7 @@ class Bot:
         self.completion.start()
         self._open_tabs()
         self.app.alarms.start()
+        self._discovery.start()
         self._open_web()
         self.slack.start()
         mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
@@ -112,6 +112,7 @@ class Bot:
         self.web.stop()
         self._tabs.stop()
         self.timer.stop()
+        self._discovery.stop()
         self.app.queue.stop(self._settings.limits.grace)
         self.slack.stop()
         self.completion.stop()
@@ -165,7 +166,6 @@ class Bot:
             runs, standing = {}, {}
         return {
             **standing,
-            "backup_age_seconds": self.app.alarms.ages(),
             "runs": {status.value: float(count) for status, count in runs.items()},
             "busy_workers": {lane.value: sum(worker.lane is lane for worker in workers) for lane in Lane},
             "refused": self.slack.refusals(),
@@ -219,25 +219,15 @@ def _pid(holder: HolderProcess | None) -> str:
     return str(holder.pid) if holder else "unknown"
 
 
-def _tabs(app: App, completion: Completion) -> Answer:
-    shells = Shells(completion, app.services.commands, _TAB_SECONDS)
-
-    def answer(words: Sequence[str], user: str, language: str) -> str:
-        with speaking(language):
-            return shells.offers(words, user).text
-
-    return answer
-
-
-def _metrics(app: App, slack: SlackConnection) -> Metrics:
-    services = app.services
-    tallies = Tallies(app.database)
-    return Metrics(tallies, services.archive, services.commands.keys(), slack.acks, services.clock)
-
-
 def _syslog(app: App) -> SyslogCopy | None:
     address = app.settings.audit.syslog
     return SyslogCopy(app.services.audit, address, app.settings.state / "audit-syslog") if address else None
+
+
+def _discovery(app: App) -> Discovery:
+    services = app.services
+    proposals = Proposals(app.database, services.audit, services.clock)
+    return Discovery(services, proposals, discovery(app.settings), lambda: app.settings.discovery.channel)
 
 
 def _account(settings: Settings) -> Account:

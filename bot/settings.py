@@ -32,6 +32,7 @@ from bot.sections.alarms import AlarmsSection
 from bot.sections.approvals import ApprovalSection, refuse_unknown_roles
 from bot.sections.audit import AuditSection
 from bot.sections.builds import BuildSection
+from bot.sections.discovery import DiscoverySection
 from bot.sections.example import example_of, section_in
 from bot.sections.registries import RegistrySection, refuse_unclear
 from bot.sections.roles import RoleSection, ShellUsersSection
@@ -63,6 +64,7 @@ class Settings(Section):
     snapshots: SnapshotsSection = SnapshotsSection()
     audit: AuditSection = AuditSection()
     alarms: AlarmsSection = AlarmsSection()
+    discovery: DiscoverySection = DiscoverySection()
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """Registry -> its password, where an environment variable has it."""

@@ -8,18 +8,20 @@ from datetime import timedelta
 from bot.approvals import Approvals
 from bot.command import Command
 from bot.consent import Rule
+from bot.discovery import DiscoveryRules
 from bot.engine import Check, Engine
 from bot.engine.address import Access
 from bot.engine.build_contract import Recipe
 from bot.engine.real import DockerEngine
 from bot.engine.witness import Witness
-from bot.model import Right
+from bot.model import Actor, Right
 from bot.operations.build import BuildRule
 from bot.operations.drill import DrillRule
 from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.registries import Known, Registries, Rules
 from bot.operations.runbooks import Runbook
 from bot.pace import Pace
+from bot.people import SHELL
 from bot.permissions import Policy, Role
 from bot.permissions import Rules as PolicyRules
 from bot.registry.client import HttpRegistry
@@ -216,6 +218,19 @@ def _build(name: str, section: BuildSection) -> BuildRule:
         recipe=recipe,
         registry=section.registry,
         most_bytes=section.most_bytes,
+    )
+
+
+def discovery(settings: Settings) -> DiscoveryRules:
+    """What comes of labels that ask for schedules."""
+    section = settings.discovery
+    return DiscoveryRules(
+        apply=section.apply,
+        owner=Actor(id=section.owner, name=section.owner.removeprefix(SHELL)),
+        zone=section.zone,
+        every=timedelta(minutes=section.minutes),
+        quiet=section.quiet,
+        prune=section.prune,
     )
 
 

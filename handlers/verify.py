@@ -1,51 +1,70 @@
-"""`verify BACKUP`: read a stored backup again, and prove that it is still what was written."""
+"""`verify BACKUP`: read a stored backup again, and prove that it is still what was written.
+
+`verify --oldest` takes the one whose turn it is, so that a schedule goes round all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bot.command import Command, arg
+from bot.command import Command, arg, arg_unless
 from bot.context import RunContext
-from bot.kinds import BackupReference
-from bot.language import later, say, say_count
+from bot.kinds import BackupReference, HostName, Pattern
+from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
-from bot.operations.holds import is_verified, target_of
-from bot.operations.verify import verify
+from bot.operations.holds import target_of
+from bot.operations.rotation import Turn, next_to_verify, refuse_both, sources_of
+from bot.operations.verify import doubts, verify
 from bot.services import Services
-from bot.stores.archive import Backup, Marks
+from bot.stores.archive import Backup
 
 
 @dataclass(frozen=True)
 class Arguments:
     """What `verify` takes."""
 
-    backup: BackupReference = arg("the backup to read again")
+    backup: BackupReference | None = arg_unless("the backup to read again; left out with --oldest", "oldest")
+    oldest: bool = arg("the one that was read longest ago", default=False)
+    among: Pattern | None = arg("with --oldest: only those with such a name, * for anything", default=None)
+    host: HostName | None = arg("the host that it was taken on", default=None)
     wait: bool = arg("queue behind whoever holds the volume", default=False)
 
 
+def _backup(arguments: Arguments, services: Services, held: frozenset[str] | None = None) -> Backup:
+    refuse_both(arguments.backup, arguments.among, oldest=arguments.oldest)
+    if arguments.backup is not None:
+        return services.archive.find(arguments.backup, arguments.host)
+    host = arguments.host or services.default_host
+    turn = Turn(host=host, pattern=arguments.among or "*", held=held)
+    return next_to_verify(services.archive, turn)
+
+
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
-    return (target_of(services.archive.find(arguments.backup)),)
+    return (target_of(_backup(arguments, services)),)
 
 
 def _host(arguments: Arguments, services: Services) -> str:
-    return services.archive.find(arguments.backup).host
+    if arguments.backup is None:
+        return arguments.host or services.default_host
+    return _backup(arguments, services).host
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
-    backup = services.archive.find(arguments.backup)
+    backup = _backup(arguments, services)
     return Plan(
         text=say(
             "Read backup {run_id} of volume {volume} again and compare every entry.",
             run_id=backup.manifest.run_id,
             volume=backup.volume,
         ),
-        targets=_targets(arguments, services),
+        targets=(target_of(backup),),
     )
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
-    proven = verify(services.archive, run, services.archive.find(arguments.backup), services.clock)
+    held = services.runs.get(run.run_id).plan
+    found = _backup(arguments, services, sources_of(held.targets if held else ()))
+    proven = verify(services.archive, run, found, services.clock)
     backup, marks = proven.backup, proven.marks
     text = say(
         "Backup {run_id} of {volume} is whole: every stored byte and every entry is as its manifest says.",
@@ -53,7 +72,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         volume=backup.volume,
     )
     return Reply(
-        text=" ".join((text, *_but(backup, marks))),
+        text=" ".join((text, *doubts(backup, marks))),
         facts={
             "backup": backup.id,
             "volume": backup.volume,
@@ -65,23 +84,6 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     )
 
 
-def _but(backup: Backup, marks: Marks) -> Iterator[str]:
-    """Why it does not count, although it is whole."""
-    if not backup.is_ok:
-        yield say_count(
-            "It stays partial: 1 file was not read as it should be when it was taken, so it counts for nothing in "
-            "retention.",
-            "It stays partial: {number} files were not read as they should be when it was taken, so it counts for "
-            "nothing in retention.",
-            backup.manifest.problems.count,
-        )
-    elif not is_verified(backup, marks):
-        yield say(
-            "It still does not count as a backup to rely on ({failure}); a drill that passes changes that.",
-            failure=marks.failure,
-        )
-
-
 COMMAND = Command(
     name="verify",
     summary=later("Read a stored backup again and prove that it is whole"),
@@ -91,5 +93,5 @@ COMMAND = Command(
     host=_host,
     plan=_plan,
     run=_run,
-    examples=("verify 7f3a2c1b",),
+    examples=("verify 7f3a2c1b", "verify --oldest"),
 )

@@ -7,26 +7,22 @@ after a hundred thousand runs as after one. Must not know how figures are writte
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
 
 from bot.errors import BotError
 from bot.metrics import BACKUP_BYTES, RUN_SECONDS, Buckets, Family, Histogram, Kind
 from bot.model import Status
-from bot.operations.holds import is_verified
-from bot.stores.archive import Archive
 from bot.stores.tallies import Ended, Tallies
 
 _log = logging.getLogger(__name__)
 _ENDINGS = tuple(status.value for status in Status if status.is_ending)
 _BATCH = 5_000
 _CATCHING_SECONDS = 2.0
-_OLD_SECONDS = 60.0
-_FIRST_LOOK_SECONDS = 2.0
 MOST_SOURCES = 1_000
 """So many volumes have a series of their own; the ones with the oldest backups are among them."""
 
@@ -91,56 +87,26 @@ class Endings:
         )
 
 
-class Protection:
-    """When the newest verified backup of each source was taken; looked at in the background, once a minute at most."""
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is told beside the database.
 
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-        self._taken: Mapping[Source, datetime | None] = {}
-        self._looked_at = -_OLD_SECONDS
-        self._looking: threading.Thread | None = None
+    `taken` says when the newest verified backup of each source was begun, None where none of its backups counts.
+    """
 
-    def taken(self) -> Mapping[Source, datetime | None]:
-        """As last seen; None for what has only backups that do not count. The first time it waits a moment."""
-        is_looking = self._looking is not None and self._looking.is_alive()
-        if not is_looking and time.monotonic() - self._looked_at >= _OLD_SECONDS:
-            is_first, self._looked_at = not self._taken, time.monotonic()
-            self._looking = threading.Thread(target=self._look, name="protection", daemon=True)
-            self._looking.start()
-            if is_first:
-                self._looking.join(_FIRST_LOOK_SECONDS)
-        return self._taken
-
-    def _look(self) -> None:
-        found: dict[Source, datetime | None] = {}
-        try:
-            for backup in self._archive.backups():  # newest first
-                source = (backup.host, backup.volume)
-                if found.get(source) is None:
-                    counts = is_verified(backup, self._archive.marks(backup))
-                    found[source] = backup.manifest.started_at if counts else None
-        except BotError as error:  # what was seen last is still the best guess
-            _log.warning("the ages of backups cannot be looked at: %s", error)
-            return
-        self._taken = found
+    commands: Collection[str]
+    taken: Callable[[], Mapping[Source, datetime | None]]
+    acks: Histogram
+    clock: Callable[[], datetime]
 
 
 class Metrics:
     """All families beside what the bot knows of itself. For one thread."""
 
-    def __init__(
-        self,
-        tallies: Tallies,
-        archive: Archive,
-        commands: Collection[str],
-        acks: Histogram,
-        clock: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, tallies: Tallies, known: Known) -> None:
         self._tallies = tallies
-        self._endings = Endings(tallies, commands)
-        self._protection = Protection(archive)
-        self._acks = acks
-        self._clock = clock
+        self._endings = Endings(tallies, known.commands)
+        self._known = known
 
     def families(self) -> Iterator[Family]:
         """As things stand now; what the database does not tell just then is left out."""
@@ -149,7 +115,7 @@ class Metrics:
             name="ack_seconds",
             help="Time from the arrival of a request of Slack's to the acknowledgement that was sent.",
             kind=Kind.HISTOGRAM,
-            values={(): self._acks.buckets},
+            values={(): self._known.acks.buckets},
         )
         try:
             # Half of a past would look like a leap once the rest is counted.
@@ -185,7 +151,7 @@ class Metrics:
             yield Family(name=name, help=told, kind=Kind.GAUGE, values=values, labels=labels)
 
     def _of_backups(self) -> Iterator[Family]:
-        now, taken = self._clock(), self._protection.taken()
+        now, taken = self._known.clock(), self._known.taken()
         ages = {
             source: float("inf") if at is None else max((now - at).total_seconds(), 0.0)
             for source, at in taken.items()

@@ -14,14 +14,17 @@ from fnmatch import fnmatchcase
 from bot.engine import RUN_LABEL, Check, Engine, Volume
 from bot.errors import BotError, Conflict, EngineError, NotFound
 from bot.language import say
+from bot.model import Status
 from bot.operations.context import REMOVE_HELPER, REMOVE_VOLUME, RunContext
 from bot.operations.filling import Filler, Spot, filling
-from bot.operations.holds import drilled, failed_drill
+from bot.operations.holds import drilled, failed_drill, is_about, target_of_source
 from bot.operations.stage import tool_of
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup, Marks
+from bot.stores.audit import Audit
 
 _TAIL_CHARACTERS = 1_000
+_SAYS_NOTHING = (Status.CANCELLED.value, Status.INTERRUPTED.value)
 _BACKUPS_FAULT = (Reason.DAMAGED, Reason.DIFFERS, Reason.CHECK)
 
 
@@ -81,6 +84,18 @@ def newest(archive: Archive, volume: str, hosts: Iterable[str | None]) -> Backup
     )
 
 
+def last_tried(audit: Audit, host: str) -> Callable[[str], datetime | None]:
+    """Tells of a source when a drill of it on that host was last carried to an end, by the audit log."""
+
+    def tried(source: str) -> datetime | None:
+        ending = audit.last_ending(
+            "drill", host, target_of_source(source), lambda all_: is_about(all_, source)
+        )
+        return ending.at if ending and ending.kind not in _SAYS_NOTHING else None
+
+    return tried
+
+
 def refuse_partial(backup: Backup) -> None:
     """Raises Conflict for a partial backup: it is known not to hold everything."""
     if not backup.is_ok:
@@ -132,6 +147,24 @@ def drill(
         checks=tuple(plan.checks),
         losses=filler.losses,
     )
+
+
+def in_words(done: Drilled) -> str:
+    """What a drill that passed proved, and what it did not."""
+    said = [
+        say(
+            "Backup {run_id} of {volume} can be restored: it was unpacked into a throw-away "
+            "volume and is the same, entry by entry.",
+            run_id=done.backup.manifest.run_id,
+            volume=done.backup.volume,
+        ),
+        say("Checks that passed: {checks}.", checks=", ".join(done.checks))
+        if done.checks
+        else say("No check is set for it."),
+    ]
+    if done.losses:
+        said.append(say("What a restore does not put back: {losses}.", losses="; ".join(done.losses)))
+    return " ".join((*said, say("The throw-away volume was removed again.")))
 
 
 def _restored_and_checked(engine: Engine, archive: Archive, run: RunContext, plan: DrillPlan) -> Filler:

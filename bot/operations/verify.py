@@ -5,14 +5,14 @@ Must not know engines: a backup is proven by its bytes alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.errors import ArchiveError
-from bot.language import say
+from bot.language import say, say_count
 from bot.operations.context import RunContext
-from bot.operations.holds import failed, verified
+from bot.operations.holds import failed, is_verified, verified
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup, Marks
 
@@ -70,3 +70,20 @@ def _mark_failed(archive: Archive, backup: Backup, at: datetime, error: ArchiveE
         archive.mark(backup, lambda marks: failed(marks, at, why))
     except ArchiveError as problem:
         error.add_note(say("And that it is damaged could not be written beside it: {reason}", reason=problem))
+
+
+def doubts(backup: Backup, marks: Marks) -> Iterator[str]:
+    """Why it does not count, although it is whole."""
+    if not backup.is_ok:
+        yield say_count(
+            "It stays partial: 1 file was not read as it should be when it was taken, so it counts for nothing in "
+            "retention.",
+            "It stays partial: {number} files were not read as they should be when it was taken, so it counts for "
+            "nothing in retention.",
+            backup.manifest.problems.count,
+        )
+    elif not is_verified(backup, marks):
+        yield say(
+            "It still does not count as a backup to rely on ({failure}); a drill that passes changes that.",
+            failure=marks.failure,
+        )

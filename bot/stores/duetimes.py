@@ -144,10 +144,12 @@ class DueTimes:
         """
         of = (runs.c.created_at >= since, runs.c.schedule == schedules.c.name, schedules.c.prune.is_(True))
         pruned = runs.alias("pruned")
+        # As an expression, or SQLite would go through all runs that ever succeeded instead of the latest ones.
+        succeeded = runs.c.status.concat("") == Status.SUCCEEDED.value
         key = literal("schedule:") + runs.c.schedule + ":prune:" + runs.c.id
         done = (
             select(runs.c.id, runs.c.schedule)
-            .where(*of, runs.c.status == Status.SUCCEEDED.value, _is_due_time())
+            .where(*of, succeeded, _is_due_time())
             .where(~select(pruned.c.id).where(pruned.c.key == key).exists())
             .order_by(runs.c.created_at)
         )
@@ -183,8 +185,10 @@ def _is_due_time() -> ColumnElement[bool]:
 
 
 def _under_way(name: str) -> Select[Any]:
+    # As an expression, or SQLite would go through all runs of the schedule instead of the few that are not over.
+    of_it = runs.c.schedule.concat("") == name
     return (
         run_query()
-        .where(runs.c.schedule == name, runs.c.status.in_(_OPEN), _is_due_time())
+        .where(of_it, runs.c.status.in_(_OPEN), _is_due_time())
         .order_by(runs.c.created_at.desc(), runs.c.id)
     )

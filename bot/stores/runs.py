@@ -19,6 +19,8 @@ from bot.stores.database import Database
 from bot.stores.runrow import Lane, Run, get_run, run_of, run_query
 from bot.stores.schema import messages, runs
 
+_LONGEST = timedelta(days=7)
+
 Enqueue = Callable[[Connection, str, Lane], None]
 """Tells the queue, inside the transaction that makes it so, that a run may be claimed on that lane."""
 
@@ -192,6 +194,18 @@ class Runs:
         """A run that came of that schedule and is not over, if there is one."""
         query = run_query().where(runs.c.schedule == schedule_name, runs.c.ended_at.is_(None))
         return next(iter(self._list(query.order_by(runs.c.created_at).limit(1))), None)
+
+    def ended_since(self, since: datetime, limit: int) -> tuple[Run, ...]:
+        """What changed something, or came of a schedule, and ended since then; newest first.
+
+        A run that took longer than a week is left out, so that not all runs there ever were are looked through.
+        """
+        query = run_query().where(
+            runs.c.created_at > since - _LONGEST,
+            runs.c.ended_at > since,
+            or_(runs.c.lane == Lane.WORK.value, runs.c.schedule.is_not(None)),
+        )
+        return self._list(query.order_by(runs.c.created_at.desc(), runs.c.id).limit(limit))
 
     def counts(self) -> dict[Status, int]:
         """How many runs stand where."""

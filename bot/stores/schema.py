@@ -286,3 +286,12 @@ alarms = Table(
     Column("opened_at", UtcTime, nullable=False),
     Column("told_at", UtcTime),
 )
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("host", String(64), primary_key=True),
+    Column("volume", String(255), primary_key=True),
+    Column("words", String(255), nullable=False),
+    Column("told_at", UtcTime, nullable=False),
+)

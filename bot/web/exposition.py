@@ -18,7 +18,6 @@ _PREFIX = "shipkeeper_"
 _HELP = {
     "alarms": "Alarms that are open, by kind.",
     "schedules": "Schedules by how they stand now.",
-    "backup_age_seconds": "Ages of backups as the watch for alarms saw them last.",
     "runs": "Runs by how they stand now.",
     "busy_workers": "Workers that carry out a run now, by lane.",
     "refused": "What was turned away at the door for Slack since the bot was started, by reason.",

@@ -160,3 +160,12 @@ def test_a_difference_is_found_to_the_nanosecond(house: House, yard: Yard) -> No
     between = _said(house, f"diff {first} {second}").reply
     assert (between.facts["added"], between.facts["removed"]) == (1, 1)
     assert "by SHA-256" in between.text
+
+
+def test_drills_by_turns_go_round_the_volumes(house: House, yard: Yard) -> None:
+    """`drill --oldest` proves one volume after the other, and begins again with the first."""
+    for name in ("turna", "turnb"):
+        _said(house, f"backup {yard.volume(name, FILL)}")
+    order = [str(_said(house, "drill --oldest").reply.facts["volume"]) for _ in range(3)]
+    assert order[0] != order[1]
+    assert order[2] == order[0]

@@ -86,7 +86,7 @@ def test_acknowledgements_are_timed(busy: Workplace) -> None:
 
 def test_ages_queues_and_the_outbox(busy: Workplace) -> None:
     """The age of the newest verified backup; nothing waits, and nobody waits for a word."""
-    busy.restart()  # the first scrape looks at the archive, and later ones once a minute
+    busy.bot.app.alarms.look()  # which it does every minute
     age = samples(busy, "shipkeeper_last_verified_age_seconds")
     assert list(age) == [("local", "pgdata")]
     assert 0 <= age["local", "pgdata"] < 600
@@ -114,6 +114,7 @@ def test_every_family_is_explained(busy: Workplace) -> None:
 
 def test_rules_and_dashboard_name_what_there_is(busy: Workplace) -> None:
     """Every metric and label that they speak of is in a scrape; each expression is balanced."""
+    busy.bot.app.alarms.look()
     said = {sample.name: set(sample.labels) for family in scraped(busy).values() for sample in family.samples}
     rules = yaml.safe_load((_DEPLOY / "prometheus-alerts.yaml").read_text())
     board = json.loads((_DEPLOY / "grafana-dashboard.json").read_text())

@@ -150,6 +150,9 @@ def test_without_a_channel_nothing_is_told_until_there_is_one(bench: Bench) -> N
     assert kinds == ["alarm-over", "alarm", "alarm"]
     _settle(bench, _stale("a"))
     assert len(_texts(bench.database)) == 1
+    _settle(bench, _stale("a", "never heard of"), channel="")
+    _settle(bench, _stale("a"))
+    assert len(_texts(bench.database)) == 1
 
 
 def test_odd_text_is_stored(bench: Bench) -> None:

@@ -50,7 +50,7 @@ def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(bench:
         "DROP INDEX runs_by_schedule",
         "ALTER TABLE runs DROP COLUMN schedule",
         "ALTER TABLE messages DROP COLUMN quiet",
-        *(f"DROP TABLE {name}" for name in ("schedules", "alarms")),
+        *(f"DROP TABLE {name}" for name in ("schedules", "alarms", "proposals")),
         *(f"DROP TABLE {name}" for name in ("votes", "approvals", "reviews")),
         "DROP INDEX audit_by_targets",
         *(

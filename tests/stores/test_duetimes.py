@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from bot.errors import StoreError
 from bot.model import Invocation, Origin, Place, Reply, Status
@@ -163,3 +165,25 @@ def test_suspending_is_part_of_the_same_transaction(stand: Stand) -> None:
         dealing.suspend("nobody is there any more")
     assert stand.schedule.suspended == "nobody is there any more"
     assert stand.run(before, due + timedelta(hours=1)) is None
+
+
+def test_what_is_asked_at_every_due_time_does_not_grow_with_the_past(stand: Stand) -> None:
+    """By index, over what is open and what is new: SQLite would else go through all runs of years."""
+    if not stand.bench.database.is_sqlite:
+        return
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(stand.bench.database._engine, "before_cursor_execute", note)
+    stand.due.under_way("hourly")
+    stand.due.to_prune(stand.bench.now)
+    plans = []
+    with stand.bench.database.read() as connection:
+        for statement, parameters in [one for one in asked if one[0].startswith("SELECT")]:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append(" ".join(str(row[3]) for row in rows))
+    assert "runs_by_status (status=?)" in plans[0]
+    assert "runs_by_time (created_at>?)" in plans[1]
+    assert "runs_by_status (status=?)" in plans[2]

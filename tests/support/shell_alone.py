@@ -1,6 +1,7 @@
 """As a program: `shipkeeper WORDS…` on a fake engine, in an environment as any other.
 
-`SLOW_AT` stops the reading of volumes after so many bytes, until the file `GO_ON` is there.
+`SLOW_AT` stops the reading of volumes after so many bytes, until the file `GO_ON` is there; `MUTE` lets the engine not
+even answer before that, whoever is cancelled meanwhile.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ def _engine() -> FakeEngine:
     engine.add_container("db", ["pgdata"])
     for name in ("web-data", "a-volume-with-a-very-long-name-that-no-narrow-terminal-has-room-for"):
         engine.add_volume(name, {"file": b"x"})
+    if os.environ.get("MUTE"):
+        go_on = threading.Event()
+        engine.faults.before["start_read"] = [lambda _: go_on.wait(120)]
     if os.environ.get("SLOW_AT"):
         engine.faults.stall_at_byte = int(os.environ["SLOW_AT"])
         threading.Thread(target=_let_go, args=(engine,), daemon=True).start()

@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bot import sidedoors
 from bot.completion import Completion
-from bot.completion.shells import Shells
-from bot.language import speaking
-from bot.tabdoor import TabDoor
 from tests.support.house import House
 
 _ROOT = Path(__file__).parents[2]
@@ -21,15 +19,8 @@ _ROOT = Path(__file__).parents[2]
 @contextmanager
 def answering(house: House) -> Iterator[None]:
     """The house answers shells meanwhile, as a served bot does."""
-    services = house.app.services
-    completion = Completion(services)
-    shells = Shells(completion, services.commands, 2.0)
-
-    def answer(words: Sequence[str], user: str, language: str) -> str:
-        with speaking(language):
-            return shells.offers(words, user).text
-
-    door = TabDoor(house.app.settings.state, answer)
+    completion = Completion(house.app.services)
+    door = sidedoors.tabs(house.app, completion)
     completion.start()
     door.start()
     try:

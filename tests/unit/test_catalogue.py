@@ -36,7 +36,7 @@ ROOMS = sorted(
     for file in [*ROOT.glob("bot/**/*.py"), *ROOT.glob("handlers/*.py")]
     if not str(file.relative_to(ROOT)).startswith(_ELSEWHERE)
 )
-KEYWORDS = {"say": None, "later": None, "arg": None, "say_count": (1, 2)}
+KEYWORDS = {"say": None, "later": None, "arg": None, "arg_unless": None, "say_count": (1, 2)}
 
 _SENTENCE = re.compile(r"[A-Za-z’']+[,;:]? [a-z’']+[,;:]? [A-Za-z’`“{]|[a-z’}]+ [a-z’]{2,}[.!?]( |$)")
 """Three words in a row, or the end of a sentence."""

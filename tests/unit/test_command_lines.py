@@ -75,6 +75,15 @@ def _restore(backup: str, **others: Any) -> dict[str, Any]:
     return {"backup": backup, **nothing, "host": None, "wait": False, **others}
 
 
+def _drill(source: str | None, **more: object) -> dict[str, object]:
+    kept = {"backup": None, "oldest": False, "among": None, "host": None, "wait": False}
+    return {"source": source, **kept, **more}
+
+
+def _verify(backup: str | None, **more: object) -> dict[str, object]:
+    return {"backup": backup, "oldest": False, "among": None, "host": None, "wait": False, **more}
+
+
 def _prune(**others: Any) -> dict[str, Any]:
     nothing = {"source": None, "host": None, "dry_run": False, "despite_shrink": False, "wait": False}
     return {**nothing, **others}
@@ -165,11 +174,10 @@ UNDERSTOOD: list[tuple[str, dict[str, Any]]] = [
     ("restore web:/etc/web/7f3a2c1b", _restore("web:/etc/web/7f3a2c1b")),
     ("restore 7f3a2c1b --replace --path conf/a.b", _restore("7f3a2c1b", replace=True, path="conf/a.b")),
     ("undo 7f3a2c1b", {"run": "7f3a2c1b", "wait": False}),
-    ("drill pgdata", {"source": "pgdata", "backup": None, "host": None, "wait": False}),
-    (
-        "drill web:/srv --backup 7f3a2c1b --host h1",
-        {"source": "web:/srv", "backup": "7f3a2c1b", "host": "h1", "wait": False},
-    ),
+    ("drill pgdata", _drill("pgdata")),
+    ("drill web:/srv --backup 7f3a2c1b --host h1", _drill("web:/srv", backup="7f3a2c1b", host="h1")),
+    ("drill --oldest --among pg*", _drill(None, oldest=True, among="pg*")),
+    ("verify --oldest", _verify(None, oldest=True)),
     ("diff 7f3a2c1b", {"backup": "7f3a2c1b", "other": None, "limit": "50", "wait": False}),
     (
         "diff 7f3a2c1b 8a4b3d2c --limit 9",
@@ -186,7 +194,7 @@ UNDERSTOOD: list[tuple[str, dict[str, Any]]] = [
     ("release 7f3a2c1b --wait", {"backup": "7f3a2c1b", "wait": True}),
     ("check", {"rebuild": False}),
     ("check --rebuild", {"rebuild": True}),
-    ("verify 20261124T101112Z-7f3a2c1b", {"backup": "20261124T101112Z-7f3a2c1b", "wait": False}),
+    ("verify 20261124T101112Z-7f3a2c1b", _verify("20261124T101112Z-7f3a2c1b")),
     # --- many words, and the rest of a line
     (
         'later noon backup pgdata --quiesce stop -- --note "a b"',

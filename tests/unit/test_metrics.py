@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.errors import StoreError
 from bot.metrics import ACK_SECONDS, Buckets, Family, Histogram, Kind, gathering
-from bot.metrics.gathering import Endings, Metrics, Protection
+from bot.metrics.gathering import Endings, Known, Metrics, Source
 from bot.model import Status
 from bot.stores.tallies import Behind, Ended, Tallies
 from bot.web.exposition import exposed
-from tests.fakes import FakeEngine
-from tests.support.house import House, at_work, settings
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -81,19 +77,15 @@ def test_only_what_came_since_is_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     assert _counted(endings.families()) == {("backup", "succeeded"): 3.0, ("backup", "failed"): 1.0}
 
 
-def test_a_long_past_is_told_when_all_of_it_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_past_is_told_when_all_of_it_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scrape is not kept waiting for it, and half of it is not told."""
     monkeypatch.setattr(gathering, "_BATCH", 1)
     monkeypatch.setattr(gathering, "_CATCHING_SECONDS", -1.0)
-    with _backed_up(tmp_path) as house:
-        archive = house.app.services.archive
-        tallies = _Tallies(_ended(1), _ended(2))
-        metrics = Metrics(tallies, archive, ["backup"], Histogram(ACK_SECONDS), lambda: NOW)
-        for _ in tallies.ended:
-            assert "runs" not in {family.name for family in metrics.families()}
-        assert _counted(metrics.families()) == {("backup", "succeeded"): 2.0}
+    tallies = _Tallies(_ended(1), _ended(2))
+    metrics = Metrics(tallies, _known())
+    for _ in tallies.ended:
+        assert "runs" not in {family.name for family in metrics.families()}
+    assert _counted(metrics.families()) == {("backup", "succeeded"): 2.0}
 
 
 def test_what_never_happened_is_counted_as_nought() -> None:
@@ -116,67 +108,44 @@ def test_labels_are_bounded() -> None:
     }
 
 
-def test_a_database_that_is_away_takes_the_rest_with_it_not(tmp_path: Path) -> None:
+def test_a_database_that_is_away_takes_the_rest_with_it_not() -> None:
     """What is known without it is told, and nothing that would look like a reset."""
     tallies = _Tallies(_ended(1))
-    with _backed_up(tmp_path) as house:
-        archive = house.app.services.archive
-        metrics = Metrics(tallies, archive, ["backup"], Histogram(ACK_SECONDS), lambda: NOW)
-        tallies.is_away = True
-        assert {family.name for family in metrics.families()} == {
-            "ack_seconds",
-            "last_verified_age_seconds",
-            "backed_up_sources",
-        }
-        tallies.is_away = False
-        assert "runs" in {family.name for family in metrics.families()}
+    metrics = Metrics(tallies, _known())
+    tallies.is_away = True
+    assert {family.name for family in metrics.families()} == {
+        "ack_seconds",
+        "last_verified_age_seconds",
+        "backed_up_sources",
+    }
+    tallies.is_away = False
+    assert "runs" in {family.name for family in metrics.families()}
 
 
-def _backed_up(tmp_path: Path) -> AbstractContextManager[House]:
-    engine = FakeEngine("local")
-    for name in ("one", "two", "three"):
-        engine.add_volume(name, {"file": name.encode()})
-    return at_work(settings(tmp_path / "state"), {"local": engine})
+def test_ages_are_those_of_backups_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none does, the age is infinite; a clock that went back makes none negative. Oldest first, up to a limit."""
+    taken = {
+        ("local", "one"): NOW - timedelta(hours=1),
+        ("local", "two"): None,
+        ("local", "three"): NOW + timedelta(minutes=1),
+    }
+    metrics = Metrics(_Tallies(), _known(taken))
+    found = list(metrics.families())
+    assert _values(found, "last_verified_age_seconds") == {
+        ("local", "one"): 3600.0,
+        ("local", "two"): math.inf,
+        ("local", "three"): 0.0,
+    }
+    assert _values(found, "backed_up_sources") == {(): 3.0}
+    monkeypatch.setattr(gathering, "MOST_SOURCES", 2)
+    kept = _values(metrics.families(), "last_verified_age_seconds")
+    assert list(kept) == [("local", "two"), ("local", "one")]
 
 
-def test_ages_are_those_of_backups_that_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that was found bad does not: its age is infinite then. The oldest come first, up to a limit."""
-    with _backed_up(tmp_path) as house:
-        for name in ("one", "two", "three"):
-            house.say(f"backup {name}")
-        _spoil(house, "two")
-        archive, later = house.app.services.archive, datetime.now(UTC) + timedelta(hours=1)
-        metrics = Metrics(_Tallies(), archive, [], Histogram(ACK_SECONDS), lambda: later)
-        found = list(metrics.families())
-        ages = _values(found, "last_verified_age_seconds")
-        assert ages["local", "two"] == math.inf
-        assert 3_600 <= float(ages["local", "one"]) < 3_700  # type: ignore[arg-type]
-        assert _values(found, "backed_up_sources") == {(): 3.0}
-        monkeypatch.setattr(gathering, "MOST_SOURCES", 2)
-        kept = _values(metrics.families(), "last_verified_age_seconds")
-        assert list(kept) == [("local", "two"), ("local", "one")]
-
-
-def _spoil(house: House, volume: str) -> None:
-    (backup,) = house.app.services.archive.backups("local", volume)
-    with backup.files.tar.open("r+b") as file:
-        file.write(b"rot")
-    house.say(f"verify {backup.manifest.run_id}")
-
-
-def test_the_archive_is_looked_at_once_a_minute(tmp_path: Path) -> None:
-    """However often somebody asks."""
-    with _backed_up(tmp_path) as house:
-        house.say("backup one")
-        protection = Protection(house.app.services.archive)
-        assert set(protection.taken()) == {("local", "one")}
-        house.say("backup two")
-        assert set(protection.taken()) == {("local", "one")}
-        protection._looked_at -= 61
-        protection.taken()
-        assert protection._looking is not None
-        protection._looking.join(10)
-        assert set(protection.taken()) == {("local", "one"), ("local", "two")}
+def _known(taken: Mapping[Source, datetime | None] | None = None) -> Known:
+    return Known(
+        commands=["backup"], taken=lambda: taken or {}, acks=Histogram(ACK_SECONDS), clock=lambda: NOW
+    )
 
 
 def test_what_is_written_can_be_read() -> None:

@@ -184,7 +184,7 @@ def test_the_example_is_true(tmp_path: Path) -> None:
     """The example can be read, has every section, and with every comment taken off it still can."""
     assert set(tomllib.loads(example())) == {
         "slack", "archive", "hosts", "roles", "approvals", "limits", "quiesce", "retention", "drills", "runbooks",
-        "builds", "registries", "schedules", "shell_users", "snapshots", "audit", "alarms",
+        "builds", "registries", "schedules", "shell_users", "snapshots", "audit", "alarms", "discovery",
     }  # fmt: skip
     _read(tmp_path, example())
     off = example().replace("# commands = []", "").replace("\n# ", "\n")

@@ -1,4 +1,4 @@
-"""Schedules, what alarms were raised, and which runs came of a schedule."""
+"""Schedules, what alarms were raised, which labels were told of, and which runs came of a schedule."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,6 +22,13 @@ def upgrade() -> None:
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("opened_at", _TIME, nullable=False),
         sa.Column("told_at", _TIME),
+    )
+    op.create_table(
+        "proposals",
+        sa.Column("host", sa.String(64), primary_key=True),
+        sa.Column("volume", sa.String(255), primary_key=True),
+        sa.Column("words", sa.String(255), nullable=False),
+        sa.Column("told_at", _TIME, nullable=False),
     )
 
 
