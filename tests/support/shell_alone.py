@@ -29,7 +29,7 @@ def _engine() -> FakeEngine:
         engine.add_volume(name, {"file": b"x"})
     if os.environ.get("MUTE"):
         go_on = threading.Event()
-        engine.faults.before["start_read"] = [lambda _: go_on.wait(120)]
+        engine.faults.before["read_volume"] = [lambda _: go_on.wait(120)]
     if os.environ.get("SLOW_AT"):
         engine.faults.stall_at_byte = int(os.environ["SLOW_AT"])
         threading.Thread(target=_let_go, args=(engine,), daemon=True).start()

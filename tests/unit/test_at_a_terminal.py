@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ class _Shell:
 
     def __init__(self, state: Path) -> None:
         state.mkdir()
+        self.state = state
         put_database(state / "shipkeeper.db")
         self._go_on = state / "go-on"
         self.environment = {
@@ -130,3 +132,19 @@ def test_ctrl_c_cancels_and_says_so(shell: _Shell) -> None:
         assert "🚫" in terminal.seen
         assert "taken back" in terminal.seen
         assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l")
+
+
+def test_a_second_ctrl_c_waits_for_a_limited_time(shell: _Shell) -> None:
+    """It ends by the signal and without a traceback, and the next shipkeeper takes back what was left."""
+    settings = shell.state / "settings.toml"
+    settings.write_text("[limits]\ngrace = 0\n")
+    with shell.types("backup pgdata", MUTE="1", SHIPKEEPER_SETTINGS=str(settings)) as terminal:
+        terminal.shows("listing")
+        terminal.says("\x03", until="Another Ctrl-C waits for a limited time only")
+        terminal.says("\x03", until="")
+        assert terminal.ends() == -signal.SIGINT
+        assert "Traceback" not in terminal.raw
+        assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l")
+    assert shell.pipes("whoami").returncode == 0
+    runs = json.loads(shell.pipes("runs --json").stdout)["rows"]
+    assert [row["status"] for row in runs if row["line"] == "backup pgdata"] == ["interrupted"]
