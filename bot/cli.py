@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import logging
 import os
-import pwd
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
-
 from bot import offline, terminal
 from bot import settings as settings_room
 from bot.app import App, build
 from bot.command import Command
+from bot.completion.shells import MODES
+from bot.environment import shell_user
 from bot.errors import BotError, UsageError
 from bot.following import carried
 from bot.language import later, of_environment, say, speaking, spoken
@@ -29,7 +29,6 @@ from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
 
-_PIPE_COLUMNS = 1_000
 _HELP = frozenset({"--help", "-h"})
 _USAGE = later("""\
 shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is not proven done.
@@ -38,6 +37,8 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
   shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
   shipkeeper manifest [--format yaml]  print the Slack app manifest
   shipkeeper example-settings          print a settings file with every key
+  shipkeeper completion bash|zsh|fish  print what makes a shell complete command lines:
+                                       source <(shipkeeper completion bash)
   shipkeeper audit verify FILE [--head SEQ:HASH]  verify an export of the audit log, without database and settings
   shipkeeper --version                 print the version
   shipkeeper COMMAND… [--json] [--key KEY] [--files DIRECTORY]
@@ -59,7 +60,14 @@ def main(argv: Sequence[str], commands: Commands) -> int:
     """Do what the words say, in the language of the shell; the exit code."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     with speaking(of_environment(os.environ)):
-        return _done(argv, commands)
+        try:
+            return _done(argv, commands)
+        except (
+            KeyboardInterrupt
+        ):  # a second Ctrl-C: whoever called sees by what it ended, and nobody a traceback
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
+            raise
 
 
 def _done(argv: Sequence[str], commands: Commands) -> int:
@@ -126,11 +134,23 @@ def _example_settings(argv: list[str], _commands: Commands) -> int:
     return 0
 
 
+def _completion(argv: list[str], _commands: Commands) -> int:
+    shells = MODES["completion"][1]
+    if len(argv) != 2 or argv[1] not in shells:
+        sentence = later(
+            "`shipkeeper completion` takes one of {shells}, and no more words. Nothing was done."
+        )
+        raise UsageError(say(sentence, shells=", ".join(shells)))
+    print((Path(__file__).parent / "shells" / argv[1]).read_text(), end="")
+    return 0
+
+
 _MODES: dict[str, Callable[[list[str], Commands], int]] = {
     "serve": _serve,
     "demo": _demo,
     "manifest": _manifest,
     "example-settings": _example_settings,
+    "completion": _completion,
 }
 
 
@@ -163,9 +183,7 @@ def _print(outcome: Outcome, files: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         print(terminal.as_json(outcome, files), flush=True)
     else:
-        # Into a file or a pipe, a row of a table stays one line.
-        width = None if sys.stdout.isatty() else _PIPE_COLUMNS
-        terminal.show(outcome, Console(highlight=False, width=width), files)
+        terminal.show(outcome, terminal.console(sys.stdout), files)
 
 
 def _handed_over(app: App, outcome: Outcome, directory: Path) -> tuple[str, ...]:
@@ -211,7 +229,7 @@ def _options(argv: list[str]) -> tuple[list[str], _Face]:
 
 
 def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
-    user = _user()
+    user = shell_user()
     command = app.services.commands.get(line[0]) if line else None
     if command is not None and command.at_home is not None:
         line = command.at_home(line, Path.cwd())
@@ -223,16 +241,3 @@ def _invocation(app: App, line: list[str], key: str | None) -> Invocation:
         key=f"cli:{key}" if key else None,
         language=spoken(),
     )
-
-
-def _user() -> str:
-    """The person behind the shell, by the machine's word and not by variables that anybody may set.
-
-    Of root, it is who called sudo, whom sudo names; root could do everything anyway.
-    """
-    user_id = os.getuid()
-    caller = os.environ.get("SUDO_USER") if user_id == 0 else None
-    try:
-        return caller or pwd.getpwuid(user_id).pw_name
-    except KeyError:  # a user id without a name, as containers have them
-        return str(user_id)

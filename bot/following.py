@@ -5,15 +5,14 @@ Must not know what a run does; the dispatcher and the queue do.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterable
 
-from rich.console import Console
-
-from bot import terminal, words
 from bot.app import App
 from bot.approvals import Approvals
+from bot.bars import face_of, far
 from bot.binding import in_words
 from bot.consent import given, wanted
 from bot.language import later, say
@@ -36,7 +35,7 @@ def carried(app: App, invocation: Invocation) -> Outcome:
     """Store it, and follow it to its ending; a first Ctrl-C cancels it, and waits for what that takes back."""
     run_id = app.dispatcher.accept(invocation, told=True).run_id
     interrupted = threading.Event()
-    with OnSignal(interrupted.set), _ProgressLine() as line:
+    with OnSignal(interrupted.set), _Teller(app) as teller:
         wait, ours, told = _Wait(app), False, False
         while True:
             run = app.services.runs.get(run_id)
@@ -47,11 +46,12 @@ def carried(app: App, invocation: Invocation) -> Outcome:
                 app.begin(only=frozenset({run_id}))
             if interrupted.wait(_POLL_SECONDS) and not told:
                 told = True
+                teller.cancelling(run, is_ours=ours)
                 app.dispatcher.cancel(run, invocation.actor)
             if ours and run.status is Status.WAITING:
                 app.housekeeper.keep_approvals()  # nobody else keeps house here
-            line.ask(run, app.services.approvals)
-            line.show(run, wait.for_what(run))
+            teller.ask(run, app.services.approvals)
+            teller.show(run, wait.for_what(run))
 
 
 class _Wait:
@@ -74,23 +74,21 @@ class _Wait:
         return tuple(one for one in running if one.lane is Lane.WORK and one.id != run.id)
 
 
-class _ProgressLine:
-    """How far the run is, on standard error: all the time if a person looks, else only what it waits for."""
+class _Teller:
+    """How far the run is, on standard error, and in sentences that stay what it waits for."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._status = self._console.status(say("accepted")) if self._console.is_terminal else None
+    def __init__(self, app: App) -> None:
+        self._clock = app.services.clock
+        self._face = face_of(sys.stderr)
         self._said: frozenset[str] = frozenset()
         self._asked = ""
 
-    def __enter__(self) -> _ProgressLine:
-        if self._status is not None:
-            self._status.start()
+    def __enter__(self) -> _Teller:
+        self._face.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
+        self._face.__exit__()
 
     def ask(self, run: Run, approvals: Approvals) -> None:
         """While it waits for approval: say whose, in a line that stays, whenever that changes."""
@@ -111,10 +109,29 @@ class _ProgressLine:
                 say("Only for exactly this: {things}", things=in_words(asked.binds)) if asked.binds else ""
             )
             for sentence in (plan, things, " ".join(told.split())):
-                self._console.print(terminal.plain(sentence), soft_wrap=True)
+                self._face.tell(sentence)
+
+    def cancelling(self, run: Run, *, is_ours: bool) -> None:
+        """Say what a Ctrl-C does, and what another one would."""
+        told = say(
+            "Run {run_id} is being cancelled, and what it began is taken back; this command waits for that.",
+            run_id=run.id,
+        )
+        more = (
+            say(
+                "Another Ctrl-C waits for a limited time only; what is left then is taken back by the next shipkeeper "
+                "that starts here."
+            )
+            if is_ours
+            else say(
+                "Another Ctrl-C stops waiting; the bot that carries the run out takes it back all the same."
+            )
+        )
+        self._face.tell(f"{told} {more}")
 
     def show(self, run: Run, at_work: tuple[Run, ...]) -> None:
-        """Print it over the line before; what it waits for gets a line that stays, once."""
+        """The run, and each one that it waits for; those are named in a line that stays, once."""
+        now = self._clock()
         if at_work and self._said != {one.id for one in at_work}:
             self._said = frozenset(one.id for one in at_work)
             sentence = say(
@@ -122,19 +139,13 @@ class _ProgressLine:
                 run_id=run.id,
                 runs=_named(at_work),
             )
-            self._console.print(terminal.plain(sentence), soft_wrap=True)
-        if self._status is not None:
-            self._status.update(
-                terminal.plain(say("{told} (run {run_id})", told=_step(run, at_work), run_id=run.id))
+            self._face.tell(sentence)
+        waits = ""
+        if at_work:
+            waits = say(
+                "waits while others are at work: run {runs}", runs=", ".join(one.id for one in at_work)
             )
-
-
-def _step(run: Run, at_work: tuple[Run, ...]) -> str:
-    if at_work:
-        return say("waits while others are at work: run {runs}", runs=", ".join(one.id for one in at_work))
-    progress = run.progress
-    done = f" {words.precise_size(progress.done_bytes)}" if progress and progress.done_bytes else ""
-    return f"{say(progress.step) if progress else words.status(run.status)}{done}"
+        self._face.show([*(far(one, now) for one in at_work), far(run, now, waits)])
 
 
 def _named(runs: Iterable[Run]) -> str:

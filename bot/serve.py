@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from bot import sidedoors
 from bot.alarms.figures import figures
 from bot.app import App, build
 from bot.command import Command
@@ -57,10 +58,13 @@ class Bot:
         self.app.alarms.watch_timer(lambda: self.timer.is_alive)
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
+        self._tabs = sidedoors.tabs(self.app, self.completion)
         self._syslog = _syslog(self.app)
         self._discovery = _discovery(self.app)
         host, _, port = settings.slack.listen.rpartition(":")
-        self.web = WebServer(make_web(self._checks, self._counts, self.slack.http), host, int(port))
+        families = sidedoors.metrics(self.app, self.slack.acks).families
+        web = make_web(self._checks, self._counts, self.slack.http, families)
+        self.web = WebServer(web, host, int(port))
 
     def start(self, stopping: threading.Event) -> bool:
         """Take over what a dead process left, then open the doors; False when stopped while waiting."""
@@ -72,6 +76,7 @@ class Bot:
         if self._syslog is not None:
             self._syslog.start()
         self.completion.start()
+        self._open_tabs()
         self.app.alarms.start()
         self._discovery.start()
         self._open_web()
@@ -79,6 +84,12 @@ class Bot:
         mode = "HTTP at /slack/events" if self.slack.http else "Socket Mode"
         _log.info("shipkeeper serves Slack by %s", mode)
         return True
+
+    def _open_tabs(self) -> None:
+        try:
+            self._tabs.start()
+        except OSError as error:  # shells then look by themselves
+            _log.warning("shells cannot ask here what could follow: %s", error)
 
     def _open_web(self) -> None:
         """In Socket Mode the chat goes on without it: a taken port must not keep a restore from people."""
@@ -99,6 +110,7 @@ class Bot:
         """Close the doors, let work end, tell what ended. May be called twice."""
         self.app.alarms.stop()  # first: what ends here is no alarm
         self.web.stop()
+        self._tabs.stop()
         self.timer.stop()
         self._discovery.stop()
         self.app.queue.stop(self._settings.limits.grace)
@@ -154,7 +166,6 @@ class Bot:
             runs, standing = {}, {}
         return {
             **standing,
-            "backup_age_seconds": self.app.alarms.ages(),
             "runs": {status.value: float(count) for status, count in runs.items()},
             "busy_workers": {lane.value: sum(worker.lane is lane for worker in workers) for lane in Lane},
             "refused": self.slack.refusals(),

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from bot.environment import state_directory, variable
 from bot.sections import (
     ArchiveSection,
     DrillSection,
@@ -37,7 +38,6 @@ from bot.sections.registries import RegistrySection, refuse_unclear
 from bot.sections.roles import RoleSection, ShellUsersSection
 from bot.sections.runbooks import RunbookSection
 from bot.sections.schedules import ScheduleSection, refuse_odd_names
-from bot.variables import read_secret, read_variable
 
 
 class SettingsError(Exception):
@@ -130,7 +130,7 @@ class Settings(Section):
 
 def file_of(environment: Mapping[str, str] = os.environ) -> Path | None:
     """The settings file; None when there is none."""
-    path = read_variable(environment, "SHIPKEEPER_SETTINGS", [])
+    path = variable(environment, "SHIPKEEPER_SETTINGS", [])
     return Path(path) if path else None
 
 
@@ -138,25 +138,25 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     """What the environment and its TOML file give; raises SettingsError with all that is wrong."""
     problems: list[str] = []
     values = _file(environment, problems)
-    state = Path(read_variable(environment, "SHIPKEEPER_STATE", problems) or _default_state(environment))
-    archive = read_variable(environment, "SHIPKEEPER_ARCHIVE", problems)
+    state = state_directory(environment, problems)
+    archive = variable(environment, "SHIPKEEPER_ARCHIVE", problems)
     if archive and isinstance(values.setdefault("archive", {}), dict):
         values["archive"]["path"] = archive
-    database = read_variable(environment, "SHIPKEEPER_DATABASE_URL", problems)
+    database = variable(environment, "SHIPKEEPER_DATABASE_URL", problems)
     reserved = [key for key in values if key not in _SECTIONS]
     problems += [_unknown((key,), _SECTIONS) for key in reserved]
     values = {key: value for key, value in values.items() if key not in reserved}
-    api_url = read_variable(environment, "SLACK_API_URL", problems)
+    api_url = variable(environment, "SLACK_API_URL", problems)
     try:
         settings = Settings(
             **values,
-            state=state.absolute(),
-            database_url=database or f"sqlite:///{state.absolute() / 'shipkeeper.db'}",
-            docker_host=read_variable(environment, "DOCKER_HOST", problems),
+            state=state,
+            database_url=database or f"sqlite:///{state / 'shipkeeper.db'}",
+            docker_host=variable(environment, "DOCKER_HOST", problems),
             slack_api_url=api_url.rstrip("/") + "/" if api_url else "https://slack.com/api/",
-            bot_token=read_secret(environment, "SLACK_BOT_TOKEN", problems),
-            app_token=read_secret(environment, "SLACK_APP_TOKEN", problems),
-            signing_secret=read_secret(environment, "SLACK_SIGNING_SECRET", problems),
+            bot_token=_secret(environment, "SLACK_BOT_TOKEN", problems),
+            app_token=_secret(environment, "SLACK_APP_TOKEN", problems),
+            signing_secret=_secret(environment, "SLACK_SIGNING_SECRET", problems),
             audit_key=_audit_key(environment, problems),
             registry_passwords=_registry_passwords(values.get("registries"), environment, problems),
             docker_config=_docker_config(environment),
@@ -175,15 +175,8 @@ _SECRET_KEY = "heartbeat"
 _SECTIONS = tuple(name for name, info in Settings.model_fields.items() if not info.exclude)
 
 
-def _default_state(environment: Mapping[str, str]) -> str:
-    if os.geteuid() == 0:
-        return "/var/lib/shipkeeper"
-    home = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return str(Path(home) / "shipkeeper")
-
-
 def _file(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
-    path = read_variable(environment, "SHIPKEEPER_SETTINGS", problems)
+    path = variable(environment, "SHIPKEEPER_SETTINGS", problems)
     if not path:
         return {}
     try:
@@ -196,6 +189,11 @@ def _file(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]
     return {}
 
 
+def _secret(environment: Mapping[str, str], name: str, problems: list[str]) -> SecretStr | None:
+    value = variable(environment, name, problems)
+    return SecretStr(value) if value else None
+
+
 def audit_key(environment: Mapping[str, str] = os.environ) -> bytes | None:
     """The key of the audit log alone, for who verifies a file without settings; raises SettingsError."""
     problems: list[str] = []
@@ -206,7 +204,7 @@ def audit_key(environment: Mapping[str, str] = os.environ) -> bytes | None:
 
 
 def _audit_key(environment: Mapping[str, str], problems: list[str]) -> SecretStr | None:
-    key = read_secret(environment, "SHIPKEEPER_AUDIT_KEY", problems)
+    key = _secret(environment, "SHIPKEEPER_AUDIT_KEY", problems)
     if key is not None and len(key.get_secret_value()) < _SHORTEST_KEY:
         problems.append(f"SHIPKEEPER_AUDIT_KEY: a key has at least {_SHORTEST_KEY} characters")
     return key
@@ -217,7 +215,7 @@ def _named_secrets(
 ) -> dict[str, SecretStr]:
     """Those that are set. One that is not is missed by whoever wants to use it, and by nobody else."""
     sections = [one for runbook in settings.runbooks.values() for one in runbook.parameters.values()]
-    found = {one.variable: read_secret(environment, one.variable, problems) for one in sections if one.secret}
+    found = {one.variable: _secret(environment, one.variable, problems) for one in sections if one.secret}
     return {name: secret for name, secret in found.items() if secret is not None}
 
 
@@ -229,7 +227,7 @@ def _registry_passwords(
     for name, section in registries.items() if isinstance(registries, dict) else ():
         variable = section.get("password_env") if isinstance(section, dict) else None
         if isinstance(variable, str) and variable:
-            secret = read_secret(environment, variable, problems)
+            secret = _secret(environment, variable, problems)
             if secret is None:
                 # Which one is not said: somebody may have put the password itself there.
                 problems.append(f"registries.{name}.password_env: the variable that it names is not set")

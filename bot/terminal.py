@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,8 +15,7 @@ from rich.text import Text
 from bot import words
 from bot.language import say
 from bot.model import Outcome, Status
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from bot.model import Table as Rows
 
 EXIT_CODES = {
     Status.SUCCEEDED: 0,
@@ -25,6 +24,11 @@ EXIT_CODES = {
     Status.REJECTED: 2,
 }
 """What a shell gets; every other ending is 1."""
+
+_PIPE_COLUMNS = 1_000
+_DUMB = ("dumb", "unknown", "")
+_NARROWEST = 16
+"""What a column is left at least: below that, words of most values fall apart."""
 
 
 def exit_code(status: Status) -> int:
@@ -57,6 +61,20 @@ def as_json(outcome: Outcome, files: Sequence[str] = ()) -> str:
     return json.dumps(words_of_it, ensure_ascii=False, indent=2)
 
 
+def may_be_steered(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether control characters may be sent there: to a terminal that takes them, if nobody said that they may not."""
+    is_plain = environment.get("NO_COLOR") or environment.get("TERM", "dumb") in _DUMB
+    return stream.isatty() and not is_plain
+
+
+def console(stream: TextIO, environment: Mapping[str, str] = os.environ) -> Console:
+    """Where to print: in colours as wide as the terminal is, or plain; into a pipe, a row of a table stays one line."""
+    width = None if stream.isatty() else _PIPE_COLUMNS
+    if may_be_steered(stream, environment):
+        return Console(file=stream, highlight=False)
+    return Console(file=stream, highlight=False, force_terminal=False, color_system=None, width=width)
+
+
 def show(outcome: Outcome, console: Console, files: Sequence[str] = ()) -> None:
     """Print it for a person. Names and texts from outside are no markup and steer nothing."""
     mark = words.MARKS[outcome.status]
@@ -66,13 +84,7 @@ def show(outcome: Outcome, console: Console, files: Sequence[str] = ()) -> None:
         room = " " * (14 - cell_len(heading))
         console.print(plain(f"   {heading}{room} {words.value(name, raw)}"), soft_wrap=True)
     if outcome.reply.table is not None:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in outcome.reply.table.columns:
-            table.add_column(words.label(column), overflow="fold")
-        for row in outcome.reply.table.rows:
-            cells = zip(outcome.reply.table.columns, row, strict=True)
-            table.add_row(*(plain(words.value(column, raw)) for column, raw in cells))
-        console.print(table)
+        _show_table(outcome.reply.table, console)
     if outcome.reply.output:
         console.print(plain(outcome.reply.output), soft_wrap=True)
     for path in files:
@@ -84,6 +96,37 @@ def show(outcome: Outcome, console: Console, files: Sequence[str] = ()) -> None:
     console.print(Text(f"   {how}", style="dim"))
 
 
+def _show_table(shown: Rows, console: Console) -> None:
+    """In columns; where those would have to be too narrow to be read, row by row with the headings in front."""
+    headings = [words.label(column) for column in shown.columns]
+    rows = [
+        [plain(words.value(column, raw)) for column, raw in zip(shown.columns, row, strict=True)]
+        for row in shown.rows
+    ]
+    widest = [
+        max([cell_len(heading), *(cell_len(row[at].plain) for row in rows)])
+        for at, heading in enumerate(headings)
+    ]
+    if sum(min(cells, _NARROWEST) + 1 for cells in widest) > console.width + 1:
+        _show_records(headings, rows, console)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _show_records(headings: Sequence[str], rows: Sequence[Sequence[Text]], console: Console) -> None:
+    room = max(cell_len(heading) for heading in headings)
+    for row in rows:
+        for heading, cell in zip(headings, row, strict=True):
+            padding = " " * (room - cell_len(heading))
+            console.print(Text.assemble((heading, "bold"), f"{padding}  ", cell), overflow="fold")
+        console.print()
+
+
 def plain(raw: str) -> Text:
     """Without escape codes, other control characters and overrides of the writing direction."""
-    return Text(_CONTROL.sub("", raw))
+    return Text(words.harmless(raw))

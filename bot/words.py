@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from bot.language import later, say
@@ -38,6 +39,14 @@ _STATUS = {
     Status.INTERRUPTED: later("interrupted"),
     Status.MISSED: later("missed"),
 }
+
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(raw: str) -> str:
+    """Without escape codes, other control characters and overrides of the writing direction."""
+    return _STEERING.sub("", raw)
 
 
 def status(stands: Status) -> str:

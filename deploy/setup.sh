@@ -44,6 +44,8 @@ install_for_tests() {
     command -v docker-compose >/dev/null || missing="$missing docker-compose"   # reads deploy/compose.yaml
     [ -x /usr/sbin/haproxy ] || missing="$missing haproxy"   # the socket proxy
     [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+    command -v zsh >/dev/null || missing="$missing zsh"   # complete command lines
+    command -v fish >/dev/null || missing="$missing fish"
     command -v ssh >/dev/null || missing="$missing openssh-client"
     command -v openssl >/dev/null || missing="$missing openssl"
     # shellcheck disable=SC2086  # a list of names, without blanks in them

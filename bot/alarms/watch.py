@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from bot.alarmrules import AlarmKind, Condition, Findings, Taken
 from bot.alarms.history import Coverage, History, Records
@@ -54,7 +55,7 @@ class Alarms:
         self._history = History(Records(runs=services.runs, pasts=watched.pasts), services.clock)
         self._coverage = Coverage(services.commands, services.default_host)
         self._is_timer_alive: Callable[[], bool] | None = None
-        self._verified: Mapping[Source, float] = {}
+        self._taken: Mapping[Source, datetime | None] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -114,10 +115,10 @@ class Alarms:
         self._looked_at, self._is_told_dead = time.monotonic(), False
         return news
 
-    def ages(self) -> dict[str, float]:
-        """How many seconds old the newest verified backup of each source was begun, as of the last look."""
-        now = self._services.clock().timestamp()
-        return {f"{host}/{name}": max(0.0, now - at) for (host, name), at in self._verified.items()}
+    @property
+    def taken(self) -> Mapping[Source, datetime | None]:
+        """When the newest verified backup of each source was begun, as of the last look; None where none counts."""
+        return self._taken
 
     def _keep(self) -> None:
         while not self._stop.wait(_EVERY_SECONDS):
@@ -137,8 +138,10 @@ class Alarms:
         found += trouble + self._shelves.room(rules)
         if catalogue is None:
             return found
-        self._verified = {
-            source: backup.manifest.started_at.timestamp() for source, backup in catalogue.verified.items()
+        verified = catalogue.verified
+        self._taken = {
+            source: verified[source].manifest.started_at if source in verified else None
+            for source in catalogue.newest
         }
         view = View(
             hosts=tuple(services.engines),

@@ -6,28 +6,27 @@ who shows it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from bot.command import Command, Parameter
 from bot.completion.candidates import Candidate, best_first
-from bot.completion.inventory import Inventory
+from bot.completion.inventory import OF_ONE_HOST, Inventory
+from bot.completion.known import Rooms
 from bot.completion.settled import commands_of, settled
 from bot.errors import UsageError
 from bot.kinds import Kind
 from bot.language import say
 from bot.model import Actor, Origin, Right
 from bot.permissions import Policy, Request
-from bot.services import Services
 from bot.sources import Source
 
-__all__ = ["MOST", "Asking", "Candidate", "Completion"]
+__all__ = ["MOST", "Asking", "Candidate", "Completion", "Rooms"]
 
 MOST = 100
 """So many are offered at most; whoever wants another one goes on typing."""
-
-_OF_ONE_HOST = frozenset({Source.VOLUME, Source.CONTAINER, Source.IMAGE, Source.REPOSITORY, Source.SNAPSHOT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,7 @@ class Asking:
 class Completion:
     """All that could be named, and who may name it. `start` and `stop` belong to one thread."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Rooms) -> None:
         self._services = services
         self._policy = services.policy.by_memory()
         self._inventory = Inventory(services)
@@ -92,14 +91,32 @@ class Completion:
 
         Nothing is offered to whoever may not use the command from there.
         """
+        typed = letters.strip()
+        found = self.fitting(asking, parameter, typed)
+        if (
+            not self.may_use(asking)
+            or any(one.value == typed for one in found)
+            or not _could_be(parameter, typed)
+        ):
+            return found
+        return (*found[: MOST - 1], Candidate(value=typed, about=say("as you typed it")))
+
+    def fitting(self, asking: Asking, parameter: Parameter, letters: str) -> tuple[Candidate, ...]:
+        """The same, without what was typed itself."""
         self.warm()
         if not self.may_use(asking):
             return ()
-        typed = letters.strip()
-        found = list(islice(self._permitted(asking, best_first(self._known(asking, parameter), typed)), MOST))
-        if any(one.value == typed for one in found) or not _could_be(parameter, typed):
-            return tuple(found)
-        return (*found[: MOST - 1], Candidate(value=typed, about=say("as you typed it")))
+        found = best_first(self._known(asking, parameter), letters)
+        return tuple(islice(self._permitted(asking, found), MOST))
+
+    def await_fresh(self, asking: Asking, parameter: Parameter, seconds: float) -> None:
+        """Wait for the places that have such things, but not longer than so many seconds. Not for listeners."""
+        self.warm()
+        deadline = time.monotonic() + seconds
+        host = asking.host or self._services.default_host
+        for source in parameter.sources:
+            if source is not Source.COMMAND and settled(self._services, source) is None:
+                self._inventory.await_fresh(source, host, max(deadline - time.monotonic(), 0.0))
 
     def _known(self, asking: Asking, parameter: Parameter) -> Iterator[Candidate]:
         for source in parameter.sources:
@@ -108,7 +125,7 @@ class Completion:
                 continue
             known = settled(self._services, source)
             known = self._inventory.known(source) if known is None else known
-            yield from self._on_host(asking, known) if source in _OF_ONE_HOST else known
+            yield from self._on_host(asking, known) if source in OF_ONE_HOST else known
 
     def _on_host(self, asking: Asking, known: Iterable[Candidate]) -> Iterator[Candidate]:
         host = asking.host or self._services.default_host

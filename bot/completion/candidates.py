@@ -14,7 +14,8 @@ class Candidate:
 
     `also` are further words to find it by. The policy is asked about `targets` on `host`, with `command` in the place
     of the one that is being filled in, if there is one; `owner` is who may name it without being asked. `tell` makes
-    `about`, where that was found on a thread that speaks to nobody.
+    `about`, where that was found on a thread that speaks to nobody. `long` is another way to write it, which begins
+    with what it is of, for faces that only go on with what was typed.
     """
 
     value: str
@@ -25,6 +26,7 @@ class Candidate:
     targets: tuple[str, ...] = ()
     command: Command | None = None
     owner: str = ""
+    long: str = ""
     tell: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     words: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """All it is found by, folded once, for it is looked through at every keystroke."""

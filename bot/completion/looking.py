@@ -140,6 +140,7 @@ def _of_backup(archive: Archive, backup: Backup, *, alone: bool) -> Candidate:
     return Candidate(
         value=manifest.run_id if alone else f"{backup.volume}/{manifest.run_id}",
         label=f"{manifest.run_id} · {backup.volume}",
+        long=f"{backup.volume}/{manifest.run_id}",
         tell=lambda: f"{about} · {say(state)}",
         also=f"{backup.volume} {backup.id}",
         host=backup.host,

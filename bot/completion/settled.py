@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.completion.candidates import Candidate
+from bot.completion.known import Rooms
 from bot.language import say
-from bot.services import Services
 from bot.sources import Source
 
 
-def settled(services: Services, source: Source) -> tuple[Candidate, ...] | None:
+def settled(services: Rooms, source: Source) -> tuple[Candidate, ...] | None:
     """What the settings have of it; None for what is found elsewhere."""
     if source is Source.HOST:
         return tuple(Candidate(value=name, host=name) for name in sorted(services.engines))
@@ -26,14 +26,14 @@ def settled(services: Services, source: Source) -> tuple[Candidate, ...] | None:
     return None
 
 
-def commands_of(services: Services) -> tuple[Candidate, ...]:
+def commands_of(services: Rooms) -> tuple[Candidate, ...]:
     """All commands; each is for whoever may use it."""
     return tuple(
         Candidate(value=one.name, about=say(one.summary), command=one) for one in services.commands.values()
     )
 
 
-def _runbooks(services: Services) -> tuple[Candidate, ...]:
+def _runbooks(services: Rooms) -> tuple[Candidate, ...]:
     """Each has a right of its own, which `exec` then needs."""
     command = services.commands.get("exec")
     if command is None:

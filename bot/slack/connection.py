@@ -16,12 +16,13 @@ from slack_sdk.errors import SlackApiError
 from bot.command import Command
 from bot.completion import Completion
 from bot.language import say
+from bot.metrics import ACK_SECONDS, Histogram
 from bot.model import Invocation
 from bot.overview import Overviews
 from bot.people import Directory
 from bot.slack.delivery import Delivery
 from bot.slack.dialogues import Dialogues, Rooms
-from bot.slack.door import HttpDoor, SocketDoor, Who, make_app
+from bot.slack.door import HttpDoor, SocketDoor, Told, Who, make_app
 from bot.slack.gate import Accept, Gate
 from bot.slack.heads import HeadPublisher, Publishing
 from bot.slack.home import HomePages, Watched
@@ -100,8 +101,10 @@ class SlackConnection:
         self._refusals = Refusals()
         secret, app_token = account.signing_secret, account.app_token
         is_http = bool(secret) and not app_token
-        self.http = HttpDoor(app, str(secret), road.confirm, self._refusals) if is_http else None
-        self._socket = SocketDoor(app, app_token, road.confirm, self._refusals) if app_token else None
+        self.acks = Histogram(ACK_SECONDS)
+        told = Told(confirm=road.confirm, acks=self.acks)
+        self.http = HttpDoor(app, str(secret), told, self._refusals) if is_http else None
+        self._socket = SocketDoor(app, app_token, told, self._refusals) if app_token else None
         if self._socket is not None:
             client: Any = self._socket.client
             client.issue_new_wss_url = self._tokens.watched(client.issue_new_wss_url)

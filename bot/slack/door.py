@@ -27,6 +27,7 @@ from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.errors import BotError
+from bot.metrics import Histogram
 from bot.slack.envelopes import envelope_in
 from bot.slack.gate import RUN
 from bot.slack.lifeline import Lifeline
@@ -43,6 +44,14 @@ _READ_BYTES = 1 << 16
 
 Confirm = Callable[[str, timedelta], None]
 """Tells the road that Slack was told about this run, and how long after it had asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Who is to know when Slack was told: the road about runs, the figures about how long it took."""
+
+    confirm: Confirm
+    acks: Histogram
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +112,10 @@ def _restore_body(req: BoltRequest, next: Callable[[], BoltResponse]) -> BoltRes
 class HttpDoor:
     """`POST /slack/events`: commands, interactivity and events, signed by Slack."""
 
-    def __init__(self, app: App, signing_secret: str, confirm: Confirm, refusals: Refusals) -> None:
+    def __init__(self, app: App, signing_secret: str, told: Told, refusals: Refusals) -> None:
         self._app = app
         self._secret = signing_secret
-        self._confirm = confirm
+        self._told = told
         self._refusals = refusals
 
     def answer(
@@ -126,15 +135,15 @@ class HttpDoor:
             return BoltResponse(status=refused.status, body=_INVALID), _nothing
         request = BoltRequest(body=text, headers=dict(headers), mode="http")
         response = self._app.dispatch(request)
-        return response, lambda: _confirm(self._confirm, request, response, received)
+        return response, lambda: _confirm(self._told, request, response, received)
 
 
 class SocketDoor(SocketModeHandler):
     """Socket Mode: Slack's envelopes over a websocket that we opened."""
 
-    def __init__(self, app: App, app_token: str, confirm: Confirm, refusals: Refusals) -> None:
+    def __init__(self, app: App, app_token: str, told: Told, refusals: Refusals) -> None:
         super().__init__(app, app_token, ping_interval=5)
-        self._confirm = confirm
+        self._told = told
         self._refusals = refusals
         self._received: OrderedDict[str, float] = OrderedDict()
         self._enqueue = self.client.enqueue_message
@@ -158,7 +167,7 @@ class SocketDoor(SocketModeHandler):
         send_response(client, req, response, received)
         if self._lifeline.has_ended:
             return  # the acknowledgement went nowhere: Slack sends the envelope again
-        _confirm(self._confirm, request, response, received)
+        _confirm(self._told, request, response, received)
 
     def _take_in(self, raw: str) -> None:
         """Hand what is sound on to the SDK's queue, and note when it came off the wire: it may wait there."""
@@ -212,12 +221,14 @@ def _nothing() -> None:
     """What is to be done when a refusal was sent."""
 
 
-def _confirm(confirm: Confirm, request: BoltRequest, response: BoltResponse, received: float) -> None:
+def _confirm(told: Told, request: BoltRequest, response: BoltResponse, received: float) -> None:
+    waited = time.monotonic() - received
+    told.acks.note(waited)
     run_id = request.context.get(RUN)
     if run_id is None or response.status != 200:
         return
     try:
-        confirm(run_id, timedelta(seconds=time.monotonic() - received))
+        told.confirm(run_id, timedelta(seconds=waited))
     except BotError as error:
         # It stays unconfirmed and so is never executed; the housekeeper tells people within seconds.
         _log.error("run %s could not be confirmed: %s", run_id, error)

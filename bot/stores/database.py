@@ -6,13 +6,15 @@ Everything that SQLite and PostgreSQL do differently is here: locking, pragmas, 
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Executable, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Executable, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from bot.errors import StoreError
@@ -35,15 +37,17 @@ class Database:
 
     `write()` is one transaction that no other writer overlaps; `read()` sees one moment. Both raise
     StoreError when the database fails. Unique-key violations pass through as SQLAlchemy's IntegrityError.
+    One that `only_looks` makes no file and changes none, not even the tables' own.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, only_looks: bool = False) -> None:
         self.is_sqlite = url.startswith("sqlite")
         # Waiting in line here is fair and instant; SQLite's own busy handler sleeps and may starve a thread.
         self._writing = threading.RLock()
-        self._engine = _engine(url, self.is_sqlite)
+        self._engine = _engine(url, self.is_sqlite, only_looks)
         if self.is_sqlite:
-            event.listen(self._engine, "connect", _prepare_sqlite)
+            if not only_looks:
+                event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
 
     @contextmanager
@@ -184,9 +188,10 @@ def _upgrade(connection: Connection) -> None:
     alembic.upgrade(config, "head")
 
 
-def _engine(url: str, is_sqlite: bool) -> Engine:
+def _engine(url: str, is_sqlite: bool, only_looks: bool) -> Engine:
     try:
-        return create_engine(url, **_engine_options(is_sqlite))
+        options = _engine_options(is_sqlite)
+        return create_engine(url, **(options | _that_only_look(url, is_sqlite) if only_looks else options))
     except (ArgumentError, ImportError, ValueError) as error:  # its text may repeat the address: not shown
         raise StoreError(
             say(
@@ -202,6 +207,21 @@ def _engine_options(is_sqlite: bool) -> dict[str, Any]:
     if is_sqlite:
         return options | {"connect_args": {"timeout": 10, "check_same_thread": False}}
     return options | {"pool_pre_ping": True, "pool_size": 10, "isolation_level": "READ COMMITTED"}
+
+
+def _that_only_look(url: str, is_sqlite: bool) -> dict[str, Any]:
+    if not is_sqlite:
+        return {"connect_args": {"options": "-c default_transaction_read_only=on", "connect_timeout": 2}}
+    path = make_url(url).database or ""
+
+    def connect() -> sqlite3.Connection:
+        # Without a write-ahead log nobody has it open, and looking as usual would make one (SQLite's manual, "WAL").
+        mode = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+        return sqlite3.connect(
+            f"file:{quote(path)}?{mode}", uri=True, timeout=0, check_same_thread=False, isolation_level=None
+        )
+
+    return {"creator": connect}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

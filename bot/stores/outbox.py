@@ -20,7 +20,7 @@ from bot.stores.database import Database
 from bot.stores.runrow import Lane, Run, run_of
 from bot.stores.schema import buttons, messages, runs
 
-_AS_HOPED = (Status.QUEUED.value, Status.RUNNING.value, Status.SUCCEEDED.value)
+AS_HOPED = (Status.QUEUED.value, Status.RUNNING.value, Status.SUCCEEDED.value)
 """What people are not told of a run that is to be quiet."""
 
 
@@ -91,7 +91,7 @@ class Outbox:
             .join(messages, messages.c.run_id == runs.c.id)
             .where(messages.c.closed.is_(False), messages.c.sent_revision < runs.c.revision)
             .where(is_due)
-            .where(or_(messages.c.quiet.is_(False), runs.c.status.not_in(_AS_HOPED)))
+            .where(or_(messages.c.quiet.is_(False), runs.c.status.not_in(AS_HOPED)))
             .where(or_(runs.c.lane == Lane.WORK.value, runs.c.ended_at.is_not(None)))
             .order_by(case((runs.c.ended_at.is_(None), 1), else_=0), runs.c.created_at)
             .limit(limit)

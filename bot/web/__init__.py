@@ -10,10 +10,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 import uvicorn
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -22,6 +19,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from bot.metrics import Family
+from bot.web.exposition import exposed
 from bot.web.patience import PatientProtocol
 
 _LARGEST_BODY = 1 << 20
@@ -35,6 +34,9 @@ Checks = Callable[[], Mapping[str, bool]]
 
 Counts = Callable[[], Mapping[str, Mapping[str, float]]]
 """Metrics: name to label value to number."""
+
+Families = Callable[[], Iterable[Family]]
+"""Metrics with labels of their own."""
 
 
 class Answer(Protocol):
@@ -56,9 +58,11 @@ class SlackDoor(Protocol):
         """The answer, and what to call once it was sent; `received` is the monotonic time when it came in."""
 
 
-def make_web(checks: Checks, counts: Counts, slack: SlackDoor | None) -> Starlette:
+def make_web(
+    checks: Checks, counts: Counts, slack: SlackDoor | None, families: Families = tuple
+) -> Starlette:
     """The ASGI application."""
-    ready, figures = _Latest(checks), _Latest(lambda: _exposed(counts))
+    ready, figures = _Latest(checks), _Latest(lambda: exposed(counts, families))
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -74,12 +78,6 @@ def make_web(checks: Checks, counts: Counts, slack: SlackDoor | None) -> Starlet
     if slack is not None:
         routes.append(Route("/slack/events", _slack(slack), methods=["POST"]))
     return Starlette(routes=routes)
-
-
-def _exposed(counts: Counts) -> bytes:
-    registry = CollectorRegistry()
-    registry.register(_Gauges(counts))
-    return generate_latest(registry)
 
 
 def _slack(door: SlackDoor) -> Callable[[Request], object]:
@@ -157,19 +155,6 @@ class _Latest:
                 self._answer = await run_in_threadpool(self._ask)
                 self._asked_at = time.monotonic()
             return self._answer
-
-
-class _Gauges(Collector):
-    def __init__(self, counts: Counts) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Count at the moment of the scrape, so that nothing can drift from the database."""
-        for name, by_label in self._counts().items():
-            family = GaugeMetricFamily(f"shipkeeper_{name}", name.replace("_", " "), labels=["kind"])
-            for label, number in by_label.items():
-                family.add_metric([label], number)
-            yield family
 
 
 class WebServer:

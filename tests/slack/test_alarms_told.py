@@ -134,8 +134,10 @@ def test_metrics_tell_of_alarms_and_ages(closed: Workplace) -> None:
         assert 'shipkeeper_alarms{kind="stale"} 1.0' in said
         assert 'shipkeeper_alarms{kind="host"} 0.0' in said
         assert 'shipkeeper_schedules{kind="on"} 0.0' in said
-        (line,) = [line for line in said.splitlines() if line.startswith("shipkeeper_backup_age_seconds{")]
-        assert 'kind="local/pgdata"' in line
+        (line,) = [
+            line for line in said.splitlines() if line.startswith("shipkeeper_last_verified_age_seconds{")
+        ]
+        assert '{host="local",volume="pgdata"}' in line
         assert 27 * 3600 <= float(line.rsplit(" ", 1)[1]) < 27 * 3600 + 120
     finally:
         closed.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import binding, cli
+from bot import binding, environment
 from bot.consent import Rule, Vote
 from bot.language import LANGUAGES
 from bot.model import Actor, Invocation, Outcome, Plan, Status
@@ -306,9 +306,9 @@ def test_a_shell_is_who_the_machine_says(monkeypatch: pytest.MonkeyPatch) -> Non
     """Environment variables that anybody can set do not make a shell somebody else's."""
     for name in ("USER", "LOGNAME", "SUDO_USER"):
         monkeypatch.setenv(name, "ada")
-    assert cli._user() == ("ada" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
+    assert environment.shell_user() == ("ada" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
     monkeypatch.setattr(os, "getuid", lambda: pwd.getpwnam("nobody").pw_uid)
-    assert cli._user() == "nobody"
+    assert environment.shell_user() == "nobody"
 
 
 PEOPLE = {"ann": "U0ANN", "ada": "U0ADA"}

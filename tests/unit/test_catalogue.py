@@ -22,8 +22,13 @@ from bot.language import LANGUAGES, path_of, speaking
 
 ROOT = Path(__file__).parents[2]
 _ELSEWHERE = (
-    "bot/playground", "bot/demo", "bot/sections", "bot/settings.py", "bot/variables.py", "bot/stores/migrations",
-)  # fmt: skip
+    "bot/playground",
+    "bot/demo",
+    "bot/environment.py",
+    "bot/sections",
+    "bot/settings.py",
+    "bot/stores/migrations",
+)
 """The stand-in and the demo are not the bot. Settings are read before anybody is known, by whoever wrote them."""
 
 ROOMS = sorted(
@@ -61,8 +66,13 @@ _LOGGED = {
 }
 """What a function only logs, what is no sentence of ours, and a picture for all, whose font has no Hangul."""
 
-_ALIKE = ("bot/slack/manifest.py", "bot/slack/shortcuts.py")
-"""What Slack keeps when the app is installed, and shows to everybody alike."""
+_ALIKE = (
+    "bot/metrics/gathering.py",
+    "bot/slack/manifest.py",
+    "bot/slack/shortcuts.py",
+    "bot/web/exposition.py",
+)
+"""What Slack keeps when the app is installed, and Prometheus at a scrape, and both show to everybody alike."""
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import handlers
-from bot import cli
+from bot import environment
 from bot.errors import PermissionDenied
 from bot.language import speaking
 from bot.model import Actor, Origin, Right
@@ -228,10 +228,10 @@ def test_a_shell_user_is_who_the_machine_says(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, "ann")
     nobody = pwd.getpwnam("nobody")
     monkeypatch.setattr(os, "getuid", lambda: nobody.pw_uid)
-    assert cli._user() == "nobody"
+    assert environment.shell_user() == "nobody"
     monkeypatch.setattr(os, "getuid", lambda: 3_999_999)
-    assert cli._user() == "3999999"
+    assert environment.shell_user() == "3999999"
     monkeypatch.setattr(os, "getuid", lambda: 0)
-    assert cli._user() == "ann"
+    assert environment.shell_user() == "ann"
     monkeypatch.delenv("SUDO_USER")
-    assert cli._user() == "root"
+    assert environment.shell_user() == "root"
