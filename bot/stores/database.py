@@ -110,6 +110,12 @@ class Database:
                 )
             _upgrade(connection)
 
+    def prove_writable(self) -> str:
+        """Write the newest revision once more, so that it is on the disk; that revision. Raises StoreError."""
+        with self.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+            return str(_revision(connection))
+
     def close(self) -> None:
         """Give back all connections. May be called twice."""
         self._engine.dispose()
