@@ -21,12 +21,11 @@ from bot.command import Command
 from bot.consent import Rule
 from bot.context import Ledger
 from bot.dispatch import Dispatcher
-from bot.doctor.records import Kept
 from bot.ending import Endings
 from bot.engine import Engine
 from bot.engine.witness import undoing
 from bot.errors import BotError
-from bot.examining import Rooms, doctor
+from bot.examining import Rooms, doctor_of
 from bot.keeping import Stores, open_stores
 from bot.model import Status
 from bot.operations import undo
@@ -46,7 +45,7 @@ from bot.stores.database import Database
 from bot.stores.heads import Heads
 from bot.stores.outbox import Outbox
 from bot.stores.sent import SentCommands
-from bot.stores.sole import Sole, serving
+from bot.stores.sole import Sole
 from bot.stores.uploads import Uploads
 from bot.undo import Undoer
 from bot.witnessing import Witnessing
@@ -184,22 +183,7 @@ def build(
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
     directory = people(settings.slack_api_url, token, settings.slack.language)
     policy = Policy(wiring.rules(settings), directory)
-    heads, sole = Heads(settings.heads_path), Sole(settings.state, stores.database)
     known = registries or wiring.registries(settings)
-    rooms = Rooms(
-        engines=docker,
-        registries=tuple(one.registry for one in known.known),
-        archive=stores.archive,
-        clock=clock,
-        kept=Kept(
-            database=stores.database,
-            audit=stores.audit,
-            heads=heads,
-            schedules=stores.schedules,
-            serves=lambda: serving(settings.state),
-            clock=clock,
-        ),
-    )
     hearing = Hearing(store=stores.approvals, runs=stores.runs, policy=policy, clock=clock)
     dispatcher: Dispatcher
     services = Services(
@@ -212,7 +196,7 @@ def build(
         schedules=stores.schedules,
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
-        heads=heads,
+        heads=Heads(settings.heads_path),
         approvals=_approvals(hearing, wiring.approvals(settings, commands), lambda: endings),
         break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
@@ -223,7 +207,7 @@ def build(
         **_settled(settings),
         registries=known,
         people=directory,
-        doctor=doctor(settings, rooms),
+        doctor=doctor_of(settings, stores, Rooms.of(docker, known, stores.archive, clock)),
         clock=clock,
     )
     ledger = _ledger(stores, services)
@@ -232,7 +216,7 @@ def build(
     return App(
         settings=settings,
         database=stores.database,
-        sole=sole,
+        sole=Sole(settings.state, stores.database),
         services=services,
         dispatcher=dispatcher,
         queue=stores.queue,

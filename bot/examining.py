@@ -6,7 +6,7 @@ Part of the composition root. Must not know what a finding says.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot import settings as settings_room
@@ -15,12 +15,16 @@ from bot.doctor import Check, Finding, archive, chat, examine, hosts, logins, ma
 from bot.doctor.asked import Keys
 from bot.engine import Engine
 from bot.errors import BotError
+from bot.keeping import Stores
 from bot.language import say
 from bot.operations.checktold import in_words
+from bot.operations.registries import Registries
 from bot.registry import Registry
 from bot.settings import Settings, SettingsError
 from bot.stores.archive import Archive
+from bot.stores.heads import Heads
 from bot.stores.schedules import Schedule
+from bot.stores.sole import serving
 
 _CHANNELS = ("C", "G")
 """How ids of channels begin; people can be written to without any membership."""
@@ -36,10 +40,31 @@ class Rooms:
     clock: Callable[[], datetime]
     kept: records.Kept | None = None
 
+    @classmethod
+    def of(
+        cls,
+        engines: Mapping[str, Engine],
+        registries: Registries,
+        archive: Archive,
+        clock: Callable[[], datetime],
+    ) -> Rooms:
+        """Those that need no database."""
+        asked = tuple(one.registry for one in registries.known)
+        return cls(engines=engines, registries=asked, archive=archive, clock=clock)
 
-def doctor(settings: Settings, rooms: Rooms) -> Callable[[], tuple[Finding, ...]]:
-    """Looks at all of it whenever it is called."""
-    return lambda: examine(checks(settings, rooms))
+
+def doctor_of(settings: Settings, stores: Stores, rooms: Rooms) -> Callable[[], tuple[Finding, ...]]:
+    """Looks at the whole house whenever it is called."""
+    kept = records.Kept(
+        database=stores.database,
+        audit=stores.audit,
+        heads=Heads(settings.heads_path),
+        schedules=stores.schedules,
+        serves=lambda: serving(settings.state),
+        clock=rooms.clock,
+    )
+    whole = replace(rooms, kept=kept)
+    return lambda: examine(checks(settings, whole))
 
 
 def checks(settings: Settings, rooms: Rooms) -> tuple[Check, ...]:

@@ -42,12 +42,8 @@ def examined(error: SettingsError | StoreError) -> Outcome:
 def _beside(settings: Settings) -> tuple[Finding, ...]:
     """All that can be looked at without the database."""
     engines = wiring.engines(settings, nobody)
-    rooms = Rooms(
-        engines=engines,
-        registries=tuple(one.registry for one in wiring.registries(settings).known),
-        archive=Archive(settings.archive_path, _now),
-        clock=_now,
-    )
+    archive = Archive(settings.archive_path, _now)
+    rooms = Rooms.of(engines, wiring.registries(settings), archive, _now)
     try:
         return (*examine(checks(settings, rooms)), told_serving(serving(settings.state)))
     finally:

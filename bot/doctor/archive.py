@@ -36,7 +36,7 @@ def checks(archive: Archive, in_words: Callable[[Report], str]) -> tuple[Check, 
 
 def _room(archive: Archive) -> Iterator[Finding]:
     room = archive.probe()
-    facts = {"free_bytes": room.free_bytes, "free_percent": round(room.free_percent, 1)}
+    facts = {"archive_free_bytes": room.free_bytes, "archive_free_percent": round(room.free_percent, 1)}
     if room.free_percent < _LOW_PERCENT:
         yield warning(
             "archive",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.doctor import Finding, State
-from bot.language import later, say, say_count
+from bot.language import say, say_count
 from bot.model import Reply, Status, Table, Value
 
 _STATUS = {State.OK: Status.SUCCEEDED, State.WARNING: Status.PARTIAL, State.WRONG: Status.FAILED}
@@ -15,8 +15,6 @@ _SHOWN = 8
 """Problems that are told in full above the table, which has all of them."""
 
 COLUMNS = ("check", "state", "what", "remedy")
-
-STATES = (later("ok"), later("warning"), later("wrong"))
 
 
 def told(findings: Sequence[Finding], hidden: int = 0) -> Reply:
