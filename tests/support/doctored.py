@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from bot.model import Outcome, Status
+from bot.registry.client import HttpRegistry
+from bot.registry.wire import Tls
+from bot.secrecy import Login
 from tests.support.canaries import is_in
 
 LONGEST_SECONDS = 10.0
@@ -35,3 +38,8 @@ def refuse_unnamed(outcome: Outcome, named: str, *says: str) -> None:
 
 def _has_wrong(outcome: Outcome) -> bool:
     return any(one["state"] == "wrong" for one in rows(outcome))
+
+
+def client_of(host: str, login: Login) -> HttpRegistry:
+    """The registry `company` at that address, without TLS, where the settings say that login."""
+    return HttpRegistry("company", host, source=lambda: login, tls=Tls(insecure_http=True))
