@@ -65,9 +65,7 @@ def test_deploys_own_proxy_forbids_nothing_that_is_needed(yard: Yard, place: Pat
     with proxy(yard.url, place) as address:
         engine = DockerEngine("local", base_url=address)
         try:
-            before = (engine.list_containers(), engine.volumes(), engine.images())
             assert engine.examine(_MINUTE).forbidden == ()
-            assert (engine.list_containers(), engine.volumes(), engine.images()) == before
         finally:
             engine.close()
     assert not calls.beside_the_list()
