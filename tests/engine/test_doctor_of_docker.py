@@ -57,7 +57,9 @@ def test_one_forbidden_call_is_found(yard: Yard, place: Path, tmp_path: Path) ->
         made = settings(tmp_path / "state", toml=f'[hosts.local]\naddress = "{address}"\n')
         with at_work(made, {}) as house:
             outcome = house.say("check")
-    refuse_unnamed(outcome, "wrong host", "let these calls through: POST /images/{id}/tag.")
+    refuse_unnamed(
+        outcome, "wrong host", "let these calls through: POST /images/{id}/tag, POST /images/{id}/push."
+    )
 
 
 def test_deploys_own_proxy_forbids_nothing_that_is_needed(yard: Yard, place: Path, calls: Recorder) -> None:
