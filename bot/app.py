@@ -188,7 +188,6 @@ def build(
     dispatcher: Dispatcher
     services = Services(
         engines=docker,
-        default_host=settings.default_host or wiring.DEFAULT_HOST,
         archive=stores.archive,
         outgoing=stores.outgoing,
         runs=stores.runs,
@@ -196,7 +195,6 @@ def build(
         schedules=stores.schedules,
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
-        heads=Heads(settings.heads_path),
         approvals=_approvals(hearing, wiring.approvals(settings, commands), lambda: endings),
         break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
@@ -234,6 +232,8 @@ def build(
 def _settled(settings: Settings) -> dict[str, Any]:
     """What services take over from the settings as it stands."""
     return {
+        "default_host": settings.default_host or wiring.DEFAULT_HOST,
+        "heads": Heads(settings.heads_path),
         "copy_bytes": settings.limits.copy_bytes,
         "quiesce": wiring.quiesce(settings),
         "retention": Retention(**settings.retention.model_dump()),

@@ -86,6 +86,10 @@ class Examiner(Asked):
         """Who the bot token is."""
         return self._made.identity()
 
+    def app(self) -> Answer:
+        """Which app the bot token is of."""
+        return self._made.app()
+
     def socket(self) -> Answer:
         """Whether Socket Mode can be opened."""
         return self._made.socket()

@@ -5,7 +5,7 @@ Nothing is stored, for there is nowhere to store it. Part of the shell's face.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bot import settings as settings_room
 from bot import wiring
@@ -20,6 +20,9 @@ from bot.model import Outcome
 from bot.settings import Settings, SettingsError
 from bot.stores.archive import Archive
 from bot.stores.sole import serving
+
+_PATIENCE = timedelta(seconds=4)
+"""Shorter than usual: a database that is mute has cost some seconds before."""
 
 
 def examined(error: SettingsError | StoreError) -> Outcome:
@@ -45,7 +48,7 @@ def _beside(settings: Settings) -> tuple[Finding, ...]:
     archive = Archive(settings.archive_path, _now)
     rooms = Rooms.of(engines, wiring.registries(settings), archive, _now)
     try:
-        return (*examine(checks(settings, rooms)), told_serving(serving(settings.state)))
+        return (*examine(checks(settings, rooms), _PATIENCE), told_serving(serving(settings.state)))
     finally:
         for engine in engines.values():
             engine.close()

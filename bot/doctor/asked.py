@@ -26,6 +26,8 @@ class Answer:
     at: datetime | None = None
     """Slack's clock."""
     team: str = ""
+    app: str = ""
+    """The id of the app that the token is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,9 @@ class Asked(Protocol):
 
     def identity(self) -> Answer:
         """Who the bot token is (auth.test)."""
+
+    def app(self) -> Answer:
+        """Which app the bot token is of (bots.info)."""
 
     def socket(self) -> Answer:
         """Whether Socket Mode can be opened with the app token (apps.connections.open)."""

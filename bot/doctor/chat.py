@@ -5,6 +5,7 @@ Decides what answers mean; how Slack is asked, `bot.slack.examining` knows. No t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
@@ -31,6 +32,9 @@ _REMEDIES = {
 }
 _AGAIN = later("Copy it once more from the app’s settings at api.slack.com, and start the bot again.")
 
+_APP_TOKEN = re.compile(r"xapp-\d+-(?P<app>A[A-Z0-9]{4,})-")
+_OF_THE_TOKEN = ("invalid_auth", "not_authed", "not_allowed_token_type", *_REMEDIES)
+"""Refusals that are about the token itself, not about what is asked with it."""
 _AHEAD = later(
     "Our clock is {time} ahead of Slack’s. From five minutes on what Slack signs is refused, and whatever is due "
     "comes too early."
@@ -52,6 +56,9 @@ def checks(
         Check(name="events", look=lambda: _events(keys, asked), remedy=say(NETWORK)),
     ]
     if kind_of(keys.bot_token) == "xoxb-":
+        app_id = app_of(keys.app_token)
+        if app_id:
+            made.append(Check(name="app", look=lambda: _app(asked.app(), app_id), remedy=say(NETWORK)))
         made += [channel_check(asked, one, use) for one, use in channels.items()]
     return tuple(made)
 
@@ -59,6 +66,31 @@ def checks(
 def kind_of(token: str | None) -> str:
     """How the token begins, if it begins like one of Slack's; else empty."""
     return next((start for start in _KINDS if token and token.startswith(start)), "")
+
+
+def app_of(app_token: str | None) -> str:
+    """The id of the app that an app-level token is of, which stands in it (`xapp-1-A012ABCDEF-…`); else empty."""
+    found = _APP_TOKEN.match(app_token or "")
+    return found["app"] if found else ""
+
+
+def _app(answer: Answer, app_id: str) -> Iterator[Finding]:
+    """Two tokens that Slack knows may be of two apps, such as one for tests: then nothing is ever heard."""
+    if not answer.app:
+        return  # whatever keeps Slack from saying so has a check of its own
+    if answer.app == app_id:
+        yield ok("app", say("Both tokens are of the same app, {app}.", app=app_id))
+        return
+    yield wrong(
+        "app",
+        say(
+            "SLACK_BOT_TOKEN is of the app {app}, and SLACK_APP_TOKEN of the app {other}: what people type to the one "
+            "is never heard.",
+            app=answer.app,
+            other=app_id,
+        ),
+        say("Take both tokens from the settings of one app at api.slack.com."),
+    )
 
 
 def _not_set() -> Iterator[Finding]:
@@ -211,7 +243,7 @@ def _events(keys: Keys, asked: Asked) -> Iterator[Finding]:
 
 
 def _socket(answer: Answer) -> Finding:
-    if answer.refusal in ("access_denied", "forbidden_team", "missing_scope"):
+    if answer.refusal and answer.refusal not in (*_OF_THE_TOKEN, "ratelimited"):
         return wrong(
             "events",
             say("Slack does not open Socket Mode ({code}).", code=answer.refusal),

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from bot import words
 from bot.doctor import Check, Finding, ok, warning, wrong
 from bot.engine.tools_image import lacking
 from bot.language import later, listed, say
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_LOW = 0.05
+"""So much of a disk should be free."""
 _LOOK = later("Look at the log of the bot.")
 
 
@@ -108,6 +111,17 @@ def _state(state: Path) -> Iterator[Finding]:
                 mode=stat.S_IMODE(found.st_mode),
             ),
             say("Close it: `chmod 700 {state}`.", state=state),
+        )
+    room = shutil.disk_usage(state)
+    if room.free < room.total * _LOW:
+        yield warning(
+            "state-directory",
+            say(
+                "The disk of the state directory {state} is nearly full: {free} are free.",
+                state=state,
+                free=words.size(room.free),
+            ),
+            say("Make room there: without it nothing can be written down, and so nothing is done."),
         )
     if found.st_uid == os.geteuid() and not found.st_mode & _OTHERS:
         yield ok("state-directory", say("The state directory {state} is the bot’s alone.", state=state))

@@ -1,7 +1,7 @@
 """Asks Slack what the doctor wants to know: who the tokens are, what they may do, where the bot is. Decides nothing.
 
-Sources: auth.test, apps.connections.open and conversations.info; Slack's answers carry the token's scopes in the
-header `x-oauth-scopes`, and its clock in `Date`. An address for a socket that nobody uses runs out by itself.
+Sources: auth.test, bots.info, apps.connections.open and conversations.info; Slack's answers carry the token's scopes
+in the header `x-oauth-scopes`, and its clock in `Date`. An address for a socket that nobody uses runs out by itself.
 """
 
 from __future__ import annotations
@@ -42,6 +42,14 @@ class Examiner:
     def identity(self) -> Answer:
         """Who the bot token is."""
         return _asked(self._bot.auth_test, Answer, lambda said: {"team": str(said.get("team") or "")})
+
+    def app(self) -> Answer:
+        """Which app the bot token is of."""
+
+        def ask() -> SlackResponse:
+            return self._bot.bots_info(bot=str(self._bot.auth_test().get("bot_id") or ""))
+
+        return _asked(ask, Answer, lambda said: {"app": str((said.get("bot") or {}).get("app_id") or "")})
 
     def socket(self) -> Answer:
         """Whether Socket Mode can be opened."""

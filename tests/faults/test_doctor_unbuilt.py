@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.canaries import canary
+from tests.support.black_hole import BlackHole
+from tests.support.canaries import canary, is_in
 from tests.support.disks import make_read_only, small_disk
 from tests.support.doctored import LONGEST_SECONDS
 from tests.support.process import Site
@@ -109,6 +110,22 @@ def test_a_database_that_cannot_be_written(tmp_path: Path) -> None:
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     assert "database" in names_of(found, "wrong")
     assert "its disk has room" in row(found, "database")["remedy"]
+
+
+def test_a_database_that_is_mute(site: Site) -> None:
+    """PostgreSQL's machine takes the connection, and says nothing; neither do Slack and a registry there."""
+    with BlackHole(1) as hole:
+        hole.swallow()
+        site.environment |= {
+            "SHIPKEEPER_DATABASE_URL": f"postgresql+psycopg://bot:{canary('pg')}@127.0.0.1:{hole.port}/bot",
+            "SLACK_API_URL": f"http://127.0.0.1:{hole.port}/api/",
+            "SLACK_BOT_TOKEN": f"xoxb-{canary('bot')}",
+            "SLACK_APP_TOKEN": f"xapp-1-{canary('app')}",
+            "DOCKER_HOST": f"tcp://127.0.0.1:{hole.port}",
+        }
+        found = examined(site)
+    assert {"database", "host", "bot-token", "events"} <= names_of(found, "wrong")
+    assert not is_in(json.dumps(found))
 
 
 def test_an_audit_key_that_is_missing(site: Site) -> None:

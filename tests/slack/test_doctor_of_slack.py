@@ -17,6 +17,7 @@ from bot.engine.real import DockerEngine
 from bot.model import Outcome, Status
 from bot.operations.registries import Known, Registries, Rules
 from bot.playground import Channel, Fault, Playground
+from bot.playground.workspace import Credentials
 from bot.registry.client import HttpRegistry
 from bot.registry.wire import Tls
 from tests.fakes import FakeEngine
@@ -122,6 +123,23 @@ def test_a_wrong_app_token(patient: Patient) -> None:
     refuse_unnamed(patient.examined(), "wrong events", "SLACK_APP_TOKEN", "invalid_auth")
 
 
+def test_tokens_of_two_apps(tmp_path: Path) -> None:
+    """Slack knows both, but the commands of the one never come in by the socket of the other."""
+    theirs = Credentials(app_token="xapp-1-A0OTHER-0123456789")
+    with Playground(scopes=SCOPES, credentials=theirs) as slack:
+        outcome = Patient(slack, tmp_path / "state").examined()
+    refuse_unnamed(outcome, "wrong app", "A0PLAY", "A0OTHER", "of one app")
+    assert list(troubles(outcome)) == ["wrong app"]
+
+
+def test_tokens_of_one_app(tmp_path: Path) -> None:
+    """It is said which one that is."""
+    with Playground(scopes=SCOPES) as slack:
+        outcome = Patient(slack, tmp_path / "state").examined()
+    assert troubles(outcome) == {}
+    assert "A0PLAY" in next(one["what"] for one in rows(outcome) if one["check"] == "app")
+
+
 def test_socket_mode_is_off(patient: Patient) -> None:
     """Somebody switched it off in the app's settings."""
     patient.slack.disconnect("link_disabled")
@@ -135,7 +153,7 @@ def test_no_way_for_slack_to_reach_us(patient: Patient) -> None:
 
 
 def test_a_token_in_the_signing_secrets_place(patient: Patient) -> None:
-    """For signed HTTP."""
+    """It would make every signature wrong."""
     del patient.environment["SLACK_APP_TOKEN"]
     patient.environment["SLACK_SIGNING_SECRET"] = patient.slack.app_token
     refuse_unnamed(
