@@ -17,7 +17,7 @@ from bot.errors import BotError
 from bot.language import Thread, say
 from bot.model import Value
 
-PATIENCE = timedelta(seconds=7)
+PATIENCE = timedelta(seconds=6)
 """What has not answered by then has not answered: somebody is waiting for the whole."""
 
 

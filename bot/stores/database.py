@@ -23,7 +23,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _AFTER_COMMIT = "after_commit"
 _AS_WRITER = {"writes": True}
 _AT_ONE_MOMENT = {"isolation_level": "REPEATABLE READ"}  # SQLite's transactions are like that anyway
-_CONNECT_SECONDS = 5
+_CONNECT_SECONDS = 4
 _WRITE_LOCK_KEY = 0x5348_4950  # "SHIP": PostgreSQL's advisory locks take a number
 
 
