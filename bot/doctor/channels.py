@@ -19,7 +19,7 @@ def channel_check(asked: Asked, channel_id: str, use: str) -> Check:
 
 
 def _in_channel(found: Channel, channel_id: str, use: str) -> Finding:
-    named = f"#{found.name}" if found.name else channel_id
+    named = f"#{found.name}" if found.name and not found.is_private else channel_id
     invite = say("Type `/invite @shipkeeper` in {channel}, or name another channel.", channel=named)
     if found.silence:
         return wrong("channel", say("Slack does not answer: {why}.", why=found.silence), say(NETWORK))

@@ -95,7 +95,8 @@ def _state(state: Path) -> Iterator[Finding]:
             say("Make it for the bot’s user, or name another one with SHIPKEEPER_STATE."),
         )
         return
-    if found.st_uid != os.geteuid():
+    is_ours = os.geteuid() in (0, found.st_uid)  # root looks on behalf of the bot
+    if not is_ours:
         yield warning(
             "state-directory",
             say("The state directory {state} belongs to another user.", state=state),
@@ -123,5 +124,5 @@ def _state(state: Path) -> Iterator[Finding]:
             ),
             say("Make room there: without it nothing can be written down, and so nothing is done."),
         )
-    if found.st_uid == os.geteuid() and not found.st_mode & _OTHERS:
+    if is_ours and not found.st_mode & _OTHERS:
         yield ok("state-directory", say("The state directory {state} is the bot’s alone.", state=state))

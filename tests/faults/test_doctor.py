@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import sys
 import zoneinfo
@@ -307,3 +308,12 @@ def test_rebuild_tells_the_archive_alone(house: House) -> None:
     assert outcome.status is Status.SUCCEEDED
     assert [one["volume"] for one in rows(outcome)] == ["pgdata"]
     assert outcome.reply.facts["backups"] == 1
+
+
+def test_the_page_about_the_doctor_has_every_check() -> None:
+    """Whoever reads a code in a script's output finds it in docs/doctor.md, and nothing else stands there."""
+    root = Path(__file__).parents[2]
+    page = set(re.findall(r"^\| `([a-z-]+)` \|", (root / "docs/doctor.md").read_text(), re.MULTILINE))
+    source = "".join(file.read_text() for file in (*root.glob("bot/doctor/*.py"), root / "bot/examining.py"))
+    codes = set(re.findall(r'(?:ok|warning|wrong)\(\s*"([a-z-]+)"|name="([a-z-]+)"', source))
+    assert {one or other for one, other in codes} == page
