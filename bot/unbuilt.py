@@ -21,7 +21,7 @@ from bot.settings import Settings, SettingsError
 from bot.stores.archive import Archive
 from bot.stores.sole import serving
 
-_PATIENCE = timedelta(seconds=4)
+_PATIENCE = timedelta(seconds=3)
 """Shorter than usual: a database that is mute has cost some seconds before."""
 
 
