@@ -29,6 +29,7 @@ from bot.ending import Endings
 from bot.engine import Engine
 from bot.engine.witness import undoing
 from bot.errors import BotError
+from bot.examining import Rooms, doctor_of
 from bot.heartbeat import Heartbeat
 from bot.keeping import Stores, open_stores
 from bot.model import Status
@@ -206,24 +207,24 @@ def build(
     token = settings.bot_token.get_secret_value() if settings.bot_token else None
     directory = people(settings.slack_api_url, token, settings.slack.language)
     policy = Policy(wiring.rules(settings), directory)
+    known = registries or wiring.registries(settings)
     hearing = Hearing(store=stores.approvals, runs=stores.runs, policy=policy, clock=clock)
     dispatcher: Dispatcher
     services = Services(
         engines=docker,
-        default_host=settings.default_host or wiring.DEFAULT_HOST,
         **stores.served(),
         alarm_rules=Taken(alarmwiring.alarm_rules(settings)),
         policy=policy,
         pace=Pace(SentCommands(stores.database), policy.identity, settings.limits.per_minute),
-        heads=Heads(settings.heads_path),
         approvals=_approvals(hearing, wiring.approvals(settings, commands), lambda: endings),
         break_glass=BreakGlass(hearing, settings.slack.language),
         commands=commands,
         cancel=lambda run, by: dispatcher.cancel(run, by),
         uploads=SlackUploads(settings.slack_api_url, token),
         **_settled(settings),
-        registries=registries or wiring.registries(settings),
+        registries=known,
         people=directory,
+        doctor=doctor_of(settings, stores, Rooms.of(docker, known, stores.archive, clock)),
         clock=clock,
     )
     from_settings = KeptInSettings(services, schedules(settings, commands, services.runbooks))
@@ -264,6 +265,8 @@ def _swappers(
 def _settled(settings: Settings) -> dict[str, Any]:
     """What services take over from the settings as it stands."""
     return {
+        "default_host": settings.default_host or wiring.DEFAULT_HOST,
+        "heads": Heads(settings.heads_path),
         "copy_bytes": settings.limits.copy_bytes,
         "quiesce": wiring.quiesce(settings),
         "retention": Retention(**settings.retention.model_dump()),

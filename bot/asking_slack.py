@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 
+from bot.doctor.asked import Answer, Asked, Channel, Wanted
 from bot.model import Invocation
 from bot.operations.fetching import Uploaded, Uploads
 from bot.people import Directory, Nobody, Person
@@ -64,3 +65,41 @@ class _Lazily:
     @cached_property
     def _made(self) -> Directory:
         return self._make()
+
+
+def wanted() -> Wanted:
+    """The scopes that the app's manifest asks for."""
+    from bot.slack.manifest import OPTIONAL_SCOPES, SCOPES
+
+    return Wanted(scopes=SCOPES, optional=OPTIONAL_SCOPES)
+
+
+class Examiner(Asked):
+    """What the doctor asks Slack, with these tokens."""
+
+    def __init__(self, api_url: str, bot_token: str | None, app_token: str | None) -> None:
+        self._api_url = api_url
+        self._bot_token = bot_token
+        self._app_token = app_token
+
+    def identity(self) -> Answer:
+        """Who the bot token is."""
+        return self._made.identity()
+
+    def app(self) -> Answer:
+        """Which app the bot token is of."""
+        return self._made.app()
+
+    def socket(self) -> Answer:
+        """Whether Socket Mode can be opened."""
+        return self._made.socket()
+
+    def channel(self, channel_id: str) -> Channel:
+        """How the bot stands with a channel."""
+        return self._made.channel(channel_id)
+
+    @cached_property
+    def _made(self) -> Asked:
+        from bot.slack.examining import Examiner as Made
+
+        return Made(self._api_url, self._bot_token, self._app_token)

@@ -22,13 +22,14 @@ from bot.app import App, build
 from bot.command import Command
 from bot.completion.shells import MODES
 from bot.environment import shell_user
-from bot.errors import BotError, UsageError
+from bot.errors import BotError, StoreError, UsageError
 from bot.following import carried
 from bot.language import later, of_environment, say, speaking, spoken
 from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
 
+_DOCTOR = "check"
 _HELP = frozenset({"--help", "-h"})
 _USAGE = later("""\
 shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is not proven done.
@@ -86,8 +87,19 @@ def _done(argv: Sequence[str], commands: Commands) -> int:
         print(error, file=sys.stderr)
         return terminal.exit_code(Status.REJECTED)
     except (SettingsError, BotError) as error:
+        if argv[0] == _DOCTOR and isinstance(error, SettingsError | StoreError):
+            return _examined(list(argv), error)
         print(error, file=sys.stderr)
         return 1
+
+
+def _examined(argv: list[str], error: SettingsError | StoreError) -> int:
+    """The doctor, of a house that cannot be built: that is what it is asked about."""
+    from bot.unbuilt import examined
+
+    outcome = examined(error)
+    _print(outcome, (), as_json=_options(argv)[1].as_json)
+    return terminal.exit_code(outcome.status)
 
 
 def _serve(argv: list[str], commands: Commands) -> int:

@@ -12,6 +12,7 @@ from bot.alarmrules import Taken
 from bot.approvals import Approvals
 from bot.breakglass import BreakGlass
 from bot.command import Command
+from bot.doctor import Finding
 from bot.engine import Engine
 from bot.errors import Conflict, NotFound, PermissionDenied, UsageError
 from bot.language import say
@@ -73,6 +74,8 @@ class Services:
     builds: Mapping[str, BuildRule]
     snapshots: Naming
     people: Directory
+    doctor: Callable[[], tuple[Finding, ...]]
+    """Looks at everything that the bot needs; takes some seconds."""
     clock: Callable[[], datetime]
 
     @property

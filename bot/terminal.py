@@ -89,6 +89,8 @@ def show(outcome: Outcome, console: Console, files: Sequence[str] = ()) -> None:
         console.print(plain(outcome.reply.output), soft_wrap=True)
     for path in files:
         console.print(plain("   " + say("file: {path}", path=path)), soft_wrap=True)
+    if not outcome.run_id:  # it could not even be stored
+        return
     took = words.duration(outcome.took.total_seconds())
     how = say(
         "run {run_id} {status}, {took}", run_id=outcome.run_id, status=words.status(outcome.status), took=took

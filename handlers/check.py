@@ -1,4 +1,4 @@
-"""`check`: what the archive holds, told from the disk alone, and what is wrong with it."""
+"""`check`: the doctor: what the bot needs, and what is wrong with it. With `--rebuild`, what the archive holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from bot.command import Command, arg
 from bot.context import RunContext
+from bot.doctor.archive import facts_of
+from bot.doctor.told import told
 from bot.language import later
 from bot.model import Reply, Right, Status, Table
 from bot.operations.checktold import in_words
@@ -22,19 +24,21 @@ class Arguments:
     rebuild: bool = arg("list what the archive’s directory says of every volume", default=False)
 
 
-def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  # noqa: ARG001
+def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
+    if arguments.rebuild:
+        return _catalogue(services)
+    may_see = services.policy.judge(run.request(COMMAND))
+    found = services.doctor()
+    seen = [one for one in found if may_see(one.host, (one.target,) if one.target else ())]
+    return told(seen, hidden=len(found) - len(seen))
+
+
+def _catalogue(services: Services) -> Reply:
     report = services.archive.report()
     return Reply(
-        text=in_words(report, listed=arguments.rebuild),
-        facts={
-            "archive": str(services.archive.root),
-            "backups": report.backups,
-            "partial": report.partial,
-            "damaged": len(report.damaged),
-            "leftovers": len(report.leftovers),
-            "stored_bytes": report.stored_bytes,
-        },
-        table=_table(report) if arguments.rebuild and report.sources else None,
+        text=in_words(report, listed=True),
+        facts=facts_of(report, services.archive.root),
+        table=_table(report) if report.sources else None,
         status=Status.PARTIAL if report.damaged else Status.SUCCEEDED,
     )
 
@@ -57,7 +61,7 @@ def _table(report: Report) -> Table:
 
 COMMAND = Command(
     name="check",
-    summary=later("See whether the archive is in order"),
+    summary=later("See whether everything that the bot needs is in order, and what to do if not"),
     right=Right.VIEW,
     arguments=Arguments,
     run=_run,

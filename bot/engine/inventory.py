@@ -13,8 +13,9 @@ import docker
 from bot.engine import HELPER_LABEL
 from bot.engine.connection import Verbs
 from bot.engine.containers import health_of, listed_name
-from bot.engine.inventory_contract import Condition, HostSurvey, ListedContainer
+from bot.engine.inventory_contract import Condition, HostExamined, HostSurvey, ListedContainer
 from bot.engine.mounts import mounts_of
+from bot.engine.permits import examined
 from bot.engine.translate import is_timeout, our_errors, scrub
 from bot.errors import EngineError
 from bot.language import say
@@ -67,6 +68,11 @@ class InventoryVerbs(Verbs):
             running=int(info["ContainersRunning"]),
             volumes=len(volumes),
         )
+
+    def examine(self, limit: timedelta) -> HostExamined:
+        """Whether the bot can work there; raises EngineError when an answer takes longer than the limit."""
+        with self._limited(say("say what the bot may do there"), limit) as api:
+            return examined(api)
 
     @contextmanager
     def _limited(self, doing: str, limit: timedelta) -> Iterator[Any]:

@@ -44,6 +44,22 @@ class HostSurvey:
     volumes: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class HostExamined:
+    """Whether the bot can work on a host. `at` is the time by its own clock, None where it does not say.
+
+    `forbidden` are calls that somebody before the daemon, such as a socket proxy, does not let through, as Docker's
+    reference writes them: `POST /containers/{id}/pause`. `has_images`: the images of our own containers are there;
+    without them they are made when they are first needed.
+    """
+
+    version: str
+    api_version: str
+    at: datetime | None
+    forbidden: tuple[str, ...] = ()
+    has_images: bool = False
+
+
 class InventoryEngine(Protocol):
     """Looking around on one Docker host."""
 
@@ -65,3 +81,6 @@ class InventoryEngine(Protocol):
 
     def survey(self, limit: timedelta) -> HostSurvey:
         """What the host is at a glance; EngineError when its answers take longer than the limit."""
+
+    def examine(self, limit: timedelta) -> HostExamined:
+        """Whether the bot can work there; nothing is changed. EngineError when that takes longer than the limit."""

@@ -63,6 +63,18 @@ class ToolsImage:
             return self._known
 
 
+def lacking() -> dict[str, str]:
+    """The programs that tools need and this machine does not have, each with the Debian package that has it."""
+    wanted = {**PROGRAMS, "ldd": "libc-bin"}
+    return {name: package for name, package in wanted.items() if not _is_usable(name)}
+
+
+def _is_usable(name: str) -> bool:
+    """Busybox goes by many of these names, but its programs lack what we need."""
+    found = shutil.which(name)
+    return found is not None and (name == "ldd" or Path(os.path.realpath(found)).name != "busybox")
+
+
 def _is_there(api: Any, reference: str) -> bool:
     try:
         api.inspect_image(reference)
@@ -92,9 +104,8 @@ def tools_tar(programs: Mapping[str, str]) -> bytes:
 
 
 def _program(name: str, package: str) -> Path:
-    """Busybox goes by many of these names, but its programs lack what we need."""
     found = shutil.which(name)
-    if found is None or Path(os.path.realpath(found)).name == "busybox":
+    if found is None or not _is_usable(name):
         raise EngineError(
             say(
                 "Looking into volumes needs the program {program} on the machine that the bot runs on. "

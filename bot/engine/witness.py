@@ -42,6 +42,19 @@ def undoing() -> Iterator[None]:
         _undoes.reset(before)
 
 
+_only_tries: ContextVar[bool] = ContextVar("only_tries", default=False)
+
+
+@contextmanager
+def only_trying() -> Iterator[None]:
+    """Calls of the body are about names that nothing has, so that they change nothing: nobody is told."""
+    before = _only_tries.set(True)
+    try:
+        yield
+    finally:
+        _only_tries.reset(before)
+
+
 Witness = Callable[[Call], None]
 """Is told of a call; when it raises, the call is not made."""
 
@@ -52,7 +65,7 @@ def nobody(_call: Call) -> None:
 
 def changing(host: str, method: str | None, url: str) -> Call | None:
     """The call, if it may change something."""
-    if method not in _CHANGES:
+    if method not in _CHANGES or _only_tries.get():
         return None
     parts = urlsplit(url)
     path = _VERSION.sub("", parts.path)

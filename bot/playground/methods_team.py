@@ -35,6 +35,20 @@ def auth_test(workspace: Workspace, _args: Json) -> Json:
     }
 
 
+def bot_info(workspace: Workspace, args: Json) -> Json:
+    """bots.info; only the app's own bot is known."""
+    if need(args, "bot") != BOT_ID:
+        raise ApiError("bot_not_found")
+    bot = {
+        "id": BOT_ID,
+        "deleted": False,
+        "name": BOT_NAME,
+        "app_id": workspace.app_id,
+        "user_id": BOT_USER_ID,
+    }
+    return {"bot": bot}
+
+
 def open_connection(workspace: Workspace, _args: Json) -> Json:
     """apps.connections.open: a single-use address for one socket. Refused while Socket Mode is off."""
     if not workspace.socket_mode_on:
@@ -100,6 +114,7 @@ def group_users(workspace: Workspace, args: Json) -> Json:
 
 TEAM_METHODS: Final = (
     Method("auth.test", auth_test, Tier.SPECIAL),
+    Method("bots.info", bot_info, Tier.THREE, ("users:read",)),
     Method("apps.connections.open", open_connection, Tier.THREE, ("connections:write",), app_level=True),
     Method("users.info", user_info, Tier.FOUR, ("users:read",)),
     Method("usergroups.list", groups, Tier.TWO, ("usergroups:read",)),

@@ -14,6 +14,7 @@ from bot.playground.faults import Faults
 from bot.playground.files import Files
 from bot.playground.passes import Tickets, Triggers
 from bot.playground.rates import RateLimits, Tier
+from bot.playground.records import APP_ID
 from bot.playground.response_urls import ResponseUrls
 from bot.playground.views import Views
 from bot.playground.world import World
@@ -66,6 +67,8 @@ class Workspace:
     views: Views = field(default_factory=Views)
     files: Files = field(default_factory=Files)
     base_url: str = ""
+    app_id: str = APP_ID
+    """Of the app that the bot token is of."""
     socket_mode_on: bool = True
     shortcuts: tuple[Mapping[str, str], ...] = ()
     home_tab_on: bool = True

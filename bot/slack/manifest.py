@@ -25,8 +25,16 @@ SCOPES = (
 )
 """What the bot cannot do without."""
 
-OPTIONAL_SCOPES = ("chat:write.public", "channels:history", "groups:history", "im:history")
-"""Posting where the bot was not invited; finding a message whose answer was lost, instead of doubling it."""
+OPTIONAL_SCOPES = (
+    "chat:write.public",
+    "channels:history",
+    "groups:history",
+    "im:history",
+    "channels:read",
+    "groups:read",
+)
+"""Posting where the bot was not invited; finding a message whose answer was lost, instead of doubling it; seeing
+whether the bot is in the channels of the settings."""
 
 
 EVENTS = ("app_home_opened", "app_mention")

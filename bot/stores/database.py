@@ -25,6 +25,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _AFTER_COMMIT = "after_commit"
 _AS_WRITER = {"writes": True}
 _AT_ONE_MOMENT = {"isolation_level": "REPEATABLE READ"}  # SQLite's transactions are like that anyway
+_CONNECT_SECONDS = 4
 _WRITE_LOCK_KEY = 0x5348_4950  # "SHIP": PostgreSQL's advisory locks take a number
 
 
@@ -113,6 +114,12 @@ class Database:
                     )
                 )
             _upgrade(connection)
+
+    def prove_writable(self) -> str:
+        """Write the newest revision once more, so that it is on the disk; that revision. Raises StoreError."""
+        with self.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+            return str(_revision(connection))
 
     def close(self) -> None:
         """Give back all connections. May be called twice."""
@@ -206,7 +213,14 @@ def _engine_options(is_sqlite: bool) -> dict[str, Any]:
     options: dict[str, Any] = {"hide_parameters": True}  # errors are logged, and rows hold response URLs
     if is_sqlite:
         return options | {"connect_args": {"timeout": 10, "check_same_thread": False}}
-    return options | {"pool_pre_ping": True, "pool_size": 10, "isolation_level": "READ COMMITTED"}
+    # Without a limit libpq waits for as long as TCP does, which is minutes, and nobody would hear why.
+    patience = {"connect_timeout": _CONNECT_SECONDS}
+    return options | {
+        "connect_args": patience,
+        "pool_pre_ping": True,
+        "pool_size": 10,
+        "isolation_level": "READ COMMITTED",
+    }
 
 
 def _that_only_look(url: str, is_sqlite: bool) -> dict[str, Any]:

@@ -69,11 +69,7 @@ class Sole:
 
     def holder(self) -> HolderProcess | None:
         """Who wrote itself into the lock file last; meaningful only while `take` fails."""
-        try:
-            words = json.loads(self._path.read_bytes())
-            return HolderProcess(pid=words["pid"], role=words["role"])
-        except (OSError, ValueError, KeyError):
-            return None
+        return _written(self._path)
 
     def free(self) -> None:
         """Give it back. May be called twice."""
@@ -83,3 +79,28 @@ class Sole:
             self._file = None
         if self._server_side is not None:
             self._server_side.free()
+
+
+def _written(path: Path) -> HolderProcess | None:
+    try:
+        words = json.loads(path.read_bytes())
+        return HolderProcess(pid=words["pid"], role=words["role"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def serving(state: Path) -> bool:
+    """Whether a bot of this state directory lives now; touches nothing. The lock is looked at for a moment."""
+    path = state / "shipkeeper.lock"
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False  # closing gives it back
+    except BlockingIOError:
+        holder = _written(path)
+        return holder is not None and holder.role == "serve"
+    finally:
+        os.close(file)

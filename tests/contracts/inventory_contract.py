@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -91,3 +92,14 @@ class InventoryContract(Fixtures):
         with pytest.raises(EngineError) as caught:
             engine.volume_sizes(timedelta(microseconds=1))
         assert caught.value.reason is Reason.STALLED
+
+    def test_a_host_that_lets_the_bot_work(self, engine: Engine, filled: str) -> None:
+        """It is examined without leaving a trace: nothing is forbidden, and its clock is ours."""
+        found, survey = engine.examine(MINUTE), engine.survey(MINUTE)
+        assert (found.version, found.api_version) == (survey.version, survey.api_version)
+        assert found.forbidden == ()
+        assert found.at is not None
+        assert abs(found.at - datetime.now(UTC)) < MINUTE
+        names = [one.name for one in (*engine.volumes(), *engine.list_containers(), *engine.helpers())]
+        assert not [name for name in names if re.fullmatch("[0-9a-f]{32}", name)]
+        assert filled in {volume.name for volume in engine.volumes()}

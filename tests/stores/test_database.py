@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bot.stores import database as database_room
 from bot.stores.database import Database
 from bot.stores.schema import metadata, run_targets
 from tests.stores.bench import VOLUME, Bench, all_at_once
+from tests.support.black_hole import BlackHole
 from tests.support.house import invocation
 from tests.support.postgres import Cluster, cluster
 
@@ -218,3 +220,22 @@ def test_errors_do_not_repeat_what_rows_hold(bench: Bench, caplog: pytest.LogCap
         connection.execute(text("INSERT INTO nowhere VALUES (:url)"), {"url": "https://hooks.test/secret"})
     assert "nowhere" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_it_is_proven_that_it_can_be_written_to(bench: Bench) -> None:
+    """By writing what stands there already: the revision, which is the newest."""
+    assert bench.database.prove_writable() == _newest()
+    bench.database.migrate()
+    assert bench.database.prove_writable() == _newest()
+
+
+def test_a_mute_postgresql_is_not_waited_for_long() -> None:
+    """It takes the connection and says nothing, as behind a firewall; that ends in a sentence within seconds."""
+    with BlackHole(1) as hole:
+        hole.swallow()
+        database = Database(f"postgresql+psycopg://bot@127.0.0.1:{hole.port}/bot")
+        began = time.monotonic()
+        with pytest.raises(StoreError):
+            database.migrate()
+        database.close()
+    assert time.monotonic() - began < 10

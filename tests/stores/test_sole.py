@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from bot.errors import StoreError
 from bot.stores.database import Database
-from bot.stores.sole import HolderProcess, Sole
+from bot.stores.sole import HolderProcess, Sole, serving
 from tests.support.house import wait_for
 
 _HOLDER = """
@@ -141,3 +141,20 @@ def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path, database: Da
     """Without a state directory the right cannot be taken, and a sentence says why."""
     with pytest.raises(StoreError, match="SHIPKEEPER_STATE"):
         Sole(tmp_path / "missing", database).take("serve")
+
+
+def test_whether_a_bot_serves_is_seen_without_taking_anything(
+    tmp_path: Path, database: Database, database_url: str
+) -> None:
+    """Yes while one lives; no before and after, and no while only a shell has the right."""
+    assert not serving(tmp_path)
+    with _holder(tmp_path, database_url) as other:
+        assert serving(tmp_path)
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    assert not serving(tmp_path)
+    shell = Sole(tmp_path, database)
+    wait_for(lambda: shell.take("check"), saying="the right of the dead one")
+    assert not serving(tmp_path)
+    assert shell.holder() == HolderProcess(pid=os.getpid(), role="check")
+    shell.free()

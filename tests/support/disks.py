@@ -33,3 +33,8 @@ def fill(disk: Path) -> Path:
                 file.write(bytes(4096))
     except OSError:
         return ballast
+
+
+def make_read_only(disk: Path) -> None:
+    """As a disk with faults is remounted by the kernel; nobody may write to it any more, not even root."""
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True, capture_output=True)

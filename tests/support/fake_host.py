@@ -121,6 +121,10 @@ class FakeHost:
         """Programs that still ran when `execute` was left."""
         self.sizes_take = timedelta(milliseconds=1)
         """How long the daemon would need to say how large its volumes are."""
+        self.forbidden: tuple[str, ...] = ()
+        """Calls that a proxy before it does not let through."""
+        self.clock_is_ahead = timedelta(0)
+        """Of everybody else's."""
         self._born = 0
 
     # --- for tests: what the world holds ---

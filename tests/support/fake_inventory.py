@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from bot.engine.inventory_contract import Condition, HostSurvey, ListedContainer
+from bot.engine.inventory_contract import Condition, HostExamined, HostSurvey, ListedContainer
 from bot.errors import EngineError
 from bot.reasons import Reason
 from tests.support.fake_host import Box, is_helper
@@ -67,6 +67,18 @@ class InventoryVerbs(FakeImages):
                 running=len(running),
                 volumes=len(self.kept_volumes),
             )
+
+    def examine(self, limit: timedelta) -> HostExamined:
+        """Whether the bot can work there."""
+        del limit
+        self._enter("examine")
+        return HostExamined(
+            version="0.0.0",
+            api_version="0.0",
+            at=datetime.now(UTC) + self.clock_is_ahead,
+            forbidden=self.forbidden,
+            has_images=True,
+        )
 
     # --- inside ---
 

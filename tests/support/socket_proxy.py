@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,13 @@ def rule_for(method: str, url: str) -> Rule | None:
 
 
 @contextmanager
-def proxy(engine_url: str, directory: Path) -> Iterator[str]:
-    """Address of a real HAProxy with deploy's file before that engine; skips the test without the program."""
+def proxy(
+    engine_url: str, directory: Path, *, forbidding: Collection[str] = (), without: str = ""
+) -> Iterator[str]:
+    """Address of a real HAProxy with deploy's file before that engine; skips the test without the program.
+
+    It lets no calls of the methods through that it is `forbidding`, nor what the rules `without` this text allow.
+    """
     program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("The socket proxy needs the program haproxy.")
@@ -63,6 +68,12 @@ def proxy(engine_url: str, directory: Path) -> Iterator[str]:
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)
+    kept = [
+        line
+        for line in text.splitlines(keepends=True)
+        if not any(f"method {method} " in line for method in forbidding) and not (without and without in line)
+    ]
+    text = "".join(kept)
     file = directory / "proxy.cfg"
     file.write_text(text)
     with subprocess.Popen([program, "-db", "-f", str(file)], stderr=subprocess.PIPE) as running:

@@ -24,7 +24,7 @@ from bot.slack.manifest import EVENTS, OPTIONAL_SCOPES, SCOPES, manifest
 
 ROOM = Path(__file__).parents[2] / "bot" / "slack"
 GRANTED = {*SCOPES, *OPTIONAL_SCOPES}
-_FAMILIES = ("auth", "chat", "conversations", "files", "reactions", "usergroups", "users", "views")
+_FAMILIES = ("auth", "bots", "chat", "conversations", "files", "reactions", "usergroups", "users", "views")
 
 
 def _called() -> set[str]:

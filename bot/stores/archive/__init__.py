@@ -31,6 +31,7 @@ from bot.stores.archive.manifest import (
     Manifest,
 )
 from bot.stores.archive.marks import Hold, Marks
+from bot.stores.archive.probing import Room
 from bot.stores.archive.reading import Backup, Tick
 from bot.stores.archive.report import Report, SourceReport
 from bot.stores.archive.scanning import Damaged
@@ -62,6 +63,7 @@ __all__ = [
     "Problems",
     "QuiesceFacts",
     "Report",
+    "Room",
     "Sealed",
     "SourceFacts",
     "SourceReport",

@@ -18,6 +18,7 @@ from bot.stores.archive.disk import disk_errors, free_bytes, refuse_full, room_a
 from bot.stores.archive.draft import Beginning, Draft
 from bot.stores.archive.marks import Marks, read_marks
 from bot.stores.archive.names import FILE, safe_name
+from bot.stores.archive.probing import Room, probe
 from bot.stores.archive.reading import Backup, Tick, prove, read_entries, read_items, read_raw
 from bot.stores.archive.removal import held, remove_backup, remove_draft
 from bot.stores.archive.report import Report, report
@@ -161,6 +162,10 @@ class Archive:
             if is_over(found.run_id):
                 removed += remove_draft(found.files)
         return tuple(removed)
+
+    def probe(self) -> Room:
+        """Write something, remove it again, and say how much room there is; raises ArchiveError."""
+        return probe(self.root)
 
     def report(self) -> Report:
         """All of the archive at a glance, from the disk alone."""

@@ -25,6 +25,8 @@ class SourceReport:
     partial: int
     held: int
     stored_bytes: int
+    largest_bytes: int
+    """What the largest of them takes."""
     newest_at: datetime
 
 
@@ -53,6 +55,11 @@ class Report:
     def stored_bytes(self) -> int:
         """What the tars of all of them take."""
         return sum(source.stored_bytes for source in self.sources)
+
+    @property
+    def largest_bytes(self) -> int:
+        """What the tar of the largest takes."""
+        return max((source.largest_bytes for source in self.sources), default=0)
 
 
 def report(root: Path, now: datetime) -> Report:
@@ -89,5 +96,6 @@ def _source(backups: list[Backup], now: datetime) -> SourceReport:
         partial=sum(not backup.is_ok for backup in backups),
         held=sum(read_marks(backup.files).is_held(now) for backup in backups),
         stored_bytes=sum(backup.manifest.stored.bytes for backup in backups),
+        largest_bytes=max(backup.manifest.stored.bytes for backup in backups),
         newest_at=max(backup.manifest.started_at for backup in backups),
     )
