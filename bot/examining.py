@@ -112,7 +112,11 @@ def _settings() -> Iterator[Finding]:
 
 def _channels(settings: Settings, rooms: Rooms) -> dict[str, str]:
     """The ids of the channels that something is posted to, and what that is."""
-    uses = [(settings.audit.channel, say("heads of the audit log"))]
+    uses = [
+        (settings.audit.channel, say("heads of the audit log")),
+        (settings.alarms.channel, say("alarms")),
+        (settings.discovery.channel, say("what labels ask for")),
+    ]
     uses += [
         (section.owners, say("alerts of approval rule {name}", name=name))
         for name, section in settings.approvals.items()
@@ -126,7 +130,7 @@ def _channels(settings: Settings, rooms: Rooms) -> dict[str, str]:
 
 
 def _zones(settings: Settings, rooms: Rooms) -> list[str]:
-    return [settings.retention.timezone, *(one.when.zone for one in _schedules(rooms))]
+    return [settings.retention.timezone, settings.alarms.digest_zone, *(one.when.zone for one in _schedules(rooms))]
 
 
 def _schedules(rooms: Rooms) -> Sequence[Schedule]:
