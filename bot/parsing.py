@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.command import Command, Parameter, Takes, parameters
+from bot.commandline import split
 from bot.errors import UsageError
 from bot.kinds import Kind
 from bot.language import later, say
@@ -47,6 +48,11 @@ def parse(command: Command, words: Sequence[str]) -> Any:
         if parameter.is_missing(values):
             raise _missing(command, parameter, values)
     return command.arguments(**values)
+
+
+def arguments_of(command: Command, line: str) -> Any:
+    """The arguments of a whole line of that command; raises UsageError."""
+    return parse(command, split(line)[1:])
 
 
 def _missing(command: Command, parameter: Parameter, values: Mapping[str, Any]) -> MissingArgument:

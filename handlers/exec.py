@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.command import Command, Takes, arg
-from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import Assignment, ContainerName, HostName, RunbookName
 from bot.language import later
 from bot.model import Invocation, Plan, Reply, Right
 from bot.operations.identities import sha256_of
 from bot.operations.runbooks import Call, call, carry_out, find, interrupted
-from bot.parsing import parse
+from bot.parsing import arguments_of
 from bot.services import Services
 
 
@@ -63,7 +62,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
-    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    asked: Arguments = arguments_of(COMMAND, run.invocation.line)
     return interrupted(asked.runbook, asked.container) if run.plan else None
 
 

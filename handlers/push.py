@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.command import Command, arg
-from bot.commandline import split
 from bot.context import RunContext
 from bot.engine import Engine
 from bot.kinds import HostName, ImageReference
@@ -14,7 +13,7 @@ from bot.model import Invocation, Plan, Reply, Right
 from bot.operations import imagetold
 from bot.operations.push import Pushed, PushPlan, push
 from bot.operations.tagging import holder
-from bot.parsing import parse
+from bot.parsing import arguments_of
 from bot.reference import Reference
 from bot.services import Services
 
@@ -70,7 +69,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
-    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    asked: Arguments = arguments_of(COMMAND, run.invocation.line)
     made = _push_plan(asked, services, services.engine(run.host))
     digest = made.known.registry.has_image(made.reference, made.image.id)
     if not digest:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.command import Command, arg
-from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import HostName, PlanCode, VolumeName
 from bot.language import later, say
@@ -16,7 +15,7 @@ from bot.operations.difference import until_now
 from bot.operations.identities import of_backups
 from bot.operations.removal import Doomed
 from bot.operations.removaltold import Known, asks, gone
-from bot.parsing import parse
+from bot.parsing import arguments_of
 from bot.services import Services
 
 _NAMED_CHANGES = 3
@@ -81,7 +80,7 @@ def _changes(doomed: Doomed, services: Services, run: RunContext) -> Difference 
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
-    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    asked: Arguments = arguments_of(COMMAND, run.invocation.line)
     if not asked.confirm or removal.is_there(services.engine(run.host), asked.volume):
         return None
     newest = removal.newest_verified(services.archive, run.host, asked.volume)

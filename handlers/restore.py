@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from bot.command import Command, arg
-from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import HostName, NewContainerName, RestorableName, Text, VolumeName
 from bot.language import later, say
@@ -15,7 +14,7 @@ from bot.operations.cloneplan import ClonePlan, CloneWish
 from bot.operations.restorable import RestoreAsked, host_of, restored, restored_before_crash, wish_of
 from bot.operations.restoration import Terms
 from bot.operations.restoring import RestoreWish, binds_of, only_looked_at
-from bot.parsing import parse
+from bot.parsing import arguments_of
 from bot.services import Services
 
 
@@ -78,7 +77,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
-    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    asked: Arguments = arguments_of(COMMAND, run.invocation.line)
     kept = partial(services.was_kept, run_id)
     return restored_before_crash(services.engine(run.host), services.archive, kept, run_id, asked.path)
 

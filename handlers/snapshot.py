@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.command import Command, arg
-from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import ContainerName, HostName, ImageReference, Text
 from bot.language import later
@@ -16,7 +15,7 @@ from bot.operations.snapshot import Making, refuse_named, take
 from bot.operations.snapshotplan import NO_RUN, SnapshotPlan, SnapshotWish, plan, reference_of, refuse_unheld
 from bot.operations.snapshotpush import offered, sent_on, sent_on_before_crash, target, with_push
 from bot.operations.snapshottold import reply_after_crash, reply_of
-from bot.parsing import parse
+from bot.parsing import arguments_of
 from bot.services import Services
 
 
@@ -82,7 +81,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
     engine, kept = services.engine(run.host), services.was_kept(run_id, REMOVE_SNAPSHOT)
     reply = reply_after_crash(engine, services.archive, run_id, kept=kept)
-    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    asked: Arguments = arguments_of(COMMAND, run.invocation.line)
     return sent_on_before_crash(engine, services.registries, run_id, reply) if asked.push else reply
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.command import Command, arg
-from bot.commandline import split
 from bot.context import RunContext
 from bot.kinds import RunId
 from bot.language import later
 from bot.model import Plan, Reply, Right
 from bot.operations.restoration import Terms
 from bot.operations.reversal import Reversal, Where, reversal_of
-from bot.parsing import parse
+from bot.parsing import arguments_of
 from bot.services import Services
 
 
@@ -54,7 +53,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
-    asked: Arguments = parse(COMMAND, split(run.invocation.line)[1:])
+    asked: Arguments = arguments_of(COMMAND, run.invocation.line)
     return _reversal(asked, services).found(_where(run.host, services), services.kept, run_id)
 
 
