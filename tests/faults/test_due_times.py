@@ -75,7 +75,7 @@ def _plan(app: App, first: datetime) -> dict[str, datetime]:
 def _kill_at_random(bots: list[Ticking], chance: random.Random, end: datetime) -> int:
     """Now and then kill some of them, perhaps all; each is started again at once, or at the next turn."""
     killed, pause = 0, threading.Event()
-    while datetime.now(UTC) < end:
+    while not killed or datetime.now(UTC) < end:
         pause.wait(chance.uniform(*_PAUSE))
         for bot in bots:
             if not bot.is_dead and chance.random() < 0.25:

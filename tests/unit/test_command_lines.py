@@ -339,7 +339,7 @@ def test_usage_is_in_every_refusal_of_arguments() -> None:
 
 def test_usage_shows_what_may_be_many() -> None:
     """An ellipsis stands behind what may be repeated, and behind the rest of a line."""
-    assert LATER.usage == "later TEXT TEXT… [--tag NAME=VALUE]…"
+    assert LATER.usage == "later TEXT [--tag NAME=VALUE]… TEXT…"
     assert COMMANDS["exec"].usage == "exec CONTAINER RUNBOOK [NAME=VALUE…] [--host HOST] [--wait]"
 
 

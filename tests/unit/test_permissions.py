@@ -36,7 +36,7 @@ def _allowed(policy: Policy, **changes: object) -> set[str]:
     return {name for name in COMMANDS if policy.allows(_request(name, **changes))}  # type: ignore[arg-type]
 
 
-VIEW = {"audit", "backups", "check", "details", "digest", "help", "retry", "runs", "whoami", "why"}
+VIEW = {"alarms", "audit", "backups", "check", "details", "digest", "help", "retry", "runs", "whoami", "why"}
 VIEW |= {"approve", "break-glass", "close-review", "deny"}
 VIEW |= {"pause", "resume", "run-now", "schedules", "unschedule"}
 VIEW |= {"builds", "containers", "hosts", "images", "registries", "runbooks", "snapshots", "tags", "volumes"}
