@@ -25,6 +25,7 @@ from bot.environment import shell_user
 from bot.errors import BotError, StoreError, UsageError
 from bot.following import carried
 from bot.language import later, of_environment, say, speaking, spoken
+from bot.manual import commands_manual
 from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
@@ -38,6 +39,7 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
   shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
   shipkeeper manifest [--format yaml]  print the Slack app manifest
   shipkeeper example-settings          print a settings file with every key
+  shipkeeper reference commands|settings  print the manual of them, as Markdown
   shipkeeper completion bash|zsh|fish  print what makes a shell complete command lines:
                                        source <(shipkeeper completion bash)
   shipkeeper audit verify FILE [--head SEQ:HASH]  verify an export of the audit log, without database and settings
@@ -146,6 +148,20 @@ def _example_settings(argv: list[str], _commands: Commands) -> int:
     return 0
 
 
+def _reference(argv: list[str], commands: Commands) -> int:
+    about = argv[1] if len(argv) == 2 else ""
+    if about == "commands":
+        print(commands_manual(commands.values()), end="")
+    elif about == "settings":
+        print(settings_room.manual(), end="")
+    else:
+        sentence = later(
+            "`shipkeeper reference` takes `commands` or `settings`, and no more words. Nothing was done."
+        )
+        raise UsageError(say(sentence))
+    return 0
+
+
 def _completion(argv: list[str], _commands: Commands) -> int:
     shells = MODES["completion"][1]
     if len(argv) != 2 or argv[1] not in shells:
@@ -162,6 +178,7 @@ _MODES: dict[str, Callable[[list[str], Commands], int]] = {
     "demo": _demo,
     "manifest": _manifest,
     "example-settings": _example_settings,
+    "reference": _reference,
     "completion": _completion,
 }
 
