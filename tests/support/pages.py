@@ -35,10 +35,7 @@ class Page:
         self.file = file
         self.name = file.relative_to(ROOT).as_posix()
         self.text = file.read_text()
-        self.blocks = [
-            Block(kind=found["kind"], text=_undented(found["text"], found["dent"]))
-            for found in _BLOCK.finditer(self.text)
-        ]
+        self.blocks = _blocks(self.text)
         self.prose = _COMMENT.sub("", _BLOCK.sub("", self.text))
         self.headings = [(len(found[1]), found[2]) for found in _HEADING.finditer(self.prose)]
         self.links = _LINK.findall(_SPAN.sub("", self.prose))
@@ -53,6 +50,17 @@ class Page:
             made = re.sub(r"[^\w\- ]", "", bare.lower()).replace(" ", "-")
             found.append(f"{made}-{found.count(made)}" if made in found else made)
         return set(found)
+
+    def under(self, words: str) -> list[Block]:
+        """The blocks of the section with that heading, of depth two; raises KeyError."""
+        return {part.partition("\n")[0]: _blocks(part) for part in self.text.split("\n## ")}[words]
+
+
+def _blocks(text: str) -> list[Block]:
+    return [
+        Block(kind=found["kind"], text=_undented(found["text"], found["dent"]))
+        for found in _BLOCK.finditer(text)
+    ]
 
 
 def _undented(text: str, dent: str) -> str:

@@ -46,6 +46,7 @@ _BEHIND = re.compile(r"\s{2,}.*$| #(?!\S).*$")
 _SHELLS_OWN = {">", ">>", "<", "|", "&&", "||", ";", "&"}
 _OF_THE_FACE = {"--key", "--files"}
 _VALUE_OF_A_MODE = re.compile(r"https?://|(json|yaml)$")
+_PRINTING = {"manifest", "example-settings", "completion", "reference"}
 _MAKE = re.compile(r"^make ([a-z-]+)$")
 
 
@@ -142,6 +143,16 @@ def test_each_command_can_be_typed(one: Page) -> None:
         words = _typed(line)
         assert words, line
         _read_line(words)
+
+
+def test_what_only_a_shell_has_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line that prints something without a bot does so, as it stands."""
+    lines = {tuple(_typed(line) or ()) for one in pages() for line in _lines(one)}
+    printing = [words[1:] for words in lines if words[0] == "shipkeeper" and words[1] in _PRINTING]
+    assert len(printing) > 1
+    for words in printing:
+        assert cli.main(words, COMMANDS) == 0
+        assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)
