@@ -1,4 +1,4 @@
-"""What docs/slack.md and docs/howto.md tell people to type is typed, in their order, to the whole bot, and works."""
+"""What three guides in docs/ tell people to type is typed, in their order, to the whole bot, and works."""
 
 from __future__ import annotations
 
@@ -88,3 +88,17 @@ def test_moving_a_volume(typist: Workplace) -> None:
     planned = _typed(typist, removal, Status.PARTIAL)
     assert planned.reply.text.startswith("Nothing was removed yet.")
     assert typist.more_engines["alpha"].files("pgdata") == SAVED
+
+
+def test_making_and_looking_after_schedules(typist: Workplace) -> None:
+    """All that docs/schedules.md teaches to type is taken; what was unscheduled is gone, the rest is there."""
+    guide = page("docs/schedules.md")
+    typist.open()
+    for heading in ("Making one", "Looking after them", "Pruning, drills, and the digest"):
+        for line in _lines(guide.under(heading)):
+            _typed(typist, f"/docker {line}")
+    assert {one.name for one in typist.bot.app.services.schedules.all()} == {
+        "weekly", "often", "nightly-files", "nightly-pg", "drills", "reading", "pg-drills", "monday",
+    }  # fmt: skip
+    typist.wait_until_quiet()
+    assert typist.backups() >= 1  # `run-now`; at 03:00 another one may be due
