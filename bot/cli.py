@@ -25,7 +25,6 @@ from bot.environment import shell_user
 from bot.errors import BotError, StoreError, UsageError
 from bot.following import carried
 from bot.language import later, of_environment, say, speaking, spoken
-from bot.manual import commands_manual
 from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
@@ -149,6 +148,8 @@ def _example_settings(argv: list[str], _commands: Commands) -> int:
 
 
 def _reference(argv: list[str], commands: Commands) -> int:
+    from bot.manual import commands_manual  # nobody else needs it
+
     about = argv[1] if len(argv) == 2 else ""
     if about == "commands":
         print(commands_manual(commands.values()), end="")

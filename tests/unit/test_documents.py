@@ -45,7 +45,6 @@ _BEHIND = re.compile(r"\s{2,}.*$| #(?!\S).*$")
 """What a block says about a line, behind it."""
 _SHELLS_OWN = {">", ">>", "<", "|", "&&", "||", ";", "&"}
 _OF_THE_FACE = {"--key", "--files"}
-_VALUE_OF_A_MODE = re.compile(r"https?://|(json|yaml)$")
 _PRINTING = {"manifest", "example-settings", "completion", "reference"}
 _MAKE = re.compile(r"^make ([a-z-]+)$")
 
@@ -86,8 +85,11 @@ def _read_line(words: list[str]) -> None:
     if words[0] != "shipkeeper":
         _read(words)
     elif words[1] in MODES:
-        given = {word.partition("=")[0] for word in words[2:] if not _VALUE_OF_A_MODE.match(word)}
-        assert given <= set(MODES[words[1]][1])
+        _, known = MODES[words[1]]
+        assert known or not words[2:]
+        assert {word.partition("=")[0] for word in words[2:] if word.startswith("-")} <= set(known)
+        choices = {word for word in known if not word.startswith("-")}
+        assert not choices or words[2] in choices
     elif words[1:3] != ["audit", "verify"] or not names_a_file(words[3:]):
         _read(_without_face(words[1:]))
 
