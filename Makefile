@@ -55,6 +55,8 @@ format: setup
 generated: setup       ## the files that are made from the code; tests compare them
 	@$(PY) -m bot manifest --format yaml > deploy/slack-manifest.yaml
 	@$(PY) -m bot example-settings > deploy/settings.example.toml
+	@LC_ALL=C $(PY) -m bot reference commands > docs/commands.md
+	@$(PY) -m bot reference settings > docs/settings.md
 	@deploy/catalogue.sh
 
 setup:

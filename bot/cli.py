@@ -38,6 +38,7 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
   shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
   shipkeeper manifest [--format yaml]  print the Slack app manifest
   shipkeeper example-settings          print a settings file with every key
+  shipkeeper reference commands|settings  print the manual of them, as Markdown
   shipkeeper completion bash|zsh|fish  print what makes a shell complete command lines:
                                        source <(shipkeeper completion bash)
   shipkeeper audit verify FILE [--head SEQ:HASH]  verify an export of the audit log, without database and settings
@@ -146,6 +147,22 @@ def _example_settings(argv: list[str], _commands: Commands) -> int:
     return 0
 
 
+def _reference(argv: list[str], commands: Commands) -> int:
+    from bot.manual import commands_manual  # nobody else needs it
+
+    about = argv[1] if len(argv) == 2 else ""
+    if about == "commands":
+        print(commands_manual(commands.values()), end="")
+    elif about == "settings":
+        print(settings_room.manual(), end="")
+    else:
+        sentence = later(
+            "`shipkeeper reference` takes `commands` or `settings`, and no more words. Nothing was done."
+        )
+        raise UsageError(say(sentence))
+    return 0
+
+
 def _completion(argv: list[str], _commands: Commands) -> int:
     shells = MODES["completion"][1]
     if len(argv) != 2 or argv[1] not in shells:
@@ -162,6 +179,7 @@ _MODES: dict[str, Callable[[list[str], Commands], int]] = {
     "demo": _demo,
     "manifest": _manifest,
     "example-settings": _example_settings,
+    "reference": _reference,
     "completion": _completion,
 }
 

@@ -34,6 +34,7 @@ from bot.sections.audit import AuditSection
 from bot.sections.builds import BuildSection
 from bot.sections.discovery import DiscoverySection
 from bot.sections.example import example_of, section_in
+from bot.sections.manual import settings_manual
 from bot.sections.registries import RegistrySection, refuse_unclear
 from bot.sections.roles import RoleSection, ShellUsersSection
 from bot.sections.runbooks import RunbookSection
@@ -277,3 +278,8 @@ def _section_of(name: str) -> type[Section]:
 def example() -> str:
     """An example file with every key, its default and what it means; a test compares it with deploy's."""
     return example_of({name: _section_of(name) for name in _SECTIONS})
+
+
+def manual() -> str:
+    """docs/settings.md, which a test compares."""
+    return settings_manual({name: _section_of(name) for name in _SECTIONS})

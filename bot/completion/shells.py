@@ -25,6 +25,7 @@ MODES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "demo": (later("try it on this machine"), ("--script",)),
     "manifest": (later("print the Slack app manifest"), ("--format", "--url")),
     "example-settings": (later("print a settings file with every key"), ()),
+    "reference": (later("print the manual of commands or settings"), ("commands", "settings")),
     "completion": (later("print what makes a shell complete command lines"), ("bash", "zsh", "fish")),
 }
 """What only a shell has: what it does, and the words that it takes."""

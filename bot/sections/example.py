@@ -24,7 +24,7 @@ def example_of(sections: Mapping[str, type[Section]]) -> str:
     return "\n".join(_lines(sections)) + "\n"
 
 
-_NAMES = {
+NAMES = {
     "hosts": "local",
     "roles": "operators",
     "approvals": "removals",
@@ -35,6 +35,7 @@ _NAMES = {
     "builds": "web",
     "schedules": "nightly",
 }
+"""Sections that have names of their own, each with a name for an example."""
 _VALUES = {
     ("hosts", "address"): '"unix:///var/run/docker.sock"',
     ("builds", "context"): '"/srv/web"',
@@ -54,14 +55,14 @@ _VALUES = {
     ("parameters", "pattern"): '"[a-z_]+"',
 }
 
-_FREE = {"shell_users": ('ann = "U012ABCDEF"',)}
+FREE = {"shell_users": ('ann = "U012ABCDEF"',)}
 """Lines of sections whose keys are names that people choose."""
 
 
 def _lines(sections: Mapping[str, type[Section]]) -> Iterator[str]:
     yield "# shipkeeper's settings. SHIPKEEPER_SETTINGS names the file. Every key may be left out."
     for name, section in sections.items():
-        heading = f"{name}.{_NAMES[name]}" if name in _NAMES else name
+        heading = f"{name}.{NAMES[name]}" if name in NAMES else name
         yield from _section(name, heading, section)
 
 
@@ -70,7 +71,7 @@ def _section(name: str, heading: str, section: type[Section]) -> Iterator[str]:
     for line in filter(None, map(str.strip, (section.__doc__ or "").splitlines())):
         yield f"# {line}"
     yield f"[{heading}]"
-    yield from (f"# {line}" for line in _FREE.get(name, ()))
+    yield from (f"# {line}" for line in FREE.get(name, ()))
     inner: list[tuple[str, type[Section]]] = []
     for key, info in section.model_fields.items():
         below = section_in(info.annotation)
@@ -78,13 +79,14 @@ def _section(name: str, heading: str, section: type[Section]) -> Iterator[str]:
             inner.append((key, below))
             continue
         given = _VALUES.get((name, key))
-        value = given or _toml(info.get_default(call_default_factory=True))
+        value = given or written(info.get_default(call_default_factory=True))
         yield f"{'' if given else '# '}{key} = {value}  # {info.description}"
     for key, below in inner:
-        yield from _section(key, f"{heading}.{key}.{_NAMES[key]}", below)
+        yield from _section(key, f"{heading}.{key}.{NAMES[key]}", below)
 
 
-def _toml(value: Any) -> str:
+def written(value: Any) -> str:
+    """A default as TOML writes it; empty text for none."""
     if isinstance(value, dict):
         return "{}"
     if isinstance(value, tuple):
