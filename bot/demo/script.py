@@ -59,7 +59,7 @@ def _conversation(playground: Playground, app: App, sandbox: Sandbox) -> Iterato
 
     playground.slash("/backup", VOLUME.replace("pg", "gp"))
     _answer(playground, f"Did you mean “{VOLUME}”")
-    playground.slash("/backup", VOLUME, user="U0BOB")
+    playground.slash("/backup", VOLUME, user="U0CAT")
     _answer(playground, "You may not use `backup`")
     playground.mention(f"audit --volume {VOLUME}")
     _answer(playground, "fit their seals")
