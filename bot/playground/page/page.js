@@ -99,7 +99,7 @@ function comeHome() {
 
 function showPlaces() {
   comeHome();
-  const channels = view.state.channels.map((channel) => {
+  const channels = view.state.channels.toSorted((one, two) => one.is_im - two.is_im).map((channel) => {
     const label = channel.is_im ? "Direct message" : `# ${channel.name}`;
     const node = element("button", { type: "button", "aria-current": String(channel.id === view.channel && !view.atHome) }, label);
     node.addEventListener("click", () => {
