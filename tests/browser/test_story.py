@@ -11,7 +11,16 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from bot.engine.sandbox import CONTAINER, VOLUME
-from tests.support.chat_page import CHROMIUM, a_page, sit_down, take_picture, the_demo, type_line
+from tests.support.chat_page import (
+    CHROMIUM,
+    DESKTOP,
+    PHONE,
+    a_page,
+    sit_down,
+    take_picture,
+    the_demo,
+    type_line,
+)
 from tests.support.engine_available import require_engine
 from tests.support.yard import Yard
 
@@ -96,7 +105,7 @@ def progress_was_seen(page: Page, tmp_path: Path) -> None:
 
 
 def approved_by_the_second_person(page: Page, backup: str, tmp_path: Path) -> None:
-    """Ann asks to overwrite and cannot approve it herself; Bob sees what would happen, and approves."""
+    """Ann asks to overwrite and cannot approve it herself; Bob sees what would happen, and approves by phone."""
     type_line(page, f"/restore {backup} --replace")
     asked = message(page, "Rule overwriting wants 1 more person")
     expect(asked).to_contain_text(f"{CONTAINER} will be stopped meanwhile")
@@ -105,10 +114,16 @@ def approved_by_the_second_person(page: Page, backup: str, tmp_path: Path) -> No
     sit_down(page, "Bob")
     expect(page.get_by_role("log")).not_to_contain_text("Only visible to you")
     take_picture(page, "approval", tmp_path)
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="dark")
+    asked.scroll_into_view_if_needed()
+    take_picture(page, "phone-dark", tmp_path)
     asked.get_by_role("button", name="Approve").click()
     expect(page.get_by_role("log")).to_contain_text("You approved run", timeout=PATIENCE)
     message(page, f"Volume {VOLUME} now holds what backup {backup} holds")
     expect(page.get_by_role("log")).not_to_contain_text("Rule overwriting wants")
+    page.set_viewport_size(DESKTOP)
+    page.emulate_media(color_scheme="light")
 
 
 def undone(page: Page, backup: str) -> None:
@@ -122,13 +137,14 @@ def undone(page: Page, backup: str) -> None:
     message(page, f"now holds what backup {safety} holds")
 
 
-def scheduled(page: Page) -> None:
+def scheduled(page: Page, tmp_path: Path) -> None:
     """A schedule says when it is due next, and Home lists it."""
     type_line(page, f"/schedule nightly daily at 03:00 backup {VOLUME}")
     made = message(page, "nightly")
     expect(made).to_contain_text("03:00")
     page.get_by_role("button", name="Bot’s Home").click()
     expect(page.locator("#home-view")).to_contain_text("nightly", timeout=PATIENCE)
+    take_picture(page, "home", tmp_path)
     page.get_by_role("button", name="# ops").click()
 
 
@@ -159,7 +175,7 @@ def test_two_people_live_through_the_whole_story(yard: Yard, tmp_path: Path) -> 
         undone(page, backup)
         assert content_of(yard) == new
         assert yard.state(CONTAINER) == "running"
-        scheduled(page)
+        scheduled(page, tmp_path)
         told = "\n".join(exported(page))
         for happened in ("approval-requested", "approved", "restore", "undo", "schedule"):
             assert happened in told
