@@ -38,7 +38,7 @@ right = "admin"
 [roles.approvers]
 members = ["U0BOB"]
 right = "operate"
-[approvals.overwriting]
+[approvals.restoring]
 commands = ["restore", "remove-volume"]
 targets = ["volume:pgdata-demo"]
 approvers = "approvers"
@@ -139,7 +139,7 @@ def _stay(playground: Playground, sandbox: Sandbox) -> int:
         f"There is a volume {VOLUME}{container}. Type for example:\n"
         f"  /backup {VOLUME} --quiesce pause\n  /docker backups\n  /docker help\n"
         "“Bot’s Home” shows what goes on and which volumes have no backup.\n"
-        "You are Ann, who may do everything. Overwriting the volume needs a second person: choose Bob at\n"
+        "You are Ann, who may do everything. Restoring a backup needs a second person: choose Bob at\n"
         "“Typing as” and approve it. Cat may do nothing, try her too.\n"
         "Ctrl-C ends the demo and removes everything it made.",
         flush=True,

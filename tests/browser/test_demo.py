@@ -41,6 +41,21 @@ def test_a_newcomer_backs_up_a_volume_and_verifies_it_by_button(tmp_path: Path) 
         engine.close()
 
 
+def test_the_played_conversation_is_proven() -> None:
+    """`--script` plays backup, verify, an approved restore and refusals, and ends with 0 only if all of it happened."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "demo", "--script"],
+        cwd=ROOT,
+        env={**os.environ, "DOCKER_HOST": require_engine()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "began when Bob had approved it" in done.stdout
+
+
 def test_a_taken_port_is_a_sentence() -> None:
     """Somebody else on the port makes the demo say so, remove what it had made, and end with 1."""
     docker_host = require_engine()

@@ -107,7 +107,7 @@ def progress_was_seen(page: Page, tmp_path: Path) -> None:
 def approved_by_the_second_person(page: Page, backup: str, tmp_path: Path) -> None:
     """Ann asks to overwrite and cannot approve it herself; Bob sees what would happen, and approves by phone."""
     type_line(page, f"/restore {backup} --replace")
-    asked = message(page, "Rule overwriting wants 1 more person")
+    asked = message(page, "Rule restoring wants 1 more person")
     expect(asked).to_contain_text(f"{CONTAINER} will be stopped meanwhile")
     asked.get_by_role("button", name="Approve").click()
     message(page, "Only visible to you").filter(has_text="denied")
@@ -121,7 +121,7 @@ def approved_by_the_second_person(page: Page, backup: str, tmp_path: Path) -> No
     asked.get_by_role("button", name="Approve").click()
     expect(page.get_by_role("log")).to_contain_text("You approved run", timeout=PATIENCE)
     message(page, f"Volume {VOLUME} now holds what backup {backup} holds")
-    expect(page.get_by_role("log")).not_to_contain_text("Rule overwriting wants")
+    expect(page.get_by_role("log")).not_to_contain_text("Rule restoring wants")
     page.set_viewport_size(DESKTOP)
     page.emulate_media(color_scheme="light")
 
