@@ -34,6 +34,7 @@ install_for_tests() {
     command -v busybox >/dev/null || missing="$missing busybox-static"
     command -v setfacl >/dev/null || missing="$missing acl"
     command -v chromium >/dev/null || missing="$missing chromium"
+    fc-list 2>/dev/null | grep -q NotoColorEmoji || missing="$missing fontconfig fonts-noto-color-emoji"   # for pictures of the page
     /sbin/ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"   # for Playwright's driver
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"

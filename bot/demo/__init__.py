@@ -19,11 +19,11 @@ from bot.engine.connection import Limits
 from bot.engine.real import DockerEngine
 from bot.engine.sandbox import CONTAINER, VOLUME, Sandbox
 from bot.errors import Conflict, UsageError
-from bot.playground import Playground
+from bot.playground import Playground, User
 from bot.serve import Bot
 from bot.settings import Settings, read
 from bot.signals import OnSignal
-from bot.slack.manifest import OPTIONAL_SCOPES, SCOPES
+from bot.slack.manifest import OPTIONAL_SCOPES, SCOPES, manifest
 from bot.slack.shortcuts import SHORTCUTS
 from bot.wiring import DEFAULT_HOST
 
@@ -35,7 +35,16 @@ listen = "127.0.0.1:0"
 [roles.operators]
 members = ["U0ANN"]
 right = "admin"
+[roles.approvers]
+members = ["U0BOB"]
+right = "operate"
+[approvals.restoring]
+commands = ["restore", "remove-volume"]
+targets = ["volume:pgdata-demo"]
+approvers = "approvers"
 """
+_GUEST = User(id="U0CAT", name="cat", real_name="Cat")
+"""Somebody who may do nothing."""
 
 
 def demo(words: list[str], commands: Mapping[str, Command]) -> int:
@@ -43,7 +52,7 @@ def demo(words: list[str], commands: Mapping[str, Command]) -> int:
     is_script, port = _options(words)
     with ExitStack() as stack:
         sandbox = stack.enter_context(_sandbox())
-        playground = stack.enter_context(_playground(0 if is_script else port))
+        playground = stack.enter_context(_playground(0 if is_script else port, commands))
         bot = stack.enter_context(_bot(playground, commands))
         if is_script:
             return _play(playground, bot, sandbox)
@@ -77,10 +86,12 @@ def _sandbox() -> Iterator[Sandbox]:
 
 
 @contextmanager
-def _playground(port: int) -> Iterator[Playground]:
-    """A Slack stand-in that listens; port 0 is any free one."""
+def _playground(port: int, commands: Mapping[str, Command]) -> Iterator[Playground]:
+    """A Slack stand-in that listens and has the app of our manifest; port 0 is any free one."""
     playground = Playground(scopes={*SCOPES, *OPTIONAL_SCOPES})
     playground.shortcuts = SHORTCUTS
+    playground.commands.extend(manifest(commands.values(), "")["features"]["slash_commands"])
+    playground.add_user(_GUEST)
     try:
         playground.start(port)
     except OSError as error:
@@ -128,7 +139,8 @@ def _stay(playground: Playground, sandbox: Sandbox) -> int:
         f"There is a volume {VOLUME}{container}. Type for example:\n"
         f"  /backup {VOLUME} --quiesce pause\n  /docker backups\n  /docker help\n"
         "“Bot’s Home” shows what goes on and which volumes have no backup.\n"
-        "You are Ann, who may do everything; Bob may do nothing, try him too.\n"
+        "You are Ann, who may do everything. Restoring a backup needs a second person: choose Bob at\n"
+        "“Typing as” and approve it. Cat may do nothing, try her too.\n"
         "Ctrl-C ends the demo and removes everything it made.",
         flush=True,
     )

@@ -51,6 +51,10 @@ def _conversation(playground: Playground, app: App, sandbox: Sandbox) -> Iterato
     _answer(playground, "is whole: every stored byte and every entry")
 
     playground.slash("/restore", backup.manifest.run_id)
+    asked = _answer(playground, "wants 1 more person")
+    playground.press(asked, "Approve", user="U0BOB")
+    _answer(playground, "and that is enough")
+    yield "the restore waited for a second person, and began when Bob had approved it"
     _answer(playground, "read back and is the same, entry by entry")
     restored = f"{VOLUME}-restored-{backup.manifest.run_id}"
     app.services.engine(None).volume(restored)
@@ -59,7 +63,7 @@ def _conversation(playground: Playground, app: App, sandbox: Sandbox) -> Iterato
 
     playground.slash("/backup", VOLUME.replace("pg", "gp"))
     _answer(playground, f"Did you mean “{VOLUME}”")
-    playground.slash("/backup", VOLUME, user="U0BOB")
+    playground.slash("/backup", VOLUME, user="U0CAT")
     _answer(playground, "You may not use `backup`")
     playground.mention(f"audit --volume {VOLUME}")
     _answer(playground, "fit their seals")

@@ -24,7 +24,7 @@ VOLUME = "pgdata-demo"
 CONTAINER = "postgres-demo"
 
 _IMAGE, _TAG = "shipkeeper-sandbox", "1"
-_SCRIPT = "n=0; while true; do n=$((n+1)); echo row $n >> /data/log; sleep 1; done"
+_SCRIPT = "trap exit TERM; n=0; while true; do n=$((n+1)); echo row $n >> /data/log; sleep 1; done"
 _FILES = {"README": b"made by the shipkeeper demo\n", "base/1/table": bytes(range(256)) * 8192}
 
 

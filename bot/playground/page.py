@@ -6,6 +6,7 @@ Only this machine's own browser may use it: the Host must be loopback and a stat
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from bot.playground.files import StoredFile
 from bot.playground.http_delivery import ACK_SECONDS
 from bot.playground.people import People
 from bot.playground.records import BOT_NAME, BOT_USER_ID, Delivery, Json, Message
@@ -25,7 +27,17 @@ from bot.playground.views import View
 from bot.playground.workspace import Workspace
 
 FOLDER: Final = Path(__file__).parent / "page"
-ASSETS: Final = ("page.css", "page.js", "blocks.js", "forms.js", "shortcuts.js", "typeahead.js", "icon.svg")
+ASSETS: Final = (
+    "blocks.js",
+    "forms.js",
+    "icon.svg",
+    "log.js",
+    "page.css",
+    "page.js",
+    "picker.js",
+    "shortcuts.js",
+    "typeahead.js",
+)
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost")
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
@@ -140,6 +152,7 @@ class Page:
                 (item for item in items if item["channel"] in visible), key=lambda item: item["order"]
             ),
             "shortcuts": [dict(one) for one in self._workspace.shortcuts],
+            "commands": [dict(one) for one in self._workspace.commands],
             "modal": modals[-1].payload() if modals else None,
             "home": home.payload() if home is not None else None,
         }
@@ -159,7 +172,9 @@ class Page:
             "ephemeral": message.ephemeral_for is not None,
             "edits": message.edits,
             "files": [
-                {"id": file.id, "name": file.title or file.name} for file in stored if file is not None
+                {"id": file.id, "name": file.title or file.name, "is_picture": file.is_picture}
+                for file in stored
+                if file is not None
             ],
         }
 
@@ -197,16 +212,28 @@ class Page:
         """Type a line: a slash command, a mention of the bot, or plain words."""
         text, user, channel = str(wanted["text"]).strip(), str(wanted["user"]), str(wanted["channel"])
         thread_ts = str(wanted.get("thread_ts") or "") or None
-        if not text:
+        if not text and not wanted.get("file"):
             raise LookupError("Type something first.")
         if text.startswith("/"):
+            if wanted.get("file"):
+                raise LookupError(
+                    f"A slash command takes no files. Take the file away, or write @{BOT_NAME} instead."
+                )
             command, _, rest = text.partition(" ")
             return self._people.slash(command, self._with_mentions(rest.strip()), user, channel, None)
         escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        files = self._uploaded(wanted.get("file"), user)
         if text.lower().startswith(f"@{BOT_NAME}"):
             words = self._with_mentions(escaped[len(BOT_NAME) + 1 :].strip())
-            return self._people.mention(words, user, channel, thread_ts)
-        return self._people.say(self._with_mentions(escaped), user, channel, thread_ts)
+            return self._people.mention(words, user, channel, thread_ts, files)
+        return self._people.say(self._with_mentions(escaped), user, channel, thread_ts, files)
+
+    def _uploaded(self, file: Json | None, user: str) -> list[StoredFile]:
+        """The one file that goes with what is typed, or none; its content comes in Base64."""
+        if not file:
+            return []
+        content = base64.b64decode(str(file["content"]), validate=True)
+        return [self._people.upload(str(file["name"]), content, user)]
 
     def _with_mentions(self, text: str) -> str:
         """`@bob` as Slack sends it: `<@U0BOB>`."""

@@ -58,6 +58,7 @@ class Playground:
         self.faults = self._workspace.faults
         self.views = self._workspace.views
         self.files = self._workspace.files
+        self.commands = self._workspace.commands
         secret = self._workspace.credentials
         self.bot_token, self.app_token = secret.bot_token, secret.app_token
         self.signing_secret = secret.signing_secret

@@ -71,6 +71,8 @@ class Workspace:
     """Of the app that the bot token is of."""
     socket_mode_on: bool = True
     shortcuts: tuple[Mapping[str, str], ...] = ()
+    commands: list[Mapping[str, str]] = field(default_factory=list)
+    """The app's slash commands as its manifest declares them, which are hinted at while somebody types."""
     home_tab_on: bool = True
 
 

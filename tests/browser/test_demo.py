@@ -3,76 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from bot.engine.real import DockerEngine
 from bot.engine.sandbox import VOLUME
+from tests.support.chat_page import CHROMIUM, ROOT, a_page, the_demo, type_line
 from tests.support.engine_available import require_engine
-from tests.support.house import wait_for
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-ROOT = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.engine,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed; name it in CHROMIUM"),
 ]
-
-
-@contextmanager
-def the_demo(docker_host: str, tmp_path: Path) -> Iterator[str]:
-    """The demo as a process; gives its address, and ends it as Ctrl-C does."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    output = tmp_path / "demo.txt"
-    with output.open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bot", "demo", "--port", str(port)],
-            cwd=ROOT,
-            env={**os.environ, "DOCKER_HOST": docker_host},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_for(lambda: "Open http" in output.read_text(), seconds=30, saying="the demo's invitation")
-        yield f"http://127.0.0.1:{port}"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, output.read_text()
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextmanager
-def a_page(address: str) -> Iterator[Page]:
-    """The demo's page; an error in its scripts fails the test."""
-    errors: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(address)
-        yield page
-        browser.close()
-    assert errors == []
-
-
-def type_line(page: Page, line: str) -> None:
-    """Type into the message box and send it."""
-    box = page.get_by_label("Message, /command or @shipkeeper …")
-    box.fill(line)
-    box.press("Enter")
 
 
 def test_a_newcomer_backs_up_a_volume_and_verifies_it_by_button(tmp_path: Path) -> None:
@@ -91,6 +39,21 @@ def test_a_newcomer_backs_up_a_volume_and_verifies_it_by_button(tmp_path: Path) 
         assert VOLUME not in [volume.name for volume in engine.volumes()]
     finally:
         engine.close()
+
+
+def test_the_played_conversation_is_proven() -> None:
+    """`--script` plays backup, verify, an approved restore and refusals, and ends with 0 only if all of it happened."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "demo", "--script"],
+        cwd=ROOT,
+        env={**os.environ, "DOCKER_HOST": require_engine()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "began when Bob had approved it" in done.stdout
 
 
 def test_a_taken_port_is_a_sentence() -> None:

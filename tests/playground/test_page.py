@@ -12,6 +12,7 @@ from playground_wire import button, receive, section
 from slack_sdk import WebClient
 
 from bot.playground import Playground
+from bot.playground.page import ASSETS, FOLDER
 
 pytestmark = pytest.mark.slack
 
@@ -34,7 +35,8 @@ def test_the_page_and_its_files_are_served_with_a_policy(playground: Playground)
     status, html = ask(playground, "GET", "/")
     assert status == 200
     assert "https://" not in html
-    for name in ("page.css", "page.js", "blocks.js", "forms.js"):
+    assert {path.name for path in FOLDER.iterdir()} == {*ASSETS, "index.html"}
+    for name in ASSETS:
         assert ask(playground, "GET", f"/page/{name}")[0] == 200
     assert ask(playground, "GET", "/page/..%2fpage.py")[0] == 404
     assert ask(playground, "GET", "/page/index.html")[0] == 404
@@ -50,6 +52,16 @@ def test_other_hosts_and_origins_are_refused(playground: Playground) -> None:
     assert playground.world.messages() == ()
     assert ask(playground, "POST", "/page/type", typed, Origin=playground.url)[0] == 200
     assert playground.world.messages()[0].text == "hello"
+
+
+@pytest.mark.parametrize("file", [{"name": "a", "content": "not base64!"}, {"name": "a"}, "a"])
+def test_a_broken_file_is_refused(playground: Playground, file: Any) -> None:
+    """A file whose content cannot be read, or is missing, is explained, and nothing is posted."""
+    typed = {"text": "hello", "user": "U0ANN", "channel": "C0OPS", "file": file}
+    status, answer = ask(playground, "POST", "/page/type", typed)
+    assert status == 400
+    assert answer["error"]
+    assert playground.world.messages() == ()
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{", b'{"user": 1}'])

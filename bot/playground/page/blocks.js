@@ -16,6 +16,18 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+// Wide tables scroll sideways, and those that do can be reached by keyboard.
+const widths = new ResizeObserver((seen) => seen.forEach(({ target }) => {
+  if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
+  else target.removeAttribute("tabindex");
+}));
+
+function preformatted(...children) {
+  const node = element("pre", {}, ...children);
+  widths.observe(node);
+  return node;
+}
+
 function unescape(text) {
   return text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 }
@@ -101,7 +113,7 @@ export function mrkdwn(text, names) {
   const box = element("div");
   text.split("```").forEach((part, index, parts) => {
     if (index % 2 === 1 && index < parts.length - 1) {
-      box.append(element("pre", {}, unescape(part.replace(/^\n/, ""))));
+      box.append(preformatted(unescape(part.replace(/^\n/, ""))));
       return;
     }
     const lines = (index % 2 === 1 ? "```" + part : part).split("\n");
@@ -146,8 +158,9 @@ function rich(part, names) {
     const items = part.elements.map((item) => element("li", {}, rich(item, names)));
     return element(part.style === "ordered" ? "ol" : "ul", {}, ...items);
   }
-  const tags = { rich_text_preformatted: "pre", rich_text_quote: "blockquote" };
-  return element(tags[part.type] ?? "div", {}, ...part.elements.map((one) => leaf(one, names)));
+  const leaves = part.elements.map((one) => leaf(one, names));
+  if (part.type === "rich_text_preformatted") return preformatted(...leaves);
+  return element(part.type === "rich_text_quote" ? "blockquote" : "div", {}, ...leaves);
 }
 
 function image(block) {
@@ -178,7 +191,7 @@ const BLOCKS = {
   header: (block) => element("div", { role: "heading", "aria-level": "3" }, emojis(block.text.text)),
   divider: () => element("hr"),
   image,
-  markdown: (block) => element("pre", {}, block.text),
+  markdown: (block) => preformatted(block.text),
   context: (block, context) => element("div", {}, ...block.elements.map((part) =>
     part.type === "image" ? element("span", {}, `Picture: ${part.alt_text}`) : textNode(part, context.names))),
   actions: (block, context) => element("div", {}, ...block.elements.map((part) => interactive(part, context))),

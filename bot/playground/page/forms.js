@@ -15,7 +15,10 @@ function optionNodes(part) {
 function control(block, context) {
   const part = block.element;
   const id = `field-${block.block_id}`;
-  const common = { id, name: block.block_id, required: !block.optional, placeholder: part.placeholder?.text };
+  const common = {
+    id, name: block.block_id, required: !block.optional, placeholder: part.placeholder?.text,
+    "aria-describedby": block.hint ? `${id}-hint` : null,
+  };
   if (part.type === "static_select") {
     const empty = part.initial_option && !block.optional ? [] : [element("option", { value: "" }, "Choose …")];
     return element("select", common, ...empty, ...optionNodes(part));
@@ -63,7 +66,7 @@ function bareField(block, context) {
   if (block.element.type === "checkboxes" || block.element.type === "radio_buttons") return choices(block);
   const node = element("div", { class: "field" });
   node.append(element("label", { for: `field-${block.block_id}` }, block.label.text), control(block, context));
-  if (block.hint) node.append(element("p", { class: "note" }, block.hint.text));
+  if (block.hint) node.append(element("p", { class: "note", id: `field-${block.block_id}-hint` }, block.hint.text));
   return node;
 }
 

@@ -1,13 +1,14 @@
 // The chat page: asks for the state, shows what changed, sends what is typed and pressed.
 
-import { element, mrkdwn, renderBlocks, textNode } from "./blocks.js";
-import { messageMenu, shortcutButton } from "./shortcuts.js";
+import { element, renderBlocks, textNode } from "./blocks.js";
 import { renderForm, showErrors, typedValues } from "./forms.js";
+import { showLog } from "./log.js";
+import { pickCommands } from "./picker.js";
+import { shortcutButton } from "./shortcuts.js";
 
 const POLL_MS = 400;
 const $ = (id) => document.getElementById(id);
-const shown = new Map();
-const view = { version: -1, user: "U0ANN", channel: "C0OPS", thread: null, state: null, modal: null };
+const view = { version: -1, user: "U0ANN", channel: "C0OPS", thread: null, state: null, modal: null, file: null };
 
 async function send(door, body) {
   let problem = null;
@@ -67,38 +68,6 @@ function contextFor(where) {
   };
 }
 
-function messageNode(item) {
-  const known = names();
-  const who = element("span", { class: "name" }, known[item.user] ?? item.user);
-  const time = new Date(Number(item.ts) * 1000);
-  const when = element("time", { class: "note", datetime: time.toISOString() }, time.toLocaleTimeString());
-  const edited = item.edits ? element("span", { class: "note" }, " (edited)") : null;
-  const body = item.blocks.length
-    ? renderBlocks(item.blocks, contextFor({ channel: item.channel, ts: item.ts }))
-    : [mrkdwn(item.text, known)];
-  const node = element("li", {}, who, when, edited, ...body);
-  if (item.ephemeral) node.prepend(element("p", { class: "note" }, "Only visible to you"));
-  for (const file of item.files) {
-    node.append(element("p", {}, element("a", { href: `/page/files/${file.id}`, download: file.name }, `📄 ${file.name}`)));
-  }
-  if (!item.ephemeral && (!item.thread_ts || item.thread_ts === item.ts)) node.append(replyButton(item));
-  if (!item.ephemeral) node.append(...messageMenu(shortcutsOf("message"), (one) => choose(one, { channel: item.channel, ts: item.ts })));
-  node.classList.toggle("ephemeral", item.ephemeral);
-  node.classList.toggle("reply", Boolean(item.thread_ts) && item.thread_ts !== item.ts);
-  return node;
-}
-
-function replyButton(item) {
-  const node = element("button", { type: "button", class: "reply-to", "data-action": `reply-${item.ts}` }, "Reply in thread");
-  node.addEventListener("click", () => {
-    view.thread = item.ts;
-    $("thread").textContent = item.text.slice(0, 60) || "this message";
-    $("replying").hidden = false;
-    $("words").focus();
-  });
-  return node;
-}
-
 function shortcutsOf(type) {
   return view.state.shortcuts.filter((one) => one.type === type);
 }
@@ -108,51 +77,29 @@ function choose(shortcut, where) {
   send("shortcut", { callback_id: shortcut.callback_id, ...where });
 }
 
-function itemNode(item) {
-  if (item.kind === "message") return messageNode(item);
-  const who = names()[item.user] ?? item.user;
-  const text = item.kind === "error" ? item.text : `${who}: ${item.text}`;
-  const node = element("li", { class: item.kind }, text);
-  if (item.kind === "error") node.prepend(element("p", { class: "note" }, "Only visible to you"));
-  return node;
+function reply(item) {
+  view.thread = item.ts;
+  $("thread").textContent = item.text.slice(0, 60) || "this message";
+  $("replying").hidden = false;
+  $("words").focus();
 }
 
-function inReadingOrder(items) {
-  const here = items.filter((item) => item.channel === view.channel);
-  const replies = (ts) => here.filter((item) => item.thread_ts === ts && item.ts !== ts);
-  const tops = here.filter((item) => !item.thread_ts || item.thread_ts === item.ts);
-  return tops.flatMap((item) => item.ts ? [item, ...replies(item.ts)] : [item]);
+function showMessages() {
+  const context = {
+    names: names(), bot: view.state.bot, shortcuts: shortcutsOf("message"), blocksAt: contextFor, choose, reply,
+  };
+  showLog($("log"), $("messages"), view.state.items.filter((item) => item.channel === view.channel), context);
 }
 
-function showLog() {
-  const log = $("log");
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  const items = inReadingOrder(view.state.items);
-  const wanted = new Set(items.map((item) => item.key));
-  for (const [key, old] of shown) {
-    if (!wanted.has(key)) { old.node.remove(); shown.delete(key); }
-  }
-  items.forEach((item, index) => {
-    const text = JSON.stringify(item);
-    const old = shown.get(item.key);
-    const node = old?.text === text ? old.node : replace(old?.node, itemNode(item));
-    shown.set(item.key, { text, node });
-    if (log.children[index] !== node) log.insertBefore(node, log.children[index] ?? null);
-  });
-  if (atEnd) log.scrollTop = log.scrollHeight;
-}
-
-// Put a new node in an old one's place and keep the keyboard focus on the same button.
-function replace(old, node) {
-  if (!old) return node;
-  const action = old.contains(document.activeElement) ? document.activeElement.dataset.action : null;
-  old.replaceWith(node);
-  if (action) node.querySelector(`[data-action="${CSS.escape(action)}"]`)?.focus();
-  return node;
+// Whoever sits down now sees their own direct message, and nobody else's.
+function comeHome() {
+  const isMine = view.state.channels.some((channel) => channel.id === view.channel);
+  if (!isMine) view.channel = (view.state.channels.find((channel) => channel.is_im) ?? view.state.channels[0]).id;
 }
 
 function showPlaces() {
-  const channels = view.state.channels.map((channel) => {
+  comeHome();
+  const channels = view.state.channels.toSorted((one, two) => one.is_im - two.is_im).map((channel) => {
     const label = channel.is_im ? "Direct message" : `# ${channel.name}`;
     const node = element("button", { type: "button", "aria-current": String(channel.id === view.channel && !view.atHome) }, label);
     node.addEventListener("click", () => {
@@ -232,7 +179,7 @@ function show() {
   $("connection").textContent = view.state.connected ? "bot connected" : "waiting for the bot";
   $("connection").className = view.state.connected ? "connected" : "waiting";
   showPlaces();
-  showLog();
+  showMessages();
   showHome();
   showModal();
   $("shortcuts-open").hidden = !shortcutsOf("global").length;
@@ -255,6 +202,23 @@ async function refresh() {
   }
 }
 
+function attach(file) {
+  view.file = file;
+  $("attached").hidden = !file;
+  $("attached-name").textContent = file?.name ?? "";
+  $("file").value = "";
+  if (file) $("words").focus();
+}
+
+function asUpload(file) {
+  if (!file) return null;
+  return new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve({ name: file.name, content: reader.result.split(",")[1] ?? "" });
+    reader.readAsDataURL(file);
+  });
+}
+
 function leaveThread() {
   view.thread = null;
   $("replying").hidden = true;
@@ -263,15 +227,23 @@ function leaveThread() {
 $("composer").addEventListener("submit", async (event) => {
   event.preventDefault();
   const text = $("words").value;
-  if (!text.trim()) return;
-  const answer = await send("type", { text, channel: view.channel, thread_ts: view.thread });
-  if (!answer.error) $("words").value = "";
+  if (!text.trim() && !view.file) return;
+  const answer = await send("type", { text, channel: view.channel, thread_ts: view.thread, file: view.file });
+  if (answer.error) return;
+  $("words").value = "";
+  hintAtCommands();
+  attach(null);
 });
-$("who").addEventListener("change", () => {
+$("who").addEventListener("change", async () => {
   view.user = $("who").value;
   view.version = -1;
+  leaveThread();
+  if (view.atHome) await send("home", {});
   refresh();
 });
+$("attach").addEventListener("click", () => $("file").click());
+$("file").addEventListener("change", async () => attach(await asUpload($("file").files[0])));
+$("detach").addEventListener("click", () => attach(null));
 $("shortcuts-open").addEventListener("click", () => {
   $("shortcuts").replaceChildren(...shortcutsOf("global").map((one) => shortcutButton(one, (it) => choose(it, {}))));
   $("shortcuts").hidden = !$("shortcuts").hidden;
@@ -298,5 +270,6 @@ const closeModal = (event) => {
 $("modal-close").addEventListener("click", closeModal);
 $("modal").addEventListener("cancel", closeModal);
 
+const hintAtCommands = pickCommands($("words"), $("commands"), $("hint"), () => view.state?.commands ?? []);
 setInterval(refresh, POLL_MS);
 refresh();
