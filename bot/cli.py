@@ -41,6 +41,8 @@ shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is n
   shipkeeper completion bash|zsh|fish  print what makes a shell complete command lines:
                                        source <(shipkeeper completion bash)
   shipkeeper audit verify FILE [--head SEQ:HASH]  verify an export of the audit log, without database and settings
+  shipkeeper state backup FILE         write all that the bot knows to a file, also while it serves
+  shipkeeper state restore FILE        put it back, where no state is
   shipkeeper --version                 print the version
   shipkeeper COMMAND… [--json] [--key KEY] [--files DIRECTORY]
                                        any command of the bot's; `shipkeeper help` lists them. Files that come
@@ -157,12 +159,21 @@ def _completion(argv: list[str], _commands: Commands) -> int:
     return 0
 
 
+def _state(argv: list[str], _commands: Commands) -> int:
+    from bot import statefile  # the stores' libraries are needed here only
+
+    reply = statefile.done(argv[1:], settings_room.read(), shell_user())
+    print(reply.text)
+    return terminal.exit_code(reply.status)
+
+
 _MODES: dict[str, Callable[[list[str], Commands], int]] = {
     "serve": _serve,
     "demo": _demo,
     "manifest": _manifest,
     "example-settings": _example_settings,
     "completion": _completion,
+    "state": _state,
 }
 
 

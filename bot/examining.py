@@ -130,7 +130,11 @@ def _channels(settings: Settings, rooms: Rooms) -> dict[str, str]:
 
 
 def _zones(settings: Settings, rooms: Rooms) -> list[str]:
-    return [settings.retention.timezone, settings.alarms.digest_zone, *(one.when.zone for one in _schedules(rooms))]
+    return [
+        settings.retention.timezone,
+        settings.alarms.digest_zone,
+        *(one.when.zone for one in _schedules(rooms)),
+    ]
 
 
 def _schedules(rooms: Rooms) -> Sequence[Schedule]:
