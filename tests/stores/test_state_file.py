@@ -9,19 +9,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic import command as alembic
-from alembic.config import Config
 
 from bot import cli, statefile
 from bot.errors import StoreError, UsageError
 from bot.model import Reply, Status
 from bot.settings import Settings
-from bot.stores import database as database_room
-from bot.stores.database import Database
 from bot.stores.heads import Heads
 from tests.fakes import FakeEngine
 from tests.stores.bench import VOLUME, Bench
 from tests.support.house import at_work, built, refuse_untrue, settings
+from tests.support.migrated import make_older
 
 KEY = "a key of the audit log that is long enough"
 
@@ -215,7 +212,7 @@ def test_what_was_under_way_is_ended_and_not_done_again(tmp_path: Path, file: Pa
 def test_a_state_of_an_older_version_is_brought_up_to_date(tmp_path: Path, file: Path) -> None:
     """It is backed up as it is, and restored as this version wants it."""
     made = _settings(tmp_path / "state")
-    _make_older(made.state / "shipkeeper.db", "0007")
+    make_older(made.database_url, "0007")
     told = _do(made, "backup", file)
     assert (told.status, "older version" in told.text) == (Status.SUCCEEDED, True)
     assert _rows(file, "SELECT version_num FROM alembic_version") == [("0007",)]
@@ -276,12 +273,3 @@ def test_in_a_shell(
         assert "Usage: `shipkeeper state backup FILE`" in capsys.readouterr().err
     with pytest.raises(UsageError):
         statefile.done(["backup", "a", "b"], lived_in, "ann")
-
-
-def _make_older(path: Path, revision: str) -> None:
-    database, config = Database(f"sqlite:///{path}"), Config()
-    config.set_main_option("script_location", str(Path(database_room.__file__).parent / "migrations"))
-    with database.write() as connection:
-        config.attributes["connection"] = connection
-        alembic.upgrade(config, revision)
-    database.close()
