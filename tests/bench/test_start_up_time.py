@@ -27,7 +27,7 @@ pytestmark = pytest.mark.bench
 
 RUNS = 10_000
 TIMES = 10
-LIMITS = {"--version": 0.3, "--help": 0.3, "complete -- backup x": 0.5}
+LIMITS = {"--version": 0.3, "--help": 0.3}
 """Seconds, of the median, on a machine that has nothing else to do; `SHIPKEEPER_START_LIMITS=` only prints."""
 LONGEST_READY = 2.0
 
