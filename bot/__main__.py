@@ -14,7 +14,7 @@ COMPLETE = "complete"
 """How the shells' scripts ask: `shipkeeper complete -- WORDS…`; not for people, and in no manual."""
 
 _SELDOM = (20_000, 20, 20)
-"""Nothing of what is loaded is ever garbage, and looking for some as often as usual takes a fifth of the start."""
+"""Nothing of what is loaded is ever garbage, and looking for some as often as usual takes a twentieth of the start."""
 
 
 def main() -> int:

@@ -70,7 +70,7 @@ def _names(target: str, is_sqlite: bool) -> ColumnElement[bool]:
     if not is_sqlite:
         if ":" not in target:
             return audit.c.targets.contains(text, autoescape=True)
-        from sqlalchemy.dialects.postgresql import JSONB  # a tenth of a shell command's start
+        from sqlalchemy.dialects.postgresql import JSONB  # loads every driver of it, asyncio too
 
         return cast(audit.c.targets, JSONB).contains([target])
     inside: ColumnElement[Any] = func.instr(audit.c.targets, text)
