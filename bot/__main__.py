@@ -13,6 +13,9 @@ from collections.abc import Sequence
 COMPLETE = "complete"
 """How the shells' scripts ask: `shipkeeper complete -- WORDS…`; not for people, and in no manual."""
 
+_SELDOM = (20_000, 20, 20)
+"""Nothing of what is loaded is ever garbage, and looking for some as often as usual takes a twentieth of the start."""
+
 
 def main() -> int:
     """Run `shipkeeper` with this process's words; the exit code."""
@@ -20,10 +23,22 @@ def main() -> int:
         sys.stdout.write(_offered(sys.argv[3:]))
         sys.stdout.flush()
         os._exit(0)  # without waiting for a host that is still being asked
+    if (told := _told(sys.argv[1:])) is not None:
+        print(told)
+        return 0
+    gc.set_threshold(*_SELDOM)
     import handlers
     from bot import cli
 
     return cli.main(sys.argv[1:], handlers.load())
+
+
+def _told(words: Sequence[str]) -> str | None:
+    from bot.language import of_environment, speaking
+    from bot.usage import asked
+
+    with speaking(of_environment(os.environ)):
+        return asked(words)
 
 
 def _offered(words: Sequence[str]) -> str:

@@ -13,43 +13,24 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bot import offline, terminal
 from bot import settings as settings_room
-from bot.app import App, build
+from bot import terminal, usage
 from bot.command import Command
 from bot.completion.shells import MODES
 from bot.environment import shell_user
 from bot.errors import BotError, StoreError, UsageError
-from bot.following import carried
 from bot.language import later, of_environment, say, speaking, spoken
 from bot.model import Actor, Invocation, Origin, Outcome, Status
 from bot.settings import SettingsError
 from bot.signals import OnSignal
 
+if TYPE_CHECKING:
+    from bot.app import App
+
 _DOCTOR = "check"
-_HELP = frozenset({"--help", "-h"})
-_USAGE = later("""\
-shipkeeper runs Docker's dangerous daily verbs, and calls nothing done that is not proven done.
-
-  shipkeeper serve                     run the bot: Slack, and everything that is asked of it
-  shipkeeper demo [--script]           try it: a chat page on this machine, or a played conversation
-  shipkeeper manifest [--format yaml]  print the Slack app manifest
-  shipkeeper example-settings          print a settings file with every key
-  shipkeeper reference commands|settings  print the manual of them, as Markdown
-  shipkeeper completion bash|zsh|fish  print what makes a shell complete command lines:
-                                       source <(shipkeeper completion bash)
-  shipkeeper audit verify FILE [--head SEQ:HASH]  verify an export of the audit log, without database and settings
-  shipkeeper --version                 print the version
-  shipkeeper COMMAND… [--json] [--key KEY] [--files DIRECTORY]
-                                       any command of the bot's; `shipkeeper help` lists them. Files that come
-                                       with the answer go to this directory, or to the given one
-
-Exit codes: 0 succeeded, 1 failed, 2 rejected, 3 denied, 4 partial.
-""")
-
 _OF_THE_SHELL = {
     "--key": later("--key needs a value: the same one always means the same run. Nothing was done."),
     "--files": later("--files needs a directory, for the files that come with an answer. Nothing was done."),
@@ -73,15 +54,15 @@ def main(argv: Sequence[str], commands: Commands) -> int:
 
 
 def _done(argv: Sequence[str], commands: Commands) -> int:
-    if argv and argv[0] == "--version":
-        print(f"shipkeeper {version('shipkeeper')}")
+    if argv[:1] == [usage.VERSION]:
+        print(usage.version_told())
         return 0
-    if not argv or _HELP.intersection(argv[: 2 if argv[0] in _MODES else 1]):
-        print(say(_USAGE))
+    if not argv or usage.HELP.intersection(argv[: 2 if argv[0] in _MODES else 1]):
+        print(usage.told())
         return 0 if argv else terminal.exit_code(Status.REJECTED)
     try:
-        if argv[:2] == ["audit", "verify"] and offline.names_a_file(argv[2:]):
-            print(offline.verified(argv[2:], settings_room.audit_key()))
+        if argv[:2] == ["audit", "verify"] and (told := _verified_offline(argv[2:])) is not None:
+            print(told)
             return 0
         return _MODES.get(argv[0], _command_line)(list(argv), commands)
     except UsageError as error:
@@ -92,6 +73,13 @@ def _done(argv: Sequence[str], commands: Commands) -> int:
             return _examined(list(argv), error)
         print(error, file=sys.stderr)
         return 1
+
+
+def _verified_offline(words: Sequence[str]) -> str | None:
+    """What is said of a file; None where the words name none, but mean the log itself."""
+    from bot import offline  # it needs the stores' libraries
+
+    return offline.verified(words, settings_room.audit_key()) if offline.names_a_file(words) else None
 
 
 def _examined(argv: list[str], error: SettingsError | StoreError) -> int:
@@ -147,6 +135,17 @@ def _example_settings(argv: list[str], _commands: Commands) -> int:
     return 0
 
 
+def _completion(argv: list[str], _commands: Commands) -> int:
+    shells = MODES["completion"][1]
+    if len(argv) != 2 or argv[1] not in shells:
+        sentence = later(
+            "`shipkeeper completion` takes one of {shells}, and no more words. Nothing was done."
+        )
+        raise UsageError(say(sentence, shells=", ".join(shells)))
+    print((Path(__file__).parent / "shells" / argv[1]).read_text(), end="")
+    return 0
+
+
 def _reference(argv: list[str], commands: Commands) -> int:
     from bot.manual import commands_manual  # nobody else needs it
 
@@ -163,15 +162,12 @@ def _reference(argv: list[str], commands: Commands) -> int:
     return 0
 
 
-def _completion(argv: list[str], _commands: Commands) -> int:
-    shells = MODES["completion"][1]
-    if len(argv) != 2 or argv[1] not in shells:
-        sentence = later(
-            "`shipkeeper completion` takes one of {shells}, and no more words. Nothing was done."
-        )
-        raise UsageError(say(sentence, shells=", ".join(shells)))
-    print((Path(__file__).parent / "shells" / argv[1]).read_text(), end="")
-    return 0
+def _state(argv: list[str], _commands: Commands) -> int:
+    from bot import statefile  # the stores' libraries are needed here only
+
+    reply = statefile.done(argv[1:], settings_room.read(), shell_user())
+    print(reply.text)
+    return terminal.exit_code(reply.status)
 
 
 _MODES: dict[str, Callable[[list[str], Commands], int]] = {
@@ -179,8 +175,9 @@ _MODES: dict[str, Callable[[list[str], Commands], int]] = {
     "demo": _demo,
     "manifest": _manifest,
     "example-settings": _example_settings,
-    "reference": _reference,
     "completion": _completion,
+    "reference": _reference,
+    "state": _state,
 }
 
 
@@ -196,6 +193,9 @@ def _no_more(argv: list[str]) -> None:
 
 
 def _command_line(argv: list[str], commands: Commands) -> int:
+    from bot.app import build  # the whole house, which the other modes need in part or not at all
+    from bot.following import carried
+
     line, face = _options(argv)
     settings = settings_room.read()
     app = build(settings, commands)

@@ -31,6 +31,7 @@ install_for_walks() {
 install_for_tests() {
     local missing=
     command -v zstd >/dev/null || missing="$missing zstd"
+    command -v rsync >/dev/null || missing="$missing rsync"   # docs/operations.md
     command -v busybox >/dev/null || missing="$missing busybox-static"
     command -v setfacl >/dev/null || missing="$missing acl"
     command -v chromium >/dev/null || missing="$missing chromium"

@@ -27,6 +27,7 @@ MODES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "example-settings": (later("print a settings file with every key"), ()),
     "reference": (later("print the manual of commands or settings"), ("commands", "settings")),
     "completion": (later("print what makes a shell complete command lines"), ("bash", "zsh", "fish")),
+    "state": (later("back up what the bot knows, and put it back"), ("backup", "restore")),
 }
 """What only a shell has: what it does, and the words that it takes."""
 

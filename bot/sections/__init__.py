@@ -21,7 +21,7 @@ from bot.secrecy import scrub
 class Section(BaseModel):
     """What all sections have: unknown keys are refused, and nothing changes once it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
 
 class SlackSection(Section):

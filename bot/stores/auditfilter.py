@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, cast, func, or_, select, true
-from sqlalchemy.dialects.postgresql import JSONB
 
 from bot.stores.schema import audit
 
@@ -71,6 +70,8 @@ def _names(target: str, is_sqlite: bool) -> ColumnElement[bool]:
     if not is_sqlite:
         if ":" not in target:
             return audit.c.targets.contains(text, autoescape=True)
+        from sqlalchemy.dialects.postgresql import JSONB  # loads every driver of it, asyncio too
+
         return cast(audit.c.targets, JSONB).contains([target])
     inside: ColumnElement[Any] = func.instr(audit.c.targets, text)
     # So the index of targets is looked through, which is much smaller than the table.

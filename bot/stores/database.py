@@ -99,7 +99,7 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables to the newest revision; refuses a database from a newer program."""
-        known = sorted(path.name.partition("_")[0] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))
+        known = _known()
         with self.write() as connection:
             self.serialise(connection)
             now = _revision(connection)
@@ -114,6 +114,11 @@ class Database:
                     )
                 )
             _upgrade(connection)
+
+    def is_current(self) -> bool:
+        """Whether its tables are as this program makes them."""
+        with self.read() as connection:
+            return _revision(connection) == _known()[-1]
 
     def prove_writable(self) -> str:
         """Write the newest revision once more, so that it is on the disk; that revision. Raises StoreError."""
@@ -176,6 +181,11 @@ class SoleHolder:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _known() -> list[str]:
+    """The migrations of this program, oldest first."""
+    return sorted(path.name.partition("_")[0] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 def _revision(connection: Connection) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
@@ -19,6 +19,7 @@ from bot.stores.schema import metadata, run_targets
 from tests.stores.bench import VOLUME, Bench, all_at_once
 from tests.support.black_hole import BlackHole
 from tests.support.house import invocation
+from tests.support.migrated import make_older
 from tests.support.postgres import Cluster, cluster
 
 
@@ -70,6 +71,32 @@ def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(bench:
             bench.execute(statement)
     bench.journal.settle(entry.id, at=bench.now, kept=True)
     assert bench.journal.kept(claim.run.id, "unpause") is not None
+
+
+def test_a_migration_that_fails_leaves_every_table_as_it_was(empty_url: str) -> None:
+    """An upgrade is all of it or nothing: the version of before goes on with what is there."""
+    make_older(empty_url, "0007")
+    database = Database(empty_url)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE proposals (in_the_way INTEGER)"))
+
+    def tables() -> dict[str, list[str]]:
+        with database.read() as connection:
+            found = inspect(connection)
+            return {
+                name: [one["name"] for one in found.get_columns(name)] for name in found.get_table_names()
+            }
+
+    before = tables()
+    with pytest.raises(StoreError):
+        database.migrate()
+    assert tables() == before
+    assert not database.is_current()
+    with database.write() as connection:
+        connection.execute(text("DROP TABLE proposals"))
+    database.migrate()
+    assert database.is_current()
+    database.close()
 
 
 def test_a_migration_is_called_as_its_file_is_numbered() -> None:

@@ -101,7 +101,8 @@ def _carry_out(job: Mapping[str, Any]) -> int:
 def _serve_jobs() -> None:
     import handlers
 
-    importlib.import_module("bot.cli")
+    for name in ("bot.cli", "bot.app", "bot.following"):
+        importlib.import_module(name)
     handlers.load()
     for line in sys.stdin:
         child = os.fork()

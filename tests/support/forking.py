@@ -75,7 +75,8 @@ def _server() -> str:
 def _serve(address: str) -> None:
     import handlers
 
-    importlib.import_module("bot.cli")
+    for name in ("bot.cli", "bot.app", "bot.following"):
+        importlib.import_module(name)
     handlers.load()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:

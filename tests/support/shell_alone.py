@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import handlers
-from bot import cli
+from bot import app, cli
 from bot.app import App, build
 from bot.command import Command
 from bot.settings import Settings
@@ -48,5 +48,5 @@ def _built(settings: Settings, commands: Mapping[str, Command]) -> App:
 
 
 if __name__ == "__main__":
-    cli.build = _built
+    app.build = _built
     sys.exit(cli.main(sys.argv[1:], handlers.load()))
