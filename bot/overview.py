@@ -48,7 +48,7 @@ Volumes = tuple[tuple[Volume, tuple[str, ...]], ...]
 class Survey:
     """What hosts and archive hold, whoever may see it: volumes with their users, and backups, newest first.
 
-    `ages` are those of the hour that had begun: a picture of them is the same until the next one.
+    `ages` are in whole hours: a picture of them is the same until one is an hour older.
     """
 
     volumes: Mapping[str, Volumes]
@@ -96,9 +96,8 @@ class Overviews:
     def _ages(self, backups: tuple[Backup, ...], given: Mapping[str, Volumes]) -> tuple[Age, ...]:
         services = self._services
         labels = {(host, one.name): one.labels for host, found in given.items() for one, _ in found}
-        hour = services.clock().replace(minute=0, second=0, microsecond=0)
-        shelf = Shelf(archive=services.archive, rules=services.alarm_rules.rules, now=hour)
-        return shelf.ages(backups, labels)
+        shelf = Shelf(archive=services.archive, rules=services.alarm_rules.rules, now=services.clock())
+        return tuple(age.in_whole_hours for age in shelf.ages(backups, labels))
 
     def of(self, user: str, survey: Survey) -> Overview:
         """What that person may see now. The policy is asked about the things of a survey once a person and role."""

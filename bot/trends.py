@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from bot import words
@@ -18,6 +18,7 @@ from bot.stores.archive import Backup
 MOST_SOURCES = 5
 MOST_AGES = 10
 _MOST_POINTS = 60
+_HOUR = 3_600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,11 @@ class Age(_OfSource):
     def is_too_old(self) -> bool:
         """Whether it is older than it may become."""
         return self.seconds is not None and self.limit is not None and self.seconds > self.limit
+
+    @property
+    def in_whole_hours(self) -> Age:
+        """The same for an hour."""
+        return self if self.seconds is None else replace(self, seconds=self.seconds // _HOUR * _HOUR)
 
     @property
     def worst_first(self) -> tuple[float, float]:
