@@ -23,7 +23,8 @@ Spot = tuple[float, float]
 _FINER = 2
 """Everything is drawn so much larger, and shrunk: Pillow draws no smooth lines."""
 _ELLIPSIS = "…"
-_COLOURS = 64
+_TINTS = (1.0, 0.5)
+"""Of every colour that was used, for smooth edges; more would only cost bytes."""
 
 
 class Canvas:
@@ -35,14 +36,17 @@ class Canvas:
         self._image = Image.new("RGB", (width * _FINER, height * _FINER), GROUND)
         self._draw: Drawing = ImageDraw.Draw(self._image)
         self._small = (width, height)
+        self._used = {INK: None}
 
     def line(self, spots: Sequence[Spot], colour: str, width: int) -> None:
         """Through all of them."""
+        self._used[colour] = None
         places = [(x * _FINER, y * _FINER) for x, y in spots]
         self._draw.line(places, fill=colour, width=width * _FINER, joint="curve")
 
     def mark(self, spot: Spot, sides: int, colour: str) -> None:
         """A disc, or a polygon with so many sides."""
+        self._used[colour] = None
         x, y = spot[0] * _FINER, spot[1] * _FINER
         if sides:
             self._draw.regular_polygon((x, y, 8 * _FINER), sides, fill=colour)
@@ -52,6 +56,7 @@ class Canvas:
 
     def bar(self, start: Spot, end: Spot, colour: str) -> None:
         """A filled rectangle between its upper left and its lower right corner."""
+        self._used[colour] = None
         (left, top), (right, bottom) = start, end
         corners = (left * _FINER, top * _FINER, max(left, right) * _FINER, max(top, bottom) * _FINER)
         self._draw.rectangle(corners, fill=colour)
@@ -62,10 +67,31 @@ class Canvas:
         self._draw.text(place, drawable(said), fill=INK, font=_font(size * _FINER), anchor=anchor)
 
     def png(self) -> bytes:
-        """The picture, shrunk to its size and to a palette."""
+        """The picture, shrunk to its size and to a palette that has every colour just as it was asked for."""
+        from PIL import Image
+
+        palette = Image.new("P", (1, 1))
+        palette.putpalette([part for tint in self._palette() for part in tint])
         written = io.BytesIO()
-        self._image.resize(self._small).quantize(_COLOURS).save(written, "PNG", optimize=True)
+        shrunk = self._image.resize(self._small).quantize(palette=palette, dither=Image.Dither.NONE)
+        shrunk.save(written, "PNG", optimize=True)
         return written.getvalue()
+
+    def _palette(self) -> list[tuple[int, ...]]:
+        ground = _rgb(GROUND)
+        tints = [
+            tuple(
+                round(part * tint + under * (1 - tint))
+                for part, under in zip(_rgb(colour), ground, strict=True)
+            )
+            for colour in self._used
+            for tint in _TINTS
+        ]
+        return [ground, *tints]
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(colour[1:]))
 
 
 def drawable(said: str) -> str:

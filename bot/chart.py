@@ -31,6 +31,8 @@ _BARS_LEFT, _BARS_RIGHT, _ROW, _BAR = 360, 320, 36, 22
 _BARS_TOP, _BARS_AXIS = 50, 40
 _SIDES = (0, 4, 3, 5, 6)
 """Corners of the marks; 0 is a disc."""
+_APART = 30
+"""Between two marks of a line; closer ones would hide it."""
 _LONGEST_NAME = 30
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 _SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, _DAY)
@@ -142,8 +144,17 @@ def _plot(canvas: Canvas, trends: tuple[Trend, ...], frame: _Frame, measure: _Me
     for trend, colour, sides in zip(trends, COLOURS, _SIDES, strict=False):
         spots = [frame.spot(point.at.timestamp(), measure.value(point)) for point in trend.points]
         canvas.line(spots, colour, 3)
-        for spot in spots:
+        for spot in _marked(spots):
             canvas.mark(spot, sides, colour)
+
+
+def _marked(spots: Sequence[Spot]) -> Iterator[Spot]:
+    """Those with a mark: the newest, and of the others only as many as can be told apart."""
+    free = math.inf
+    for x, y in reversed(spots):
+        if x <= free:
+            yield x, y
+            free = x - _APART
 
 
 def _legend(canvas: Canvas, trends: tuple[Trend, ...], top: float) -> None:
