@@ -113,11 +113,13 @@ class AlarmRules:
         return self.ages.get(self._fitting(host, volume), self.overdue) is None
 
     def _fitting(self, host: str, volume: str) -> str:
-        """The first pattern that fits; empty when none does."""
-        names = (volume, f"{host}/{volume}")
-        return next(
-            (pattern for pattern in self.ages if any(fnmatchcase(name, pattern) for name in names)), ""
-        )
+        """The first pattern that fits; empty when none does. Only one with a slash is about hosts."""
+        return next((pattern for pattern in self.ages if _fits(pattern, host, volume)), "")
+
+
+def _fits(pattern: str, host: str, volume: str) -> bool:
+    names = (volume, f"{host}/{volume}") if "/" in pattern else (volume,)
+    return any(fnmatchcase(name, pattern) for name in names)
 
 
 class Taken:

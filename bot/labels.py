@@ -33,6 +33,7 @@ LABELS = (
     later("Change"),
     later("Changed"),
     later("Channel"),
+    later("Chart"),
     later("Check"),
     later("Checks"),
     later("Code"),

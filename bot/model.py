@@ -153,11 +153,15 @@ class Button:
 
 @dataclass(frozen=True, kw_only=True)
 class Attachment:
-    """A file that goes with a reply. Its bytes lie in the outgoing store until the asker has them."""
+    """A file that goes with a reply. Its bytes lie in the outgoing store until the asker has them.
+
+    `alt` says what a picture shows, for those who do not see it.
+    """
 
     name: str
     size: int
     sha256: str
+    alt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,9 @@ from bot.errors import BotError
 from bot.kinds import VolumeName
 from bot.language import say
 from bot.model import Actor, Button, Origin, Right, Status
+from bot.operations.ages import Shelf
 from bot.operations.alarmseen import visible
+from bot.operations.holds import target_of, target_of_source
 from bot.operations.hostwide import Answers, ask_all
 from bot.operations.inventory import Protection, volumes_and_users
 from bot.people import Standing
@@ -29,7 +31,7 @@ from bot.stores.activity import Activity
 from bot.stores.approvals import APPROVE, DENY
 from bot.stores.archive import Backup
 from bot.stores.runrow import Run
-from bot.trends import Trend, trends_of
+from bot.trends import Age, Figures, figures_of
 
 _PATIENCE = timedelta(seconds=3)
 """So long a host gets to answer; then the others are shown without it."""
@@ -44,12 +46,16 @@ Volumes = tuple[tuple[Volume, tuple[str, ...]], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What hosts and archive hold, whoever may see it: volumes with their users, and backups, newest first."""
+    """What hosts and archive hold, whoever may see it: volumes with their users, and backups, newest first.
+
+    `ages` are in whole hours: a picture of them is the same until one is an hour older.
+    """
 
     volumes: Mapping[str, Volumes]
     refused: Mapping[str, BotError]
     backups: tuple[Backup, ...]
     protection: Mapping[str, Protection]
+    ages: tuple[Age, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,7 @@ class _Sight:
     survey: Survey
     roles: tuple[Role, ...]
     hosts: tuple[SeenHost, ...]
-    trends: tuple[Trend, ...]
+    figures: Figures
 
 
 class Overviews:
@@ -84,7 +90,14 @@ class Overviews:
                 host: Protection.among((one for one in backups if one.host == host), archive)
                 for host in hosts
             },
+            ages=self._ages(backups, answers.given),
         )
+
+    def _ages(self, backups: tuple[Backup, ...], given: Mapping[str, Volumes]) -> tuple[Age, ...]:
+        services = self._services
+        labels = {(host, one.name): one.labels for host, found in given.items() for one, _ in found}
+        shelf = Shelf(archive=services.archive, rules=services.alarm_rules.rules, now=services.clock())
+        return tuple(age.in_whole_hours for age in shelf.ages(backups, labels))
 
     def of(self, user: str, survey: Survey) -> Overview:
         """What that person may see now. The policy is asked about the things of a survey once a person and role."""
@@ -114,8 +127,12 @@ class _Eyes:
 
     def sight(self, survey: Survey, roles: tuple[Role, ...]) -> _Sight:
         """What of the survey they may see."""
-        seen = (one for one in survey.backups if self._may("backups", one.host, f"volume:{one.volume}"))
-        return _Sight(survey=survey, roles=roles, hosts=tuple(self._hosts(survey)), trends=trends_of(seen))
+        may = partial(self._may, "backups")
+        figures = figures_of(
+            (one for one in survey.backups if may(one.host, target_of(one))),
+            (one for one in survey.ages if may(one.host, target_of_source(one.source))),
+        )
+        return _Sight(survey=survey, roles=roles, hosts=tuple(self._hosts(survey)), figures=figures)
 
     def overview(self, sight: _Sight) -> Overview:
         """That, and what is at work and went wrong."""
@@ -136,7 +153,7 @@ class _Eyes:
             troubled=tuple(troubled)[:_MOST_TROUBLED],
             schedules=self._schedules(),
             hosts=tuple(_with_work(host, runs) for host in sight.hosts),
-            trends=sight.trends,
+            figures=sight.figures,
         )
 
     def _requests(self) -> Iterable[SeenRequest]:

@@ -10,7 +10,7 @@ from bot.model import Actor, Button
 from bot.scheduled import Foremost
 from bot.stores.alarms import Alarm
 from bot.stores.runrow import Run
-from bot.trends import Trend
+from bot.trends import Figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,4 +68,4 @@ class Overview:
     troubled: tuple[Run, ...] = ()
     schedules: Foremost = field(default_factory=Foremost)
     hosts: tuple[SeenHost, ...] = ()
-    trends: tuple[Trend, ...] = ()
+    figures: Figures = field(default_factory=Figures)

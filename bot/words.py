@@ -84,6 +84,17 @@ def duration(seconds: float) -> str:
     return say("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
+def age(seconds: float) -> str:
+    """A duration that may be many days: `45 s`, `3 h 5 min`, `2 d 4 h`, `400 d`."""
+    days, hours = divmod(round(seconds / 3600), 24)
+    if days < 2:
+        is_whole = seconds >= 3600 and seconds % 3600 == 0
+        return say("{hours} h", hours=days * 24 + hours) if is_whole else duration(seconds)
+    if days >= 100 or not hours:
+        return say("{days} d", days=days)
+    return say("{days} d {hours} h", days=days, hours=hours)
+
+
 def value(name: str, raw: Value) -> str:
     """A fact or a cell as people read it; the name's ending tells what it is."""
     if raw is None or raw == "":

@@ -10,13 +10,13 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import Count, HostName
 from bot.language import later, say
-from bot.model import Attachment, Reply, Right
-from bot.operations.digest import MOST_RUNS, Sees, Sources, digest
+from bot.model import Reply, Right
+from bot.operations.ages import Shelf
+from bot.operations.digest import MOST_RUNS, Digest, Sees, Sources, digest
 from bot.operations.digesttold import reply_of
 from bot.services import Services
-from bot.stores.archive import Backup
 from bot.stores.schedules import Schedule
-from bot.trends import trends_of
+from bot.trends import figures_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Arguments:
 
     days: Count = arg("of how many days", default=Count("7"))
     host_: HostName | None = arg("only of this Docker host", default=None)
+    chart: bool = arg("in a shell, too, give the picture that chat always gets", default=False)
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
@@ -38,7 +39,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         since=since,
     )
     made = digest(sources, sees)
-    return _with_picture(reply_of(made, days), made.backups, services, run)
+    reply, is_in_chat = reply_of(made, days), run.invocation.place is not None
+    return _with_picture(reply, made, services, run) if is_in_chat or arguments.chart else reply
 
 
 def _is_seen(schedule: Schedule, services: Services, run: RunContext, sees: Sees) -> bool:
@@ -47,16 +49,18 @@ def _is_seen(schedule: Schedule, services: Services, run: RunContext, sees: Sees
     return identity(schedule.owner) == identity(run.actor) or sees(None, ("*",))
 
 
-def _with_picture(reply: Reply, backups: tuple[Backup, ...], services: Services, run: RunContext) -> Reply:
-    """In chat the sizes follow as a picture; a shell has the table."""
-    trends = trends_of(backups)
-    if run.invocation.place is None or not trends:
+def _with_picture(reply: Reply, made: Digest, services: Services, run: RunContext) -> Reply:
+    """The sizes, durations and ages behind it; whoever sits at a shell has the table, and may want a file."""
+    told = {(one.host, one.name) for one in made.volumes}
+    shelf = Shelf(archive=services.archive, rules=services.alarm_rules.rules, now=services.clock())
+    ages = shelf.ages(made.backups, made.labels)
+    figures = figures_of(made.backups, (one for one in ages if (one.host, one.source) in told))
+    if not figures:
         return reply
-    with services.outgoing.begin(run.run_id) as draft:
-        draft.write(chart.png(trends))
-        file: Attachment = draft.keep(f"digest-{run.run_id}.png")
+    file = chart.kept(figures, services.outgoing, run.run_id, "digest")
     follows = say(
-        "How large backups are, and how long they take, follows as the picture {file}.", file=file.name
+        "How large backups are, how long they take and how old they are follows as the picture {file}.",
+        file=file.name,
     )
     return replace(reply, text=f"{reply.text}\n{follows}", attachments=(file,))
 

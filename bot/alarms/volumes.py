@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import logging
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,9 +14,7 @@ from bot.engine import RUN_LABEL, Volume
 from bot.kinds import SourceName
 from bot.language import say, say_count
 from bot.model import Button
-from bot.timekinds import Duration
-
-_log = logging.getLogger(__name__)
+from bot.operations.ages import length_of, limit_of
 
 _SETTLING = timedelta(hours=1)
 """So long a new volume may be there before somebody must protect it."""
@@ -93,15 +89,11 @@ class _Judge:
         return max(known, default=datetime.fromtimestamp(0, UTC))
 
     def _limit(self, host: str, name: str) -> timedelta | None:
-        labels = self._labels(host, name)
-        said = _length(labels[MAX_AGE_LABEL]) if MAX_AGE_LABEL in labels else None
-        if said is not None:
-            return said or None
-        return self.rules.limit_of(host, name)
+        return limit_of(self.rules, host, name, self._labels(host, name))
 
     def _is_left_out(self, host: str, name: str) -> bool:
         label = self._labels(host, name).get(MAX_AGE_LABEL)
-        said = _length(label) if label is not None else None
+        said = length_of(label) if label is not None else None
         return not said if said is not None else self.rules.is_left_out(host, name)
 
     def _labels(self, host: str, name: str) -> Mapping[str, str]:
@@ -190,22 +182,3 @@ def _born(volume: Volume) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _length(label: str) -> timedelta | None:
-    """The time that a label says, zero for no limit; None when it cannot be read."""
-    text = label.strip()
-    if text == "0":
-        return timedelta(0)
-    if Duration.shape.fullmatch(text):
-        return Duration(text).length
-    _warn(label)
-    return None
-
-
-@functools.cache
-def _warn(label: str) -> None:
-    """Once, and not at every look."""
-    _log.warning(
-        "the label %s=%s of a volume says no time such as 26h; it is not heeded", MAX_AGE_LABEL, label
-    )

@@ -87,10 +87,14 @@ class Success:
 
 @dataclass(frozen=True, kw_only=True)
 class Digest:
-    """All of it, as far as it may be seen. `backups` are all that may be, newest first, for a picture of them."""
+    """All of it, as far as it may be seen.
+
+    `backups` are all that may be, newest first, and `labels` what the hosts say of volumes: for a picture of them.
+    """
 
     volumes: tuple[VolumeDays, ...]
     backups: tuple[Backup, ...]
+    labels: Mapping[tuple[str, str], Mapping[str, str]]
     verified: int
     drilled: int
     pruned: int
@@ -135,6 +139,7 @@ def digest(sources: Sources, sees: Sees) -> Digest:
     return Digest(
         volumes=_volumes(sources, backups, answers.given, sees),
         backups=backups,
+        labels={(host, one.name): one.labels for host, found in answers.given.items() for one in found},
         verified=tally.done["verify"],
         drilled=tally.done["drill"],
         pruned=tally.pruned,

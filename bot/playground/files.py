@@ -23,6 +23,7 @@ class StoredFile:
     secret: str
     title: str = ""
     user: str = BOT_USER_ID
+    alt: str = ""
     content: bytes | None = None
     shared_in: tuple[str, ...] = ()
     deleted: bool = False
@@ -43,6 +44,7 @@ class StoredFile:
             "url_private": url,
             "url_private_download": url,
             "permalink": f"{base_url}/archives/files/{self.user}/{self.id}/{quote(self.name)}",
+            **({"alt_txt": self.alt} if self.alt else {}),
             **self._places(),
         }
 
@@ -72,12 +74,12 @@ class Files:
         self._files: dict[str, StoredFile] = {}
         self._lock = threading.Lock()
 
-    def promise(self, name: str, length: int, user: str = BOT_USER_ID) -> StoredFile:
-        """Announce a file whose bytes will follow."""
+    def promise(self, name: str, length: int, user: str = BOT_USER_ID, alt: str = "") -> StoredFile:
+        """Announce a file whose bytes will follow; `alt` says what a picture shows."""
         with self._lock:
             number = len(self._files) + 1
-            secret = secrets.token_hex(8)
-            file = StoredFile(id=f"F{number:08d}", name=name, length=length, secret=secret, user=user)
+            secret, file_id = secrets.token_hex(8), f"F{number:08d}"
+            file = StoredFile(id=file_id, name=name, length=length, secret=secret, user=user, alt=alt)
             self._files[file.id] = file
             return file
 

@@ -12,13 +12,18 @@ from bot.playground.rates import Tier
 from bot.playground.records import BOT_USER_ID, Draft, Json
 from bot.playground.workspace import Workspace
 
+_LONGEST_ALT: Final = 1_000
+
 
 def get_upload_url(workspace: Workspace, args: Json) -> Json:
     """files.getUploadURLExternal; a length of 0 counts as missing."""
     name, length = need(args, "filename"), number(args, "length", 0)
     if length <= 0:
         raise ApiError("missing_argument")
-    file = workspace.files.promise(name, length)
+    said = str(args.get("alt_txt") or "")
+    if len(said) > _LONGEST_ALT:
+        raise ApiError("alt_txt_too_large")
+    file = workspace.files.promise(name, length, alt=said)
     return {"file_id": file.id, "upload_url": f"{workspace.base_url}/upload/{file.id}/{file.secret}"}
 
 

@@ -19,13 +19,15 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.language import say
-from bot.slack.mrkdwn import escape
+from bot.slack.mrkdwn import cut, escape, plain
 from bot.slack.posting import Refusal, refusal
 from bot.stores.uploads import Upload
 
 _CHUNK_BYTES = 1 << 16
 _SECONDS = 30
 _SLACK = "slack.com"
+_LONGEST_ALT = 1_000
+"""More is refused as `alt_txt_too_large`."""
 
 
 class UploadRefused(Exception):
@@ -61,9 +63,13 @@ class SlackFiles:
         self._client = client
         self._opener = urllib.request.build_opener(_NoRedirect())
 
-    def announce(self, name: str, size: int) -> tuple[str, str]:
-        """A new file's id, and where its bytes go. Nobody sees it before it is shared."""
-        answer: Any = self._client.files_getUploadURLExternal(filename=name, length=size)
+    def announce(self, name: str, size: int, alt: str = "") -> tuple[str, str]:
+        """A new file's id, and where its bytes go. Nobody sees it before it is shared.
+
+        `alt` says what a picture shows, for those who do not see it.
+        """
+        said = cut(plain(alt), _LONGEST_ALT) or None
+        answer: Any = self._client.files_getUploadURLExternal(filename=name, length=size, alt_txt=said)
         return str(answer["file_id"]), str(answer["upload_url"])
 
     def send(self, url: str, content: BinaryIO, size: int, is_wanted: Callable[[], bool]) -> None:

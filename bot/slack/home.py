@@ -188,10 +188,10 @@ class HomePages:
         now = time.monotonic()
         viewer.not_before = now + _BETWEEN
         overview = self._watched.overviews.of(user, self._surveyed())
-        ready = self._pictures.ready(overview.trends)
+        ready = self._pictures.ready(overview.figures)
         if ready is not None:
             viewer.shown = (ready, picture(overview, ready.file_id))
-        elif not overview.trends:
+        elif not overview.figures:
             viewer.shown = None
         view = self._view(user, viewer, overview)
         said = json.dumps(view["blocks"][:-1])
@@ -204,8 +204,8 @@ class HomePages:
             viewer.said, viewer.attempts = said, 0
             viewer.not_before = time.monotonic() + _BETWEEN
         viewer.is_stale = False
-        is_missing = ready is None and overview.trends
-        viewer.again_at = now + self._pictures.make(overview.trends) if is_missing else math.inf
+        is_missing = ready is None and bool(overview.figures)
+        viewer.again_at = now + self._pictures.make(overview.figures) if is_missing else math.inf
         return True
 
     def _view(self, user: str, viewer: _Viewer, overview: Overview) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from bot.slack.files import NO_ANSWER, GivenUp, SlackFiles, UploadRefused
 from bot.slack.posting import refusal
 from bot.slack.rates import Budget
 from bot.stores.homes import Homes, Picture
-from bot.trends import Trend, digest_of
+from bot.trends import Figures
 
 _log = logging.getLogger(__name__)
 
@@ -47,19 +47,19 @@ class HomePictures:
         self._hidden_until: dict[str, float] = {}
         self._make_after = 0.0
 
-    def ready(self, trends: tuple[Trend, ...]) -> Picture | None:
+    def ready(self, figures: Figures) -> Picture | None:
         """The picture of just these numbers, if Slack can show it."""
-        picture = self._homes.picture(digest_of(trends)) if trends else None
+        picture = self._homes.picture(figures.digest) if figures else None
         if picture is None or self._clock() < picture.made_at + _PROCESSED:
             return None
         return None if time.monotonic() < self._hidden_until.get(picture.file_id, 0.0) else picture
 
-    def make(self, trends: tuple[Trend, ...]) -> float:
+    def make(self, figures: Figures) -> float:
         """Draw it and bring it to Slack, unless that was done. In so many seconds it is time to look again."""
-        digest = digest_of(trends)
+        digest = figures.digest
         if self._homes.picture(digest) is None and self._may_make():
             try:
-                self._homes.made(digest, self._uploaded(chart.png(trends)))
+                self._homes.made(digest, self._uploaded(chart.png(figures)))
             except SlackApiError as error:
                 refused = refusal(error)
                 self._failed(str(refused), refused.retry_after, is_lasting=refused.is_lasting)

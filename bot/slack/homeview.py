@@ -22,7 +22,6 @@ from bot.slack.homepaper import Paper, Section, Shown, header
 from bot.slack.homeschedules import schedule_buttons, schedules
 from bot.slack.mrkdwn import code, cut, escape, moment, plain
 from bot.stores.runrow import Run
-from bot.trends import in_words
 
 _MOST_BLOCKS = 100
 _MOST_BYTES = 240_000
@@ -213,8 +212,8 @@ def buttons_of(overview: Overview) -> tuple[Button, ...]:
 
 
 def picture(overview: Overview, file_id: str) -> Shown:
-    """The picture of its trends."""
-    return Shown(file_id=file_id, alt_text=in_words(overview.trends))
+    """The picture of its figures."""
+    return Shown(file_id=file_id, alt_text=overview.figures.in_words)
 
 
 def _more(number: int, command: str, *, are_hosts: bool = False) -> Iterator[Block]:

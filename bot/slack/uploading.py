@@ -93,7 +93,7 @@ class Uploading:
     def _send_bytes(self, upload: Upload) -> None:
         if not self._budget.may("files.getUploadURLExternal"):
             return
-        file_id, url = self._files.announce(upload.file.name, upload.file.size)
+        file_id, url = self._files.announce(upload.file.name, upload.file.size, upload.file.alt)
         try:
             content = self._outgoing.open(upload.run.id, upload.file)
         except StoreError as error:

@@ -75,9 +75,9 @@ class Draft:
         self._hash.update(data)
         self.size += len(data)
 
-    def keep(self, name: str) -> Attachment:
+    def keep(self, name: str, alt: str = "") -> Attachment:
         """Make it durable under its own name, and say how a reply refers to it. Nothing can be written after."""
-        made = Attachment(name=plain_name(name), size=self.size, sha256=self.sha256)
+        made = Attachment(name=plain_name(name), size=self.size, sha256=self.sha256, alt=alt)
         with _disk_errors(self._directory):
             os.fsync(self._descriptor)
             os.close(self._descriptor)

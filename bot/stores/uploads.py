@@ -6,7 +6,7 @@ A file goes after the message that tells its run's result. Sending is somebody e
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, case, insert, or_, select, update
@@ -155,10 +155,15 @@ _COLUMNS = tuple(
 
 
 def _upload(value: RowMapping) -> Upload:
+    run = run_of(value)
+    file = Attachment(name=value["upload_name"], size=value["upload_size"], sha256=value["upload_sha256"])
+    alt = (
+        next((one.alt for one in run.reply.attachments if one.sha256 == file.sha256), "") if run.reply else ""
+    )
     return Upload(
-        run=run_of(value),
+        run=run,
         position=value["upload_position"],
-        file=Attachment(name=value["upload_name"], size=value["upload_size"], sha256=value["upload_sha256"]),
+        file=replace(file, alt=alt),
         message_channel=value["posted_channel"] or value["channel"],
         message_ts=value["ts"],
         file_id=value["upload_file_id"],

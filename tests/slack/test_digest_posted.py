@@ -44,5 +44,5 @@ def test_a_scheduled_digest_is_for_everybody(work: Workplace, owner: Actor) -> N
     file = work.playground.files.get(picture.files[0])
     assert file is not None
     with Image.open(io.BytesIO(file.content)) as drawn:
-        assert drawn.size == (1_200, 860)
+        assert drawn.size == (1_200, 986), "lines over time, and a bar"
         assert drawn.convert("RGB").getpixel((2, 2)) == (255, 255, 255), "read on a dark ground as well"

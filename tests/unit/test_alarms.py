@@ -312,6 +312,8 @@ def test_a_schedule_that_never_made_a_backup(watch: Watch) -> None:
         ("", "", 26),
         ('{ "pg*" = 4 }', "", 4),
         ('{ "local/pgdata" = 5, "pg*" = 4 }', "", 5),
+        ('{ "lo*" = 0, "pg*" = 4 }', "", 4),  # the host’s name begins so, which is none of its volumes'
+        ('{ "lo*/*" = 5 }', "", 5),
         ('{ "pg*" = 0 }', "", None),
         ('{ "pg*" = 0 }', "7h", 7),
         ("", "2d", 48),

@@ -52,7 +52,12 @@ _UNSAID = frozenset({*_FAULTS.split(" "), "re.compile", "Field", "text", "Settin
 """Faults of ours, patterns, SQL, and what settings say."""
 
 _LOGGED = {
-    "bot/chart.py": {"times in UTC", "Size of the backups, before compression", "How long they took"},
+    "bot/chart.py": {
+        "times in UTC",
+        "Size of the backups, before compression",
+        "How long they took",
+        "Age of the newest verified backup, with a line where its limit is",
+    },
     "bot/engine/mounts.py": {"bind source path does not exist"},  # Docker's words, which are looked for
     "bot/engine/narration.py": {"Layer already exists"},
     "bot/engine/walk.py": {"-exec /bin/sh -c '{}' sh {} +"},

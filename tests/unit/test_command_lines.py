@@ -220,7 +220,10 @@ UNDERSTOOD: list[tuple[str, dict[str, Any]]] = [
         "create-volume v1 --label a=1 --label=b= --wait",
         {"volume": "v1", "driver": "local", "label": ("a=1", "b="), "option": (), "host": None, "wait": True},
     ),
-    ("backups pgdata --limit 5", {"source": "pgdata", "host": None, "limit": "5", "page": "1"}),
+    (
+        "backups pgdata --limit 5 --chart",
+        {"source": "pgdata", "host": None, "chart": True, "limit": "5", "page": "1"},
+    ),
     ("runs --mine --status failed", {"status": "failed", "mine": True, "limit": "20"}),
 ]
 

@@ -177,8 +177,8 @@ def test_the_only_host_is_away(keeper: House, fake_engine: FakeEngine) -> None:
     assert set(_rows(outcome)) == {"pgdata"}
 
 
-def test_a_shell_gets_no_picture(keeper: House) -> None:
-    """It would only lie about in the directory where somebody looks."""
+def test_a_shell_gets_no_picture_unasked(keeper: House) -> None:
+    """It would only lie about in the directory where somebody looks; `--chart` is for whoever wants it."""
     for _ in range(2):
         _ended(keeper, "backup pgdata", Status.SUCCEEDED)
     assert _digest(keeper).reply.attachments == ()

@@ -23,7 +23,7 @@ from bot.slack.homeview import buttons_of, home, picture
 from bot.stores.outbox import StoredButton
 from bot.stores.runrow import Lane, Run
 from bot.stores.schedules import Schedule
-from bot.trends import Point, Trend
+from bot.trends import Figures, Point, Trend
 from bot.when import by_cron
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -211,7 +211,7 @@ def test_the_picture_says_its_numbers() -> None:
         Point(at=AT + timedelta(days=n), size_bytes=10**9 * (n + 1), seconds=9.0 * n) for n in range(3)
     )
     trends = tuple(Trend(host="local", source=f"{n}" * 900, points=points) for n in range(5))
-    overview = _overview(trends=trends)
+    overview = _overview(figures=Figures(trends=trends))
     image = _page(overview, picture(overview, "F01"))[-2]
     assert image["slack_file"] == {"id": "F01"}
     assert "3 backups from 2026-11-24 to 2026-11-26, 1.0 GB at first and 3.0 GB at last" in image["alt_text"]
@@ -256,7 +256,7 @@ def test_any_name_makes_a_page_that_slack_takes(names: list[str], is_safe: bool)
             *(SeenHost(name=name, volumes=volumes) for name in names),
             SeenHost(name="away", trouble=names[0] * 20),
         ),
-        trends=(Trend(host=names[0], source=names[0], points=points),),
+        figures=Figures(trends=(Trend(host=names[0], source=names[0], points=points),)),
     )
     blocks = _page(overview, picture(overview, "F01"))
     for text in _mrkdwn(blocks):

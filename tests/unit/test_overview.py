@@ -156,15 +156,18 @@ def test_trouble_is_seen_by_those_who_may(house: House, engines: dict[str, FakeE
     assert _seen(house, "U0CAT").troubled == ()
     assert not _seen(house, "U0ANN").is_new
     assert _seen(house, "U0CAT").is_new
-    assert _seen(house, "U0ANN").trends == ()
+    assert not _seen(house, "U0ANN").figures
 
 
 def test_trends_are_of_what_one_may_see(house: House) -> None:
-    """Two backups make a trend, for those who may list them."""
+    """Backups make a picture, with their ages, for those who may list them."""
     for line in ("backup pgdata", "backup pgdata", "backup other1", "backup other1"):
         house.say(line)
-    assert {trend.source for trend in _seen(house, "U0ANN").trends} == {"pgdata", "other1"}
-    assert {trend.source for trend in _seen(house, "U0CAT").trends} == {"other1"}
-    (trend,) = _seen(house, "U0CAT").trends
+    assert {trend.source for trend in _seen(house, "U0ANN").figures.trends} == {"pgdata", "other1"}
+    assert {trend.source for trend in _seen(house, "U0CAT").figures.trends} == {"other1"}
+    assert {age.source for age in _seen(house, "U0ANN").figures.ages} == {"pgdata", "other1"}
+    (age,) = _seen(house, "U0CAT").figures.ages
+    assert (age.source, age.seconds, age.limit) == ("other1", 0.0, 8 * 86_400.0)
+    (trend,) = _seen(house, "U0CAT").figures.trends
     assert [point.size_bytes > 0 for point in trend.points] == [True, True]
     assert trend.points[0].at <= trend.points[1].at
