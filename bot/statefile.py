@@ -199,7 +199,9 @@ def _entry(actor: Actor, file: Path, head: Head | None, ended: int) -> AuditEven
         command=None,
         line=f"state restore {file}",
         host="",
-        detail=f"the state was restored from {file}; its log ended with {head}",
+        detail=say(
+            "The state was restored from {file}; its log ended with {head}.", file=file, head=head or "0"
+        ),
         facts={"head": str(head) if head else None, "ended": ended},
     )
 

@@ -61,6 +61,10 @@ _LOGGED = {
     "bot/engine/mounts.py": {"bind source path does not exist"},  # Docker's words, which are looked for
     "bot/engine/narration.py": {"Layer already exists"},
     "bot/engine/walk.py": {"-exec /bin/sh -c '{}' sh {} +"},
+    "bot/statefile.py": {"state restore {}"},
+    "bot/stores/leftover.py": {
+        "the state was restored from an earlier time"
+    },  # in the journal, which nobody is shown
     "bot/slack/delivery.py": {"no answer from Slack: {}", "telling it broke: {}"},
     "bot/slack/heads.py": {"no answer from Slack: {}"},
     "bot/syslog.py": {"the server hung up"},
