@@ -79,7 +79,8 @@ def lines(one: Page) -> list[str]:
 
 
 def spans(one: Page) -> list[str]:
-    """What stands in the midst of a sentence or in a table, with all its words: one word is a command's name."""
+    """What stands in the midst of a sentence, where one word is a command's name, or begins the row of a table."""
+    first = set(re.findall(r"^\| `([^`\n]+)` \|", one.prose, re.MULTILINE))
     found = [span for span in one.spans if _IN_TEXT.match(span) and not _PLACE.search(span)]
     named = {span for span in found if span.removeprefix("shipkeeper ").removeprefix("/docker ") in COMMANDS}
-    return [span for span in found if span not in named]
+    return [span for span in found if span not in named - first]
