@@ -277,6 +277,14 @@ LEFT: dict[str, Callable[[Typist], None]] = {
 """What a page has made when all of it was carried out."""
 
 
+def test_every_command_is_carried_out() -> None:
+    """The pages together leave no command of the bot's out."""
+    carried_out = {line for one in PAGES for line in _lines(one)} - ELSEWHERE.keys()
+    typed = [told.typed(line) or [] for line in carried_out]
+    first = {words[1] if words[0] == "shipkeeper" else words[0] for words in typed}
+    assert told.COMMANDS.keys() - first == set()
+
+
 def test_what_is_run_elsewhere_is_still_told_and_still_run() -> None:
     """Each such line is on some page, and the test that runs it is there."""
     assert ELSEWHERE.keys() <= {line for one in pages() for line in _lines(one)}
