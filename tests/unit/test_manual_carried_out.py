@@ -222,6 +222,7 @@ def typist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typist]:
     for one in (ASKS, SPEAKS, LETS):
         people.put(one)
     monkeypatch.setattr("bot.app.people", lambda *_: people)
+    monkeypatch.setattr("bot.context._WATCH_SECONDS", 0.01)  # hundreds of reads wait for their watchers
     directory = tmp_path / "shell"
     directory.mkdir()
     (directory / "app.toml").write_text("port = 80\n")
