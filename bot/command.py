@@ -64,10 +64,10 @@ class Command:
     with the command), `run(arguments, services, run)` does it. `done(run_id, services)` finds out, after a crash and
     after what could be taken back was, whether it had been done. `right_for(arguments, services)` says which right
     these arguments need, where that is more than `right`. `at_home(words, directory)` makes a shell's words, typed in
-    that directory, mean the same anywhere. `binds(arguments, services, invocation)` says what an approval is bound to
-    beside the plan. `beneath`: the answer to its button goes into the thread of that message; `is_shared`: several
-    people may press it, and each counts once; `needs_person`: no schedule may carry it out, nor one with arguments that
-    are `personal(arguments)`: that mean a file or a machine of whoever asks.
+    that directory, mean the same anywhere; `shell_examples` have such words. `binds(arguments, services, invocation)`
+    says what an approval is bound to beside the plan. `beneath`: the answer to its button goes into the thread of that
+    message; `is_shared`: several people may press it, and each counts once; `needs_person`: no schedule may carry it
+    out, nor one with arguments that are `personal(arguments)`: that mean a file or a machine of whoever asks.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Command:
     plan_for: Callable[[Any, Any, Invocation], Plan] | None = None
     at_home: Callable[[Sequence[str], Path], list[str]] | None = None
     examples: tuple[str, ...] = ()
+    shell_examples: tuple[str, ...] = ()
     slash: bool = False
     binds: Callable[[Any, Any, Invocation], Mapping[str, str]] | None = None
     beneath: bool = False

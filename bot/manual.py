@@ -60,7 +60,8 @@ def _command(command: Command) -> Iterator[str]:
             _row(f"`{one.usage.strip('[]')}`", one.help, _default(one)) for one in parameters(command)
         )
     if command.examples:
-        lines = (typed + example.removeprefix(command.name) for example in command.examples)
+        lines = [typed + example.removeprefix(command.name) for example in command.examples]
+        lines += [f"shipkeeper {example}" for example in command.shell_examples]
         yield "\n```\n" + "\n".join(lines) + "\n```"
 
 

@@ -79,6 +79,6 @@ COMMAND = Command(
     examples=(
         "cp web:/etc/nginx/nginx.conf slack",
         "cp upload web:/etc/nginx/",
-        "cp ./app.toml web:/etc/app.toml",
     ),
+    shell_examples=("cp ./app.toml web:/etc/app.toml",),
 )

@@ -39,7 +39,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 def _one(command: Command) -> Reply:
     rows = tuple((parameter.usage.strip("[]"), parameter.help) for parameter in parameters(command))
-    examples = ", ".join(f"`{example}`" for example in command.examples)
+    in_a_shell = (f"shipkeeper {example}" for example in command.shell_examples)
+    examples = ", ".join(f"`{example}`" for example in (*command.examples, *in_a_shell))
     said = [say("{summary}. Usage: `{usage}`.", summary=say(command.summary), usage=command.usage)]
     if examples:
         said.append(say("Examples: {examples}.", examples=examples))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ from urllib.parse import unquote
 
 import pytest
 
-import handlers
 from bot import cli, wiring
 from bot import settings as settings_room
 from bot.command import Takes, parameters
-from bot.commandline import from_slack, repair, split
+from bot.commandline import split
 from bot.completion.shells import MODES
 from bot.language import ENGLISH, speaking
 from bot.manual import commands_manual
@@ -25,48 +23,14 @@ from bot.scheduledsettings import schedules
 from bot.sections.manual import VARIABLES
 from bot.settings import read
 from bot.whenwords import found
+from tests.support import told
 from tests.support.pages import ROOT, Block, Page, page, pages
+from tests.support.told import COMMANDS
 
-COMMANDS = handlers.load()
-SLASH = {"docker", *(name for name, command in COMMANDS.items() if command.slash)}
-SLACKS_OWN = {"/invite"}
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 
-_TO_SHELL = re.compile(
-    r"^(?:(?:\$|sudo|docker compose (?:exec|run)(?: -T| --rm)*) |-u \w+ |bot (?=shipkeeper)|\w+=\S+ "
-    r"|\S*/(?=shipkeeper ))+"
-)
-_IN_TEXT = re.compile(
-    r"^(?:/(?:docker|{slash}) |@shipkeeper |shipkeeper )".replace("{slash}", "|".join(SLASH))
-)
-_PLACE = re.compile(r"…|\b[A-Z]{3,}\b|\|")
-"""What stands for something else: in a sentence, a command with such words is a pattern and no line."""
-_BEHIND = re.compile(r"\s{2,}.*$| #(?!\S).*$")
-"""What a block says about a line, behind it."""
-_SHELLS_OWN = {">", ">>", "<", "|", "&&", "||", ";", "&"}
-_OF_THE_FACE = {"--key", "--files"}
 _PRINTING = {"manifest", "example-settings", "completion", "reference"}
 _MAKE = re.compile(r"^make ([a-z-]+)$")
-
-
-def _typed(line: str) -> list[str] | None:
-    """The words of a line that is a command of the bot's, those of a shell behind `shipkeeper`; else None."""
-    bare = _BEHIND.sub("", line)
-    told = _TO_SHELL.sub("", bare)
-    if told.startswith("shipkeeper "):
-        words = shlex.split(told, comments=True)
-        return words[: next((at for at, word in enumerate(words) if word in _SHELLS_OWN), len(words))]
-    if bare.startswith("@shipkeeper "):
-        return _in_chat(bare.removeprefix("@shipkeeper "))
-    if re.match(r"/[a-z-]+( |$)", bare) and bare.split(" ")[0] not in SLACKS_OWN:
-        assert bare[1:].split(" ")[0] in SLASH, f"there is no slash command {bare}"
-        return _in_chat(bare[1:].removeprefix("docker "))
-    return _in_chat(bare) if bare.split(" ")[0] in COMMANDS else None
-
-
-def _in_chat(line: str) -> list[str]:
-    assert repair(from_slack(line)) == line
-    return split(line)
 
 
 def _read(words: list[str]) -> Any:
@@ -91,36 +55,7 @@ def _read_line(words: list[str]) -> None:
         choices = {word for word in known if not word.startswith("-")}
         assert not choices or words[2] in choices
     elif words[1:3] != ["audit", "verify"] or not names_a_file(words[3:]):
-        _read(_without_face(words[1:]))
-
-
-def _without_face(words: list[str]) -> list[str]:
-    """What is left when `--json`, and `--key KEY` and `--files DIRECTORY` with their values, are taken off."""
-    rest: list[str] = []
-    while words:
-        word, *words = words
-        if word.partition("=")[0] in _OF_THE_FACE:
-            words = words if "=" in word else words[1:]
-        elif word != "--json":
-            rest.append(word)
-    return rest
-
-
-def _lines(one: Page) -> list[str]:
-    """The lines of its blocks that are commands; bare ones, as `tag` and `cp`, only where no shell's lines are."""
-    return [
-        line
-        for block in one.blocks
-        for line in block.lines
-        if block.kind != "toml" and _typed(line) and (not block.kind or line.split(" ")[0] not in COMMANDS)
-    ]
-
-
-def _spans(one: Page) -> list[str]:
-    """What stands in the midst of a sentence or in a table, with all its words: one word is a command's name."""
-    found = [span for span in one.spans if _IN_TEXT.match(span) and not _PLACE.search(span)]
-    named = {span for span in found if span.removeprefix("shipkeeper ").removeprefix("/docker ") in COMMANDS}
-    return [span for span in found if span not in named]
+        _read(told.without_face(words[1:]))
 
 
 @pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)
@@ -141,15 +76,15 @@ def test_each_link_leads_somewhere(one: Page) -> None:
 @pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)
 def test_each_command_can_be_typed(one: Page) -> None:
     """Each line of a block and each whole command in a sentence is read by the real command table."""
-    for line in [*_lines(one), *_spans(one)]:
-        words = _typed(line)
+    for line in [*told.lines(one), *told.spans(one)]:
+        words = told.typed(line)
         assert words, line
         _read_line(words)
 
 
 def test_what_only_a_shell_has_is_run(capsys: pytest.CaptureFixture[str]) -> None:
     """Each line that prints something without a bot does so, as it stands."""
-    lines = {tuple(_typed(line) or ()) for one in pages() for line in _lines(one)}
+    lines = {tuple(told.typed(line) or ()) for one in pages() for line in told.lines(one)}
     printing = [words[1:] for words in lines if words[0] == "shipkeeper" and words[1] in _PRINTING]
     assert len(printing) > 1
     for words in printing:
@@ -179,8 +114,8 @@ def _taken(block: Block, file: Path) -> None:
 def test_each_target_of_make_is_there(one: Page) -> None:
     """Whatever is to be made has a rule in the Makefile."""
     rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    told = [_BEHIND.sub("", line) for block in one.blocks for line in block.lines] + one.spans
-    assert {match[1] for line in told if (match := _MAKE.match(line))} <= rules
+    named = [told.bare(line) for block in one.blocks for line in block.lines] + one.spans
+    assert {match[1] for line in named if (match := _MAKE.match(line))} <= rules
 
 
 @pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)
@@ -196,8 +131,8 @@ def test_each_file_that_is_named_is_there(one: Page) -> None:
 
 def test_it_looks_at_something() -> None:
     """The tests above find what they look for."""
-    assert sum(len(_lines(one)) for one in pages()) > 140
-    assert sum(len(_spans(one)) for one in pages()) > 50
+    assert sum(len(told.lines(one)) for one in pages()) > 140
+    assert sum(len(told.spans(one)) for one in pages()) > 50
     assert sum(len(one.links) for one in pages()) > 60
     assert sum(block.kind == "toml" for one in pages() for block in one.blocks) > 8
 

@@ -48,7 +48,7 @@ def test_a_command_explains_itself(command: Command) -> None:
 
     assert command.summary[0].isupper()
     assert not command.summary.endswith(".")
-    for example in command.examples:
+    for example in (*command.examples, *command.shell_examples):
         words = split(example)
         assert words[0] == command.name
         parse(command, words[1:])
