@@ -19,7 +19,7 @@ test: setup-tests      ## every test, on a real engine
 # files of few tests would come last, and those take minutes); what measures time runs alone.
 .PHONY: run-tests
 run-tests:
-	@$(PY) -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not bench" --ignore=tests/bench
+	@SHIPKEEPER_PICTURES=$${SHIPKEEPER_PICTURES:-$(CURDIR)/build/pictures} $(PY) -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not bench" --ignore=tests/bench
 	@$(PY) -m pytest -m "not bench" -s tests/bench
 
 check: setup check-style   ## style, types, import contracts and unit tests, in under a minute
