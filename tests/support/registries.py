@@ -122,9 +122,11 @@ class RealRegistry:
             self._process = None
 
     def freeze(self) -> None:
-        """It takes connections and says nothing more."""
+        """It takes connections and says nothing more: each of its threads stands still when this returns."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        until(lambda: all(map(_stands_still, tasks.iterdir())), saying="a frozen registry")
 
     def thaw(self) -> None:
         """It goes on."""
@@ -201,6 +203,11 @@ class RealRegistry:
             return self.ask("GET", "", may_fail=True).headers.get("X-Shipkeeper") == word
         except requests.ConnectionError:
             return False
+
+
+def _stands_still(task: Path) -> bool:
+    """Whether a thread is stopped, by the state in its `stat` (proc(5)), behind the name in brackets."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 @contextmanager
