@@ -10,9 +10,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, or_, select, update
+from sqlalchemy import Connection, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
@@ -21,12 +20,10 @@ from bot.model import Invocation, Status
 from bot.stores.audit import Audit
 from bot.stores.database import Database
 from bot.stores.ended import Ended, record_all_ended
-from bot.stores.runrow import Run, get_run, run_of, run_query
+from bot.stores.runrow import OPEN, Run, get_run, is_due_time, run_of, under_way_query
 from bot.stores.runs import Runs, Terms
 from bot.stores.schedules import Schedule, Schedules
 from bot.stores.schema import runs, schedules
-
-_OPEN = (Status.QUEUED.value, Status.WAITING.value, Status.RUNNING.value)
 
 
 def pruning_key(name: str, run_id: str) -> str:
@@ -50,7 +47,9 @@ class Dealing:
 
     def under_way(self) -> Run | None:
         """The newest run of the schedule that is not over, if there is one. What prunes after one does not count."""
-        found = self._connection.execute(_under_way(self._schedule.name).limit(1)).mappings().one_or_none()
+        found = (
+            self._connection.execute(under_way_query(self._schedule.name).limit(1)).mappings().one_or_none()
+        )
         return None if found is None else run_of(found)
 
     def was_told_since(self, run: Run) -> bool:
@@ -128,15 +127,6 @@ class DueTimes:
                 .values(key=keyless)
             )
 
-    def under_way(self, name: str) -> tuple[Run, ...]:
-        """Runs of that schedule that are not over, the newest first; without what prunes after one."""
-        return self._list(_under_way(name))
-
-    def last(self, name: str, *, limit: int) -> tuple[Run, ...]:
-        """The newest runs of that schedule first."""
-        query = run_query().where(runs.c.schedule == name).order_by(runs.c.created_at.desc(), runs.c.id)
-        return self._list(query.limit(limit))
-
     def to_prune(self, since: datetime) -> tuple[tuple[Pruning, ...], datetime | None]:
         """Backups of schedules that prune, stored since then, which nothing was pruned after.
 
@@ -149,11 +139,11 @@ class DueTimes:
         key = literal("schedule:") + runs.c.schedule + ":prune:" + runs.c.id
         done = (
             select(runs.c.id, runs.c.schedule)
-            .where(*of, succeeded, _is_due_time())
+            .where(*of, succeeded, is_due_time())
             .where(~select(pruned.c.id).where(pruned.c.key == key).exists())
             .order_by(runs.c.created_at)
         )
-        still = select(func.min(runs.c.created_at)).where(*of, runs.c.status.in_(_OPEN))
+        still = select(func.min(runs.c.created_at)).where(*of, runs.c.status.in_(OPEN))
         with self._database.read() as connection:
             found = connection.execute(done).all()
             oldest = connection.execute(still).scalar_one()
@@ -172,23 +162,3 @@ class DueTimes:
         except IntegrityError:
             return False
         return True
-
-    def _list(self, query: Select[Any]) -> tuple[Run, ...]:
-        with self._database.read() as connection:
-            return tuple(run_of(row) for row in connection.execute(query).mappings())
-
-
-def _is_due_time() -> ColumnElement[bool]:
-    """Not what prunes after a run of a schedule."""
-    prefix = literal("schedule:") + runs.c.schedule + ":prune:"
-    return or_(runs.c.key.is_(None), func.substr(runs.c.key, 1, func.length(prefix)) != prefix)
-
-
-def _under_way(name: str) -> Select[Any]:
-    # As an expression, or SQLite would go through all runs of the schedule instead of the few that are not over.
-    of_it = runs.c.schedule.concat("") == name
-    return (
-        run_query()
-        .where(of_it, runs.c.status.in_(_OPEN), _is_due_time())
-        .order_by(runs.c.created_at.desc(), runs.c.id)
-    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, RowMapping, Select, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, literal, or_, select
 
 from bot.errors import NotFound
 from bot.language import say
@@ -16,6 +16,10 @@ from bot.stores.schema import messages, runs
 
 PLACE = tuple(messages.c[name] for name in ("channel", "user", "thread_ts", "response_url", "files"))
 """What `run_of` needs beside the run."""
+
+
+OPEN = (Status.QUEUED.value, Status.WAITING.value, Status.RUNNING.value)
+"""How runs stand that are not over."""
 
 
 class Lane(StrEnum):
@@ -68,6 +72,23 @@ class Run:
 def run_query() -> Select[tuple[object, ...]]:
     """Runs, each with its place in Slack, if it has one."""
     return select(runs, *PLACE).outerjoin(messages, messages.c.run_id == runs.c.id)
+
+
+def is_due_time() -> ColumnElement[bool]:
+    """Not what prunes after a run of a schedule."""
+    prefix = literal("schedule:") + runs.c.schedule + ":prune:"
+    return or_(runs.c.key.is_(None), func.substr(runs.c.key, 1, func.length(prefix)) != prefix)
+
+
+def under_way_query(name: str) -> Select[tuple[object, ...]]:
+    """Runs of that schedule that are not over, the newest first; without what prunes after one."""
+    # As an expression, or SQLite would go through all runs of the schedule instead of the few that are not over.
+    of_it = runs.c.schedule.concat("") == name
+    return (
+        run_query()
+        .where(of_it, runs.c.status.in_(OPEN), is_due_time())
+        .order_by(runs.c.created_at.desc(), runs.c.id)
+    )
 
 
 def get_run(connection: Connection, run_id: str) -> Run:

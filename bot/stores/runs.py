@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from bot.model import Invocation, Status
 from bot.stores.coding import storable
 from bot.stores.database import Database
-from bot.stores.runrow import Lane, Run, get_run, run_of, run_query
+from bot.stores.runrow import Lane, Run, get_run, run_of, run_query, under_way_query
 from bot.stores.schema import messages, runs
 
 _LONGEST = timedelta(days=7)
@@ -191,9 +191,8 @@ class Runs:
         return {str(run.invocation.schedule): run for run in self._list(query)}
 
     def under_way(self, schedule_name: str) -> Run | None:
-        """A run that came of that schedule and is not over, if there is one."""
-        query = run_query().where(runs.c.schedule == schedule_name, runs.c.ended_at.is_(None))
-        return next(iter(self._list(query.order_by(runs.c.created_at).limit(1))), None)
+        """The newest run that came of that schedule and is not over, but for what prunes after one."""
+        return next(iter(self._list(under_way_query(schedule_name).limit(1))), None)
 
     def ended_since(self, since: datetime, limit: int) -> tuple[Run, ...]:
         """What changed something, or came of a schedule, and ended since then; newest first.

@@ -65,7 +65,7 @@ def test_of_many_that_look_at_once_one_deals_with_it(stand: Stand) -> None:
     schedule, due = stand.schedule, stand.bench.now + timedelta(hours=1)
     made = all_at_once([lambda: stand.run(schedule, due) for _ in range(8)])
     assert sum(run_id is not None for run_id in made) == 1
-    assert len(stand.due.last("hourly", limit=10)) == 1
+    assert len(stand.bench.runs.newest(limit=10)) == 1
     assert stand.schedule.dealt_with_at == due
 
 
@@ -80,7 +80,7 @@ def test_a_stale_copy_deals_with_nothing(stand: Stand) -> None:
     third = stand.schedule
     stand.schedules.pause("hourly", SHELL, event_of(third))
     assert stand.run(third, stand.bench.now + 3 * hour) is None
-    assert len(stand.due.last("hourly", limit=10)) == 1
+    assert len(stand.bench.runs.newest(limit=10)) == 1
 
 
 def test_what_fails_in_the_middle_leaves_nothing(stand: Stand) -> None:
@@ -97,7 +97,7 @@ def test_what_fails_in_the_middle_leaves_nothing(stand: Stand) -> None:
     with pytest.raises(StoreError):
         the_same_twice()
     assert stand.schedule == before
-    assert stand.due.last("hourly", limit=10) == ()
+    assert stand.bench.runs.newest(limit=10) == ()
 
 
 def test_missed_ones_are_known_told_and_written_down(stand: Stand) -> None:
@@ -123,9 +123,11 @@ def test_what_is_under_way_does_not_count_what_prunes(stand: Stand) -> None:
     key = pruning_key("hourly", run_id)
     assert stand.due.prune(stand.asked(due, key=key), TERMS)
     assert not stand.due.prune(stand.asked(due, key=key), TERMS)
-    assert [run.id for run in stand.due.under_way("hourly")] == [run_id]
+    found = stand.bench.runs.under_way("hourly")
+    assert found is not None
+    assert found.id == run_id
     stand.bench.finish(stand.bench.claim(stand.bench.runs.get(run_id)))
-    assert stand.due.under_way("hourly") == ()
+    assert stand.bench.runs.under_way("hourly") is None
 
 
 def test_what_is_to_be_pruned_after_is_found_until_it_is_stored(stand: Stand) -> None:
@@ -177,7 +179,7 @@ def test_what_is_asked_at_every_due_time_does_not_grow_with_the_past(stand: Stan
         asked.append((statement, parameters))
 
     event.listen(stand.bench.database._engine, "before_cursor_execute", note)
-    stand.due.under_way("hourly")
+    stand.bench.runs.under_way("hourly")
     stand.due.to_prune(stand.bench.now)
     plans = []
     with stand.bench.database.read() as connection:
