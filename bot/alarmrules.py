@@ -110,7 +110,8 @@ class AlarmRules:
 
     def is_left_out(self, host: str, volume: str) -> bool:
         """Whether a pattern says that nobody need protect it."""
-        return self.ages.get(self._fitting(host, volume), self.overdue) is None
+        fitting = self._fitting(host, volume)
+        return bool(fitting) and self.ages[fitting] is None
 
     def _fitting(self, host: str, volume: str) -> str:
         """The first pattern that fits; empty when none does. Only one with a slash is about hosts."""

@@ -11,17 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from bot.commandline import split
 from bot.engine import Engine
 from bot.errors import BotError, UsageError
 from bot.language import speaking
 from bot.model import Actor, Invocation, Origin, Place
 from bot.operations import labelstold as told
-from bot.operations.holds import filed_as
+from bot.operations.backedup import Source, source_of
 from bot.operations.hostwide import LOOK_LIMIT, Answers, ask_all
 from bot.operations.labelled import Labelled, labelled
 from bot.operations.labelstold import Findings, Proposal, Unclear
-from bot.parsing import parse
+from bot.scheduling import ADDED, CHANGED, REMOVED
 from bot.services import Services
 from bot.stores.auditrows import AuditEvent
 from bot.stores.ended import Ended
@@ -41,10 +40,6 @@ _FIRST_SECONDS = 60.0
 
 _END_SECONDS = 2.0
 
-ADDED, CHANGED, REMOVED = "schedule-added", "schedule-changed", "schedule-removed"
-
-Key = tuple[str, str]
-
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveryRules:
@@ -62,17 +57,17 @@ class DiscoveryRules:
 class _Look:
     """What one look sees, and what is to be told of it."""
 
-    labels: dict[Key, Labelled]
+    labels: dict[Source, Labelled]
     answered: frozenset[str]
     known: tuple[Schedule, ...]
-    told: Mapping[Key, str]
-    about: dict[str, Key] = field(default_factory=dict)
+    told: Mapping[Source, str]
+    about: dict[str, Source] = field(default_factory=dict)
     """By the names of schedules: the host and the volume that they back up."""
     done: list[str] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
     unclear: list[Unclear] = field(default_factory=list)
 
-    def of(self, key: Key) -> tuple[Schedule, ...]:
+    def of(self, key: Source) -> tuple[Schedule, ...]:
         """The schedules that back that volume up, whoever keeps them."""
         return tuple(one for one in self.known if self.about.get(one.name) == key)
 
@@ -154,21 +149,12 @@ class Discovery:
             known=self._services.schedules.all(),
             told=self._proposals.told(),
         )
-        abouts = ((one.name, self._about(one)) for one in look.known)
+        abouts = (
+            (one.name, source_of(one.line, self._services.commands, self._services.default_host))
+            for one in look.known
+        )
         look.about = {name: key for name, key in abouts if key is not None}
         return look
-
-    def _about(self, schedule: Schedule) -> Key | None:
-        """The host and the source that a schedule backs up; None for one that does something else."""
-        command = self._services.commands["backup"]
-        try:
-            words = split(schedule.line)
-            if words[:1] != [command.name]:
-                return None
-            arguments = parse(command, words[1:])
-            return arguments.host or self._services.default_host, filed_as(arguments.source)
-        except UsageError:
-            return None
 
     # ---- one label ---------------------------------------------------------------------------------------
 
@@ -216,7 +202,7 @@ class Discovery:
 
     def _change(self, look: _Look, one: Labelled, mine: Schedule, when: When) -> None:
         """Make it what label and settings say; when that is what it is, nothing is written."""
-        is_due_as_before = _is_same(when, mine.when)
+        is_due_as_before = when.means(mine.when)
         now = self._services.clock()
         fresh = replace(
             mine,
@@ -272,7 +258,7 @@ class Discovery:
         fresh = [*(one.of for one in findings.proposals), *(one.of for one in findings.unclear)]
         self._proposals.tell(message, {one.key: one.words for one in fresh})
 
-    def _event(self, kind: str, schedule: Schedule, key: Key, said: str) -> AuditEvent:
+    def _event(self, kind: str, schedule: Schedule, key: Source, said: str) -> AuditEvent:
         return AuditEvent(
             run_id="",
             kind=kind,
@@ -285,16 +271,5 @@ class Discovery:
             host=key[0],
             targets=(f"volume:{key[1]}",),
             detail=said,
-            facts={
-                "schedule": schedule.name,
-                "when": schedule.when.text,
-                "zone": schedule.when.zone,
-                "owner": schedule.owner.id,
-                "runs": schedule.line,
-            },
+            facts=schedule.facts,
         )
-
-
-def _is_same(one: When, other: When) -> bool:
-    """Whether both mean the same; an interval is counted from where it was counted from first."""
-    return (one.text, one.zone, one.cron, one.every) == (other.text, other.zone, other.cron, other.every)

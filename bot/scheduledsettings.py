@@ -154,7 +154,7 @@ class KeptInSettings:
         if before is None:
             store.put(fresh, self._event(ADDED, fresh, say("It is new in the settings.")))
             return
-        if _says_the_same(fresh, before):  # an interval is counted from where it was counted from
+        if fresh.when.means(before.when):  # an interval is counted from where it was counted from
             fresh = replace(fresh, when=before.when, dealt_with_at=before.dealt_with_at)
         fresh = replace(fresh, created_at=before.created_at, revision=before.revision)
         if replace(fresh, suspended=before.suspended, owner=before.owner) == before and (
@@ -186,20 +186,5 @@ class KeptInSettings:
             host=inner.host,
             targets=tuple(target for target in inner.targets if target != "*"),
             detail=detail,
-            facts={
-                "schedule": schedule.name,
-                "when": schedule.when.text,
-                "zone": schedule.when.zone,
-                "owner": schedule.owner.id,
-                "runs": schedule.line,
-            },
+            facts=schedule.facts,
         )
-
-
-def _says_the_same(one: Schedule, other: Schedule) -> bool:
-    return (one.when.text, one.when.zone, one.when.cron, one.when.every) == (
-        other.when.text,
-        other.when.zone,
-        other.when.cron,
-        other.when.every,
-    )

@@ -17,7 +17,7 @@ from bot.errors import BotError, PermissionDenied, UsageError
 from bot.kinds import BuildName, HostName, RunbookName
 from bot.language import say
 from bot.misuse import Misused
-from bot.model import Actor, Origin, Reply, Value
+from bot.model import Actor, Origin, Reply
 from bot.operations import runbooks
 from bot.parsing import find, parse
 from bot.permissions import Request
@@ -198,13 +198,6 @@ def _refuse_unknown_names(inner: Inner, services: Services) -> None:
 def event_of(kind: str, schedule: Schedule, run: RunContext, detail: str, inner: Inner) -> AuditEvent:
     """The entry of what that run does to the schedule; `detail` is what is said of it."""
     asked = run.invocation
-    facts: dict[str, Value] = {
-        "schedule": schedule.name,
-        "when": schedule.when.text,
-        "zone": schedule.when.zone,
-        "owner": schedule.owner.id,
-        "runs": schedule.line,
-    }
     return AuditEvent(
         run_id=run.run_id,
         kind=kind,
@@ -217,7 +210,7 @@ def event_of(kind: str, schedule: Schedule, run: RunContext, detail: str, inner:
         host=inner.host,
         targets=tuple(target for target in inner.targets if target != "*"),
         detail=detail,
-        facts=facts,
+        facts=schedule.facts,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import islice
@@ -42,6 +42,10 @@ class When:
     cron: str = ""
     every: timedelta | None = None
     anchor: datetime | None = None
+
+    def means(self, other: When) -> bool:
+        """Whether both say the same, wherever an interval is counted from."""
+        return replace(self, anchor=None) == replace(other, anchor=None)
 
     def after(self, moment: datetime) -> datetime:
         """The first due time later than the moment."""

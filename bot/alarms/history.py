@@ -12,14 +12,10 @@ from statistics import median
 
 from bot import words
 from bot.alarmrules import AlarmKind, AlarmRules, Condition, Findings
-from bot.alarms.shelves import Source
 from bot.command import Command
-from bot.commandline import split
-from bot.errors import UsageError
 from bot.language import say
 from bot.model import Button
-from bot.operations.holds import filed_as
-from bot.parsing import find, parse
+from bot.operations.backedup import Source, source_of
 from bot.stores.pasts import LastTwo, Pasts
 from bot.stores.runrow import Run
 from bot.stores.runs import Runs
@@ -118,21 +114,13 @@ class Coverage:
         for one in schedules:
             if one.line not in self._known:
                 is_known = one.line in known
-                self._known[one.line] = known[one.line] if is_known else self._backed_up(one.line)
+                self._known[one.line] = (
+                    known[one.line] if is_known else source_of(one.line, self._commands, self._default_host)
+                )
             source = self._known[one.line]
             if source is not None and one.is_on:
                 found[source] = min(found.get(source, one.created_at), one.created_at)
         return found
-
-    def _backed_up(self, line: str) -> Source | None:
-        if not line.startswith("backup "):
-            return None
-        try:
-            said = split(line)
-            arguments = parse(find(self._commands, said), said[1:])
-            return (arguments.host or self._default_host, filed_as(arguments.source))
-        except UsageError:
-            return None
 
 
 def _overdue(run: Run, rules: AlarmRules) -> Condition:

@@ -15,11 +15,9 @@ from bot import words
 from bot.alarmrules import AlarmKind, AlarmRules, Condition, Findings
 from bot.errors import ArchiveError
 from bot.language import say
+from bot.operations.backedup import Source
 from bot.operations.holds import is_verified
 from bot.stores.archive import Archive, Backup
-
-Source = tuple[str, str]
-"""A host, and what it is the backup of there."""
 
 _UNSETTLED_SECONDS = 5.0
 """A directory that changed so lately may change again without its time telling so."""

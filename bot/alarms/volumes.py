@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 from bot import words
 from bot.alarmrules import MAX_AGE_LABEL, AlarmKind, AlarmRules, Condition, Findings
-from bot.alarms.shelves import Catalogue, Source
+from bot.alarms.shelves import Catalogue
 from bot.engine import RUN_LABEL, Volume
 from bot.kinds import SourceName
 from bot.language import say, say_count
 from bot.model import Button
 from bot.operations.ages import length_of, limit_of
+from bot.operations.backedup import Source
 
 _SETTLING = timedelta(hours=1)
 """So long a new volume may be there before somebody must protect it."""

@@ -15,11 +15,12 @@ from datetime import datetime
 from bot.alarmrules import AlarmKind, Condition, Findings, Taken
 from bot.alarms.history import Coverage, History, Records
 from bot.alarms.hosts import Hosts
-from bot.alarms.shelves import Shelves, Source
+from bot.alarms.shelves import Shelves
 from bot.alarms.told import Way, told
 from bot.alarms.volumes import View, judge
 from bot.errors import BotError
 from bot.language import say, speaking
+from bot.operations.backedup import Source
 from bot.services import Services
 from bot.stores.alarms import AlarmStore, News, Told
 from bot.stores.pasts import Pasts

@@ -24,6 +24,23 @@ class Section(BaseModel):
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
 
+_SOMEBODY = re.compile(r"[UW][A-Z0-9]{2,20}|cli:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+def somebody(owner: str) -> str:
+    """The id of a person or a shell user; raises ValueError for anything else."""
+    if not _SOMEBODY.fullmatch(owner):
+        raise ValueError("is not a Slack user id (they look like U012ABCDEF), nor a shell user (cli:NAME)")
+    return owner
+
+
+def known_zone(zone: str) -> str:
+    """The IANA name of a time zone; raises ValueError for anything else."""
+    if zone not in available_timezones():
+        raise ValueError("is no time zone of the IANA database, such as Asia/Seoul")
+    return zone
+
+
 class SlackSection(Section):
     """How the bot appears in Slack."""
 
@@ -167,12 +184,7 @@ class RetentionSection(Section):
     floor: int = Field(3, ge=1, description="never leave fewer verified backups than this")
     timezone: str = Field("UTC", description="whose days and weeks, such as Asia/Seoul")
 
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, timezone: str) -> str:
-        if timezone not in available_timezones():
-            raise ValueError("is no time zone of the IANA database, such as Asia/Seoul")
-        return timezone
+    _known = field_validator("timezone")(known_zone)
 
 
 class DrillSection(Section):

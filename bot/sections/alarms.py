@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, field_validator
 
-from bot.sections import Section
+from bot.sections import Section, known_zone
 
 _CHANNEL = r"^([CDG][A-Z0-9]{2,20})?$"
 _LONGEST_HOURS = 24 * 3660
@@ -60,12 +59,7 @@ class AlarmsSection(Section):
     )
     digest_zone: str = Field("UTC", description="whose clock that is, such as Asia/Seoul")
 
-    @field_validator("digest_zone")
-    @classmethod
-    def _zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError("is no time zone of the IANA database, such as Asia/Seoul")
-        return zone
+    _zone = field_validator("digest_zone")(known_zone)
 
     @field_validator("ages")
     @classmethod

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from zoneinfo import available_timezones
-
 from pydantic import Field, field_validator
 
-from bot.sections import Section
-
-_OWNER = re.compile(r"[UW][A-Z0-9]{2,20}|cli:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+from bot.sections import Section, known_zone, somebody
 
 
 class DiscoverySection(Section):
@@ -32,18 +27,6 @@ class DiscoverySection(Section):
     quiet: bool = Field(True, description="tell of the runs only if they do not succeed")
     prune: bool = Field(False, description="after a backup that succeeded, prune what was backed up")
 
-    @field_validator("owner")
-    @classmethod
-    def _is_somebody(cls, owner: str) -> str:
-        if not _OWNER.fullmatch(owner):
-            raise ValueError(
-                "is not a Slack user id (they look like U012ABCDEF), nor a shell user (cli:NAME)"
-            )
-        return owner
+    _is_somebody = field_validator("owner")(somebody)
 
-    @field_validator("zone")
-    @classmethod
-    def _known(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError("is no time zone of the IANA database, such as Asia/Seoul")
-        return zone
+    _known = field_validator("zone")(known_zone)

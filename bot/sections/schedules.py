@@ -7,13 +7,12 @@ from collections.abc import Iterable
 
 from pydantic import Field, field_validator
 
-from bot.sections import Section
+from bot.sections import Section, somebody
 
 SETTINGS = "cli:settings"
 """Who owns a schedule of the settings that names nobody: whoever may write them has a shell there."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_OWNER = re.compile(r"[UW][A-Z0-9]{2,20}|cli:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _CHANNEL = re.compile(r"[CDG][A-Z0-9]{2,20}")
 _YEAR_IN_MINUTES = 366 * 24 * 60
 
@@ -42,14 +41,7 @@ class ScheduleSection(Section):
     prune: bool = Field(False, description="after a backup that succeeded, prune what was backed up")
     paused: bool = Field(False, description="keep it, but do not let it fire")
 
-    @field_validator("owner")
-    @classmethod
-    def _is_somebody(cls, owner: str) -> str:
-        if not _OWNER.fullmatch(owner):
-            raise ValueError(
-                "is not a Slack user id (they look like U012ABCDEF), nor a shell user (cli:NAME)"
-            )
-        return owner
+    _is_somebody = field_validator("owner")(somebody)
 
     @field_validator("channel")
     @classmethod

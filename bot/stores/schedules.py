@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.errors import Conflict, NotFound
 from bot.language import say
-from bot.model import Actor
+from bot.model import Actor, Value
 from bot.stores.audit import Audit, AuditEvent
 from bot.stores.coding import storable
 from bot.stores.database import Database, Transaction
@@ -68,6 +68,18 @@ class Schedule:
     def is_on(self) -> bool:
         """Whether it fires."""
         return self.paused_by is None and self.suspended is None
+
+    @property
+    def facts(self) -> dict[str, Value]:
+        """What the audit log keeps of it."""
+        when, owner = self.when, self.owner.id
+        return {
+            "schedule": self.name,
+            "when": when.text,
+            "zone": when.zone,
+            "owner": owner,
+            "runs": self.line,
+        }
 
     def key(self, due_at: datetime) -> str:
         """What a due time's run is known by, however many processes and restarts see it."""
