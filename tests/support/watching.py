@@ -151,10 +151,11 @@ class Watch:
         return House(self.app).ending(found[0].id) if found else None
 
     def days(self, number: int, *, name: str = "nightly") -> list[Status]:
-        """Let days pass in steps of an hour with a schedule that fires; how its runs ended."""
+        """Let days pass, with looks at each hour, when a schedule fires, and five minutes past; how its runs ended."""
         ended = []
         for _ in range(24 * number):
-            self.later(hours=1, every=60)
+            self.later(minutes=5, every=5)
+            self.later(minutes=55, every=55)
             outcome = self.due(name)
             if outcome is not None:
                 ended.append(outcome.status)

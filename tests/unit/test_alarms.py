@@ -108,7 +108,7 @@ def test_all_runs_are_partial(watch: Watch) -> None:
     told = watch.said()
     assert "Schedule nightly did not succeed twice in a row" in "".join(one.text for one in told)
     stale = [one for one in told if "newest verified backup of pgdata" in one.text]
-    assert [one.at - START for one in stale] == [timedelta(hours=27), timedelta(hours=51)]
+    assert [one.at - START for one in stale] == [IN_TIME + timedelta(hours=26), IN_TIME + timedelta(hours=50)]
     assert "Newer ones are not complete" in stale[0].text
     assert watch.days(1) == [Status.SUCCEEDED]
     watch.later(minutes=1)
@@ -145,8 +145,8 @@ def test_the_owner_is_denied(watch: Watch) -> None:
     told = watch.said()
     failing = [one for one in told if "Schedule nightly did not succeed twice in a row" in one.text]
     stale = [one for one in told if "newest verified backup of pgdata" in one.text]
-    assert [one.at - START for one in failing] == [timedelta(hours=40)]
-    assert [one.at - START for one in stale] == [timedelta(hours=27)]
+    assert [one.at - START for one in failing] == [IN_TIME + timedelta(hours=39)]
+    assert [one.at - START for one in stale] == [IN_TIME + timedelta(hours=26)]
     assert "is denied. You may not use `backup` on volume:pgdata" in failing[0].text
     watch.app.services.policy.replace(rules)
     assert watch.days(1) == [Status.SUCCEEDED]
