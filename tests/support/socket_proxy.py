@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -78,10 +79,16 @@ def proxy(
     file.write_text(text)
     with subprocess.Popen([program, "-db", "-f", str(file)], stderr=subprocess.PIPE) as running:
         try:
-            until(address.exists, saying="the proxy's socket")
+            until(lambda: _answers(address), saying="the proxy's socket")
             yield f"unix://{address}"
         finally:
             running.terminate()
+
+
+def _answers(address: Path) -> bool:
+    """Whether somebody listens there: HAProxy binds its socket a moment before it listens."""
+    with socket.socket(socket.AF_UNIX) as line:
+        return line.connect_ex(str(address)) == 0
 
 
 def without_version(url: str) -> str:
