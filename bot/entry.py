@@ -6,8 +6,9 @@ Words only: it must not know tar, disk or engine.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii
 
 KINDS = ("file", "directory", "symlink", "hardlink", "fifo", "char", "block")
 ROOT = "."
@@ -35,7 +36,14 @@ class Entry:
 
     def to_line(self) -> str:
         """One line of JSON in ASCII, line feed included; lone surrogates survive as `\\udcXX`."""
-        return _encode({name: getattr(self, name) for name in _FIELDS}) + "\n"
+        link = "null" if self.link is None else _quote(self.link)
+        device = "null" if self.device is None else f"[{self.device[0]},{self.device[1]}]"
+        sha256 = "null" if self.sha256 is None else f'"{self.sha256}"'
+        return (
+            f'{{"path":{_quote(self.path)},"kind":"{self.kind}","size":{self.size},"mode":{self.mode},'
+            f'"uid":{self.uid},"gid":{self.gid},"mtime":{self.mtime!r},"link":{link},"device":{device},'
+            f'"sha256":{sha256}}}\n'
+        )
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Entry:
@@ -78,7 +86,15 @@ class Item:
 
     def to_line(self) -> str:
         """One line of JSON in ASCII, line feed included."""
-        return _encode({name: getattr(self, name) for name in _ITEM_FIELDS}) + "\n"
+        link = "null" if self.link is None else _quote(self.link)
+        device = "null" if self.device is None else f"[{self.device[0]},{self.device[1]}]"
+        attributes = _encode(self.attributes) if self.attributes else "{}"
+        return (
+            f'{{"path":{_quote(self.path)},"kind":"{self.kind}","size":{self.size},"mode":{self.mode},'
+            f'"uid":{self.uid},"gid":{self.gid},"mtime_ns":{self.mtime_ns},"ctime_ns":{self.ctime_ns},'
+            f'"inode":{self.inode},"links":{self.links},"used_bytes":{self.used_bytes},"link":{link},'
+            f'"device":{device},"attributes":{attributes}}}\n'
+        )
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Item:
@@ -94,8 +110,7 @@ class Item:
             raise ValueError("not an item") from error
 
 
-_FIELDS = tuple(field.name for field in fields(Entry))
-_ITEM_FIELDS = tuple(field.name for field in fields(Item))
+_quote: Callable[[str], str] = encode_basestring_ascii
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 

@@ -34,6 +34,7 @@ PAX, PAX_GLOBAL, GNU_NAME, GNU_LINK = b"x", b"g", b"L", b"K"
 _FIELDS = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12x")
 _USTAR = b"ustar\x0000"
 _TIME = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_ODD = re.compile(r"//|/\.\.?(?:/|\Z)|\0")
 _CHECKSUM = slice(148, 156)
 
 
@@ -134,6 +135,8 @@ def entry_of(header: Header, sha256: str | None, root: str = VOLUME) -> Entry:
 
 def relative_path(name: str, root: str = VOLUME) -> str:
     """`volume/a/b` as `a/b` and `volume` as `.`; raises EngineError for anything outside or not normal."""
+    if name.startswith(root) and name[len(root) : len(root) + 1] == "/" and not _ODD.search(name):
+        return name[len(root) + 1 :].rstrip("/") or ROOT
     first, *rest = name.rstrip("/").split("/")
     if first != root or any(part in ("", ".", "..") for part in rest) or "\0" in name:
         raise EngineError(

@@ -55,9 +55,10 @@ def tar() -> bytes:
 
 
 def pour(draft: Draft) -> None:
-    """Write two mebibytes that do not compress."""
+    """Write two mebibytes that do not compress, and have them stored."""
     for _ in range(4):
         draft.write(os.urandom(1 << 19))
+    draft.seal()
 
 
 def test_a_backup_is_three_files_for_their_owner_alone(archive: Archive) -> None:
@@ -211,14 +212,17 @@ def test_a_sealed_draft_takes_no_more(archive: Archive, tar: bytes) -> None:
 
 def test_seal_notices_what_the_disk_changed(archive: Archive) -> None:
     """When the disk gives back other bytes than it was given, sealing fails."""
-    with archive.begin("local", "pgdata", "r1") as draft:
-        draft.write(os.urandom(1 << 20))
-        part = draft.part_paths[0]
-        with part.open("r+b") as file:
-            file.seek(4000)
+
+    def spoil(_: int) -> None:
+        with draft.part_paths[0].open("r+b") as file:
+            file.seek(-4000, os.SEEK_END)
             file.write(b"\0" * 16)
+
+    with archive.begin("local", "pgdata", "r1") as draft:
+        for _ in range(32):
+            draft.write(os.urandom(1 << 20))
         with pytest.raises(ArchiveError, match="damaged"):
-            draft.seal()
+            draft.seal(spoil)
 
 
 @pytest.mark.parametrize("which", ["tar", "entries"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,11 +92,11 @@ def part_of(path: Path) -> Path:
 
 @contextmanager
 def disk_errors(
-    doing: str, directory: Path, written_bytes: int = 0, unchanged: str = _NOTHING_NEW
+    doing: str, directory: Path, written_bytes: Callable[[], int] = int, unchanged: str = _NOTHING_NEW
 ) -> Iterator[None]:
     """Turn what the file system raises into an ArchiveError; `doing` says what did not come about.
 
-    `written_bytes` had been written before; `unchanged` is a sentence on what is as it was.
+    `written_bytes` tells how many had been written until then; `unchanged` is a sentence on what is as it was.
     """
     try:
         yield
@@ -106,7 +106,7 @@ def disk_errors(
                 say(
                     "{doing} failed: the archive's disk is full ({room}). {unchanged} Make room, then run it again.",
                     doing=doing,
-                    room=_room(directory, written_bytes),
+                    room=_room(directory, written_bytes()),
                     unchanged=say(unchanged),
                 ),
                 reason=Reason.DISK_FULL,
@@ -215,6 +215,15 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def begin_to_store(descriptor: int) -> None:
+    """Have the kernel begin to write what it holds of the file, so that the sync at the end has little left to do.
+
+    That, and letting go of what is written, is what Linux does on this advice; elsewhere nothing happens.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def forget_cached(path: Path) -> None:

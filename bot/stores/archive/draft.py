@@ -6,11 +6,12 @@ Must not know where the bytes come from. Without `publish` there is never a back
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from bot.entry import Entry, Item
 from bot.errors import ArchiveError
@@ -27,9 +28,10 @@ from bot.stores.archive.facts import Content, EntriesFile, StoredFile
 from bot.stores.archive.manifest import Manifest, readable_json
 from bot.stores.archive.reading import Backup, Tick, read_raw
 from bot.stores.archive.removal import remove_draft
-from bot.stores.archive.writing import CompressedFile, Lines, Spool
+from bot.stores.archive.writing import Lines, Spool, TarFile
 
 _TRIES = 20
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ class Draft:
         self.files = files
         self._beginning = beginning
         self._clock = clock
-        self._tar: CompressedFile | None = None
+        self._tar: TarFile | None = None
         self._entries = Lines(part_of(files.entries))
         self._items = Lines(part_of(files.inventory))
         self._spools: list[Spool] = []
@@ -119,13 +121,13 @@ class Draft:
             self._entries.start()
         return self
 
-    def _begun(self) -> CompressedFile:
+    def _begun(self) -> TarFile:
         """The first file. A run that ends takes empty directories away, perhaps between our making one and this."""
         for _ in range(_TRIES):
             with suppress(FileNotFoundError):
                 make_directory(self.files.directory)
-                return CompressedFile(part_of(self.files.tar))
-        return CompressedFile(part_of(self.files.tar))
+                return TarFile(part_of(self.files.tar))
+        return TarFile(part_of(self.files.tar))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -135,9 +137,7 @@ class Draft:
     def write(self, data: bytes) -> None:
         """Take the next bytes of the tar; raises ArchiveError when the disk does not take them."""
         tar = self._open_tar()
-        with disk_errors(
-            say("Writing backup {backup}", backup=self.id), self.files.directory, tar.stored_bytes
-        ):
+        with self._writing(tar):
             tar.write(data)
 
     def entry(self, entry: Entry) -> None:
@@ -153,11 +153,11 @@ class Draft:
 
         Raises ArchiveError, at the end, when the disk does not give back what was written.
         """
-        return self._entries.read_so_far(Entry.from_line)
+        return self._so_far(self._entries, Entry.from_line)
 
     def items(self) -> Iterator[Item]:
         """The items until now, as `entries_so_far`."""
-        return self._items.read_so_far(Item.from_line)
+        return self._so_far(self._items, Item.from_line)
 
     def spool(self, name: str) -> Spool:
         """A temporary file beside the draft: `name` is short, lower case, and used once a draft.
@@ -175,11 +175,12 @@ class Draft:
         Raises ArchiveError when what the disk gives back is not what was written.
         """
         tar = self._open_tar()
-        lists = [file for file in (self._entries.file, self._items.file) if file is not None]
-        with disk_errors(
-            say("Writing backup {backup}", backup=self.id), self.files.directory, tar.stored_bytes
-        ):
-            for file in (tar, *lists):
+        with self._writing(tar):
+            self._entries.flush()
+            self._items.flush()
+            tar.finish()
+            lists = [file for file in (self._entries.file, self._items.file) if file is not None]
+            for file in lists:
                 file.finish()
         done = 0
         for chunk in read_raw(tar.path, tar.stored().sha256, tar.raw()):
@@ -196,17 +197,17 @@ class Draft:
 
         Raises ArchiveError when the manifest is not of this draft or the disk fails; then there is no backup.
         """
-        if self._sealed is None or not self._sealed.is_described_by(manifest):
+        sealed = self._sealed
+        if sealed is None or not sealed.is_described_by(manifest):
             raise ArchiveError(
                 say("The manifest is not that of backup {backup}. Nothing was published.", backup=self.id)
             )
         text = readable_json(manifest)
         paths = [self.files.tar, self.files.entries]
-        if self._sealed.inventory is not None:
+        if sealed.inventory is not None:
             paths.append(self.files.inventory)
-        with disk_errors(
-            say("Publishing backup {backup}", backup=self.id), self.files.directory, self._sealed.stored.bytes
-        ):
+        doing = say("Publishing backup {backup}", backup=self.id)
+        with disk_errors(doing, self.files.directory, lambda: sealed.stored.bytes):
             for spool in self._spools:
                 spool.remove()
             for path in paths:
@@ -226,12 +227,23 @@ class Draft:
 
     def _add(self, lines: Lines, line: str) -> None:
         tar = self._open_tar()
-        with disk_errors(
-            say("Writing backup {backup}", backup=self.id), self.files.directory, tar.stored_bytes
-        ):
-            lines.add(line)
+        if lines.file is None:
+            with self._writing(tar):
+                lines.start()
+        if lines.add(line):
+            with self._writing(tar):
+                lines.flush()
 
-    def _facts(self, tar: CompressedFile) -> Sealed:
+    def _so_far(self, lines: Lines, make: Callable[[bytes], _T]) -> Iterator[_T]:
+        if self._sealed is None:
+            with self._writing(self._open_tar()):
+                lines.flush()
+        return lines.read_so_far(make)
+
+    def _writing(self, tar: TarFile) -> AbstractContextManager[None]:
+        return tar.errors(say("Writing backup {backup}", backup=self.id))
+
+    def _facts(self, tar: TarFile) -> Sealed:
         began, stored, files = self._beginning, tar.stored(), self.files
         entries = _list_facts(self._entries, files.entries)
         if entries is None:
@@ -254,7 +266,7 @@ class Draft:
             if file is not None:
                 file.close()
 
-    def _open_tar(self) -> CompressedFile:
+    def _open_tar(self) -> TarFile:
         if self._tar is None or self._sealed is not None:
             raise ArchiveError(
                 say("Backup {backup} takes no more data. Nothing was changed.", backup=self.id)

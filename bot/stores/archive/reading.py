@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
@@ -16,6 +17,7 @@ import zstandard
 from bot.entry import Entry, Item, printable
 from bot.errors import ArchiveError, EngineError
 from bot.language import say
+from bot.overlap import ahead
 from bot.reasons import Reason
 from bot.stores.archive.disk import CHUNK_BYTES, BackupFiles
 from bot.stores.archive.facts import Content, EntriesFile
@@ -112,10 +114,11 @@ def decompress(path: Path, sha256: str) -> Iterator[bytes]:
 def read_raw(path: Path, stored_sha256: str, raw: Content) -> Iterator[bytes]:
     """The tar in chunks; raises ArchiveError, at the end, when stored or raw bytes are not those recorded."""
     hashed, count = hashlib.sha256(), 0
-    for chunk in decompress(path, stored_sha256):
-        hashed.update(chunk)
-        count += len(chunk)
-        yield chunk
+    with closing(ahead(decompress(path, stored_sha256), name=f"reading {path.name}")) as chunks:
+        for chunk in chunks:
+            hashed.update(chunk)
+            count += len(chunk)
+            yield chunk
     if (count, hashed.hexdigest()) != (raw.bytes, raw.sha256):
         raise _damaged(
             path,

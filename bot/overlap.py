@@ -1,0 +1,114 @@
+"""Lets the steps that one stream goes through overlap: one thread makes or takes pieces while another goes on.
+
+What waits between the two is bounded. It must not know what the pieces are.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Generator, Iterator
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from bot.language import Thread
+
+HELD = 4
+"""So many pieces wait between two threads, unless said otherwise: with pieces of a mebibyte that is little memory."""
+
+T = TypeVar("T")
+
+
+class _Caught:
+    """Keeps whatever a thread's work raised, for the thread that asked for it."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.error = error
+        return True
+
+
+class Behind(Generic[T]):
+    """Does `work` to each piece, in their order, on a thread of its own that begins with the first piece.
+
+    `put`, `finish` and `stop` belong to one thread. After `stop`, and once `work` has raised, no piece is worked on.
+    """
+
+    def __init__(self, work: Callable[[T], object], *, name: str, held: int = HELD) -> None:
+        self._work = work
+        self._name = name
+        self._pieces: queue.Queue[T | None] = queue.Queue(held)
+        self._caught = _Caught()
+        self._is_over = False
+        self._thread: Thread | None = None
+
+    def put(self, piece: T) -> None:
+        """Hand a piece over; waits while too many wait. Raises what `work` raised of an earlier one."""
+        if self._thread is None:
+            self._thread = Thread(self._go, name=self._name)
+            self._thread.start()
+        self._refuse()
+        self._pieces.put(piece)
+
+    def finish(self) -> None:
+        """Returns when every piece was worked on; raises what `work` raised. May be called twice."""
+        self._join()
+        self._refuse()
+
+    def stop(self) -> None:
+        """End it without those that wait; raises nothing. May be called twice, and after `finish`."""
+        self._is_over = True
+        self._join()
+
+    def _join(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            self._pieces.put(None)
+            self._thread.join()
+
+    def _refuse(self) -> None:
+        if self._caught.error is not None:
+            raise self._caught.error
+
+    def _go(self) -> None:
+        while (piece := self._pieces.get()) is not None:
+            if self._is_over or self._caught.error is not None:
+                continue
+            with self._caught:
+                self._work(piece)
+
+
+def ahead(pieces: Iterator[T], *, name: str, held: int = HELD) -> Generator[T, None, None]:
+    """The pieces, made on another thread while the former ones are used; raises what making them raises, in its place.
+
+    Close the generator when it is not read to its end: then the thread ends after the piece it is making.
+    """
+    made: queue.Queue[T | None] = queue.Queue(held)
+    caught, is_wanted, is_over = _Caught(), True, False
+
+    def make() -> None:
+        with caught:
+            for piece in pieces:
+                if not is_wanted:
+                    break
+                made.put(piece)
+        made.put(None)
+
+    thread = Thread(make, name=name)
+    thread.start()
+    try:
+        while (piece := made.get()) is not None:
+            yield piece
+        is_over = True
+    finally:
+        is_wanted = False
+        while not is_over:
+            is_over = made.get() is None
+        thread.join()
+    if caught.error is not None:
+        raise caught.error

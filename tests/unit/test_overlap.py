@@ -1,0 +1,121 @@
+"""Steps of one stream that overlap: nothing is lost or out of order, errors arrive, and no thread stays behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from bot.overlap import Behind, ahead
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_stays() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def test_every_piece_is_worked_on_in_its_order() -> None:
+    """More pieces than may wait, and `finish` says when all are done."""
+    done: list[int] = []
+    behind = Behind(done.append, name="test", held=2)
+    for number in range(100):
+        behind.put(number)
+    behind.finish()
+    behind.finish()
+    assert done == list(range(100))
+
+
+def test_what_the_work_raised_comes_back_and_nothing_is_worked_on_after_it() -> None:
+    """The next `put`, or `finish`, raises it; no `put` waits for ever meanwhile."""
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        if number == 3:
+            raise OSError("the disk is full")
+        done.append(number)
+
+    behind = Behind(work, name="test", held=2)
+    with pytest.raises(OSError, match="full"):
+        for number in range(100):
+            behind.put(number)
+    with pytest.raises(OSError, match="full"):
+        behind.finish()
+    behind.stop()
+    assert done == [0, 1, 2]
+
+
+def test_stop_drops_what_waits() -> None:
+    """The piece in hand is the last."""
+    began, go_on, done = threading.Event(), threading.Event(), []
+
+    def work(number: int) -> None:
+        began.set()
+        go_on.wait()
+        done.append(number)
+
+    behind = Behind(work, name="test", held=8)
+    for number in range(5):
+        behind.put(number)
+    began.wait()
+    threading.Timer(0.05, go_on.set).start()
+    behind.stop()
+    behind.stop()
+    assert done == [0]
+
+
+def test_a_thread_begins_with_the_first_piece() -> None:
+    """Without one there is nothing to finish or to stop."""
+    behind = Behind(print, name="test")
+    behind.finish()
+    behind.stop()
+
+
+def test_pieces_are_made_ahead_but_not_too_far() -> None:
+    """In their order; no more wait than was allowed."""
+    made: list[int] = []
+
+    def pieces() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    for number in ahead(pieces(), name="test", held=3):
+        assert len(made) <= number + 6
+    assert made == list(range(100))
+
+
+def test_an_error_comes_in_its_place() -> None:
+    """After the pieces that were made before it."""
+
+    def pieces() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise OSError("gone")
+
+    found = []
+    with pytest.raises(OSError, match="gone"):
+        for piece in ahead(pieces(), name="test"):
+            found.append(piece)
+    assert found == [1, 2]
+
+
+def test_whoever_stops_reading_ends_the_making() -> None:
+    """Even of pieces without end."""
+    closed = threading.Event()
+
+    def pieces() -> Iterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    source = pieces()
+    reading = ahead(source, name="test", held=2)
+    assert next(reading) == 1
+    reading.close()
+    source.close()
+    assert closed.is_set()
