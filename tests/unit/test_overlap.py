@@ -38,9 +38,13 @@ def test_what_the_work_raised_comes_back_and_nothing_is_worked_on_after_it() -> 
         done.append(number)
 
     behind = Behind(work, name="test", held=2)
-    with pytest.raises(OSError, match="full"):
+
+    def put_all() -> None:
         for number in range(100):
             behind.put(number)
+
+    with pytest.raises(OSError, match="full"):
+        put_all()
     with pytest.raises(OSError, match="full"):
         behind.finish()
     behind.stop()
@@ -95,11 +99,10 @@ def test_an_error_comes_in_its_place() -> None:
         yield 2
         raise OSError("gone")
 
-    found = []
+    reading = ahead(pieces(), name="test")
+    assert [next(reading), next(reading)] == [1, 2]
     with pytest.raises(OSError, match="gone"):
-        for piece in ahead(pieces(), name="test"):
-            found.append(piece)
-    assert found == [1, 2]
+        next(reading)
 
 
 def test_whoever_stops_reading_ends_the_making() -> None:
