@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from zlib import adler32
 
 from bot.entry import ROOT, Entry, printable
 from bot.errors import EngineError
@@ -98,13 +99,18 @@ _often = lru_cache(1024)(number)
 
 
 def _demand_checksum(block: bytes, claimed: int) -> None:
-    """Old tars add up signed bytes; both sums count."""
-    total = sum(block) - sum(block[_CHECKSUM]) + 8 * ord(" ")
+    """Old tars add up signed bytes; both sums count. The checksum's own field counts as blanks."""
+    total = _sum(block[:256]) + _sum(block[256:]) - sum(block[_CHECKSUM]) + 8 * ord(" ")
     if total == claimed:
         return
     high = sum(byte > 127 for byte in block) - sum(byte > 127 for byte in block[_CHECKSUM])
     if total - 256 * high != claimed:
         raise ValueError(say("its checksum does not fit"))
+
+
+def _sum(data: bytes) -> int:
+    """Of at most 256 bytes, several times faster than `sum`: half of an Adler-32 is one more than it (RFC 1950)."""
+    return (adler32(data) & 0xFFFF) - 1
 
 
 def _text(field: bytes) -> str:
