@@ -109,12 +109,15 @@ class RunContext:
 
     @contextmanager
     def watched(self, end: Callable[[], None]) -> Iterator[None]:
-        """While the body runs: as soon as an end is asked for, call `end` once, from another thread."""
+        """While the body runs: soon after an end was asked for, call `end` once, from another thread.
+
+        Whoever watches waits for the body's end, and looks for the other now and then: most bodies are short.
+        """
         over = threading.Event()
 
         def watch() -> None:
-            while not over.is_set():
-                if self._signal.wait(_WATCH_SECONDS):
+            while not over.wait(_WATCH_SECONDS):
+                if self._signal.cancelled() or self._signal.stopping():
                     end()
                     return
                 with suppress(LostHold):  # whoever does the work learns of it by itself

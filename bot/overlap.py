@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -83,16 +84,43 @@ class Behind(Generic[T]):
                 self._work(piece)
 
 
+@contextmanager
+def beside(work: Callable[[], object], *, name: str) -> Iterator[None]:
+    """While the body runs, `work` is done on another thread; leaving waits for it, and raises what it raised.
+
+    When the body raises as well, that counts, and what `work` raised is a note on it.
+    """
+    caught = _Caught()
+
+    def go() -> None:
+        with caught:
+            work()
+
+    thread = Thread(go, name=name)
+    thread.start()
+    try:
+        yield
+    except BaseException as error:
+        thread.join()
+        if caught.error is not None:
+            error.add_note(str(caught.error))
+        raise
+    thread.join()
+    if caught.error is not None:
+        raise caught.error
+
+
 def ahead(pieces: Iterator[T], *, name: str, held: int = HELD) -> Generator[T, None, None]:
     """The pieces, made on another thread while the former ones are used; raises what making them raises, in its place.
 
-    Close the generator when it is not read to its end: then the thread ends after the piece it is making.
+    Close the generator when it is not read to its end: then the thread ends after the piece it is making, and closes
+    `pieces` if that is a generator.
     """
     made: queue.Queue[T | None] = queue.Queue(held)
     caught, is_wanted, is_over = _Caught(), True, False
 
     def make() -> None:
-        with caught:
+        with caught, _closed(pieces):
             for piece in pieces:
                 if not is_wanted:
                     break
@@ -112,3 +140,12 @@ def ahead(pieces: Iterator[T], *, name: str, held: int = HELD) -> Generator[T, N
         thread.join()
     if caught.error is not None:
         raise caught.error
+
+
+@contextmanager
+def _closed(pieces: Iterator[T]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()

@@ -6,7 +6,8 @@ Must not know how either list was read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,25 @@ _COLUMNS = ", ".join(f"f.{name}" for name in _NAMES)
 
 
 def refuse_differences(
-    wanted: Iterable[Entry], found: Iterable[Entry], volume: str, directory: Path | None = None
+    wanted: Callable[[], Iterable[Entry]], found: Iterable[Entry], volume: str, directory: Path | None = None
 ) -> None:
     """Raises EngineError, naming the first five differences, unless both lists hold the same things.
+
+    `wanted` gives its list as often as it is asked. Docker lists what it restored in the order in which it listed
+    it before, so that the two are mostly the same line by line, and nothing needs to be kept.
 
     Order does not count. Hard links are the same when the same paths share the same content, whichever comes
     first. Times are compared as the API keeps them: whole seconds, and none before 1970 (engine fact 11). The lists
     may be of any length: they are kept in a temporary file in `directory`. Raises StoreError when that fails.
     """
+    rest = iter(found)
+    same, first = _same(wanted(), rest)
+    if same is None:
+        return
     count, shown = 0, []
     with Scratch(directory) as scratch:
-        expected, present = _things(scratch, "wanted", wanted), _things(scratch, "found", found)
+        present = _things(scratch, "found", chain(islice(wanted(), same), first, rest))
+        expected = _things(scratch, "wanted", wanted())
         for one, other in merged(expected, present):
             if one == other:
                 continue
@@ -54,6 +63,20 @@ def refuse_differences(
             "The restored volume was not kept; the backup is unchanged. Look at the engine's log and disk."
         )
         raise EngineError(f"{told} {kept}", reason=Reason.DIFFERS)
+
+
+def _same(wanted: Iterable[Entry], found: Iterator[Entry]) -> tuple[int | None, tuple[Entry, ...]]:
+    """How many are the same from the beginning, and what was found instead of the next; None when all are."""
+    same = 0
+    for one in wanted:
+        other = next(found, None)
+        if other is None:
+            return same, ()
+        if one != other and _row(one) != _row(other):
+            return same, (other,)
+        same += 1
+    more = next(found, None)
+    return (None, ()) if more is None else (same, (more,))
 
 
 def _things(scratch: Scratch, table: str, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:

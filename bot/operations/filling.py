@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from bot.engine import Engine, HostPath, Storage
 from bot.entry import Entry, Item
@@ -18,6 +19,7 @@ from bot.operations.context import REMOVE_HELPER, RunContext
 from bot.operations.reading import CHUNK_BYTES, ending, true_cause
 from bot.operations.stage import reader, writer
 from bot.operations.wanted import Wanted, wanted
+from bot.overlap import beside
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup
 from bot.tarstream import TarReader
@@ -127,22 +129,27 @@ class Filler:
         return Spot.staged(directory, below, self.root, is_directory=self.is_directory)
 
     def fill(self, spot: Spot) -> None:
-        """Unpack the backup there; it would be merged with what is there before, so nothing should be."""
+        """Unpack the backup there; it would be merged with what is there before, so nothing should be.
+
+        It is proven meanwhile, so that no byte is read twice: raises ArchiveError when it is damaged, and then
+        nothing of what is there counts.
+        """
         helper = writer(self._run.run_id)
-        with self._helper(helper, spot.storage, read_only=False, at=spot.at):
-            self._engine.write_volume(helper, self._chunks(), spot.unpack, check=self._run.check)
+        with self._helper(helper, spot.storage, read_only=False, at=spot.at), closing(self._chunks()) as tar:
+            self._engine.write_volume(helper, tar, spot.unpack, check=self._run.check)
 
     def compare(self, spot: Spot, tool: str | None) -> None:
         """Read back what is there and compare it, entry by entry; with a tool, also what only a walk can see.
 
-        Raises EngineError (reason `differs`) unless all of it is there and nothing else.
+        Both look at the same time. Raises EngineError (reason `differs`) unless all of it is there and nothing else.
         """
-        with closing(self._read_back(spot)) as found:
-            self._wanted.refuse_differences(found)
-        if tool is not None and self.has_inventory:
-            self._walk(
-                tool, "/".join(part for part in (spot.walk, self._wanted.path) if part), self._run.check
-            )
+        with ExitStack() as looking:
+            if tool is not None and self.has_inventory:
+                path = "/".join(part for part in (spot.walk, self._wanted.path) if part)
+                walk = partial(self._walk, tool, path, self._run.check)
+                looking.enter_context(beside(walk, name=f"walk-{self._run.run_id}"))
+            with closing(self._read_back(spot)) as found:
+                self._wanted.refuse_differences(found)
 
     def compare_exchanged(self, tool: str, path: str, check: Callable[[], None]) -> None:
         """Walk through what is at `path` in the tool's storage now, and compare it with what is wanted.
@@ -150,10 +157,10 @@ class Filler:
         Of a backup without an inventory nothing can be compared that way. `check` is called now and then.
         """
         if self.has_inventory:
+            self._run.progress(say("looking through it"))
             self._walk(tool, f"{_MOUNTED}/{path}", check)
 
     def _walk(self, tool: str, path: str, check: Callable[[], None]) -> None:
-        self._run.progress(say("looking through it"))
         with (
             true_cause(self._run.check),
             true_cause(check),
@@ -168,13 +175,14 @@ class Filler:
             self._engine.create_helper(name, storage, run_id=self._run.run_id, read_only=read_only, at=at)
             yield
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _chunks(self) -> Generator[bytes, None, None]:
         done = 0
-        for chunk in self._wanted.tar():
-            done += len(chunk)
-            self._run.check()
-            self._run.progress(say("restoring"), min(done, self.raw_bytes), self.raw_bytes)
-            yield chunk
+        with closing(self._wanted.tar()) as tar:
+            for chunk in tar:
+                done += len(chunk)
+                self._run.check()
+                self._run.progress(say("restoring"), min(done, self.raw_bytes), self.raw_bytes)
+                yield chunk
 
     def _read_back(self, spot: Spot) -> Generator[Entry, None, None]:
         """What is there now; it counts only once the iterator has ended by itself."""
@@ -202,17 +210,19 @@ class Filler:
 def filling(
     engine: Engine, archive: Archive, run: RunContext, backup: Backup, path: str = ""
 ) -> Iterator[Filler]:
-    """Prove the whole backup, and what fills places from it, or from what is at one path in it.
+    """What fills places from a backup, or from what is at one path in it.
 
-    Raises ArchiveError for a damaged backup, NotFound when it has nothing at that path, what `run.check` raises.
+    First the stored bytes are hashed, which finds what a disk did to them before anything is made; all the rest of
+    the proof is made while a place is filled. Raises ArchiveError for a damaged backup, NotFound when it has nothing
+    at that path, what `run.check` raises.
     """
-    total = backup.manifest.raw.bytes
+    stored = backup.manifest.stored.bytes
 
     def tick(done_bytes: int) -> None:
         run.check()
-        run.progress(say("verifying"), min(done_bytes, total), total)
+        run.progress(say("verifying"), min(done_bytes, stored), stored)
 
-    archive.prove(backup, tick)
+    archive.prove_stored(backup, tick)
     with wanted(archive, backup, path) as found:
         yield Filler(engine, archive, run, found)
 

@@ -5,8 +5,8 @@ Must not know where it is put.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 
 from bot import taredit
 from bot.entry import ROOT, Entry, Item, printable
@@ -57,24 +57,29 @@ class Wanted:
             return self._backup.manifest.raw.bytes
         return self._selection.total_bytes + self._selection.count * _HEADERS_BYTES
 
-    def tar(self) -> Iterator[bytes]:
-        """The tar to unpack; raises ArchiveError, at the end, when the stored one is damaged."""
-        chunks = self._archive.open(self._backup)
+    def tar(self) -> Generator[bytes, None, None]:
+        """The tar to unpack, while the whole stored one is proven; close it.
+
+        Raises ArchiveError, at the end at the latest, when the backup is damaged: then what was unpacked is nothing.
+        """
         decides: list[taredit.Decide] = []
         if self._selection is not None:
             decides.append(self._selection.decide)
         if self._extras is not None:
             decides.append(self._extras.decide)
-        if not decides:
-            return chunks
-        return taredit.edit(chunks, taredit.in_turn(decides, self.root), self.root)
+        with closing(self._archive.open_proven(self._backup)) as chunks:
+            if decides:
+                yield from taredit.edit(chunks, taredit.in_turn(decides, self.root), self.root)
+            else:
+                yield from chunks
 
     def refuse_differences(self, found: Iterable[Entry]) -> None:
         """Raises EngineError (reason `differs`) unless a tar read back holds exactly what is wanted."""
-        expected = self._archive.entries(self._backup)
-        if self._selection is not None:
-            expected = self._selection.entries(expected)
-        refuse_differences(expected, found, self._backup.volume, self._backup.files.directory)
+        refuse_differences(self._expected, found, self._backup.volume, self._backup.files.directory)
+
+    def _expected(self) -> Iterable[Entry]:
+        entries = self._archive.entries(self._backup)
+        return entries if self._selection is None else self._selection.entries(entries)
 
     def refuse_other_items(self, walk: Iterable[Item]) -> tuple[str, ...]:
         """Raises EngineError (reason `differs`) unless a walk that began at `path` found what is wanted.
@@ -90,7 +95,10 @@ class Wanted:
 
 @contextmanager
 def wanted(archive: Archive, backup: Backup, path: str) -> Iterator[Wanted]:
-    """All of a backup that was proven before, or what is at `path` in it; raises NotFound when nothing is there."""
+    """All of a backup, or what is at `path` in it.
+
+    Raises NotFound when nothing is there, ArchiveError when a list of the backup is damaged.
+    """
     with ExitStack() as held:
         root = backup.manifest.source.root
         selection = select(lambda: archive.entries(backup), path, root) if path else None

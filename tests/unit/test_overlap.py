@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.overlap import Behind, ahead
+from bot.overlap import Behind, ahead, beside
 
 
 @pytest.fixture(autouse=True)
@@ -116,9 +116,27 @@ def test_whoever_stops_reading_ends_the_making() -> None:
         finally:
             closed.set()
 
-    source = pieces()
-    reading = ahead(source, name="test", held=2)
+    reading = ahead(pieces(), name="test", held=2)
     assert next(reading) == 1
     reading.close()
-    source.close()
     assert closed.is_set()
+
+
+def test_two_works_beside_each_other() -> None:
+    """Each waits for the other here, so one after the other they would never end."""
+    met = threading.Barrier(2)
+    with beside(lambda: met.wait(10), name="test"):
+        met.wait(10)
+
+
+def test_what_is_done_beside_is_waited_for_and_raises_after_the_body() -> None:
+    """The body's own error goes first, and has the other's words as a note."""
+
+    def fail() -> None:
+        raise OSError("beside")
+
+    with pytest.raises(OSError, match="beside"), beside(fail, name="test"):
+        pass
+    with pytest.raises(ValueError, match="body") as raised, beside(fail, name="test"):
+        raise ValueError("body")
+    assert raised.value.__notes__ == ["beside"]

@@ -6,7 +6,7 @@ Must not know engines, runs or people.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from bot.stores.archive.draft import Beginning, Draft
 from bot.stores.archive.marks import Marks, read_marks
 from bot.stores.archive.names import FILE, safe_name
 from bot.stores.archive.probing import Room, probe
-from bot.stores.archive.reading import Backup, Tick, prove, read_entries, read_items, read_raw
+from bot.stores.archive.proving import prove, prove_stored, proven
+from bot.stores.archive.reading import Backup, Tick, read_entries, read_items, read_raw
 from bot.stores.archive.removal import held, remove_backup, remove_draft
 from bot.stores.archive.report import Report, report
 from bot.stores.archive.scanning import Damaged, damaged_marks, files_of, leftovers, scan
@@ -104,8 +105,8 @@ class Archive:
             )
         )
 
-    def open(self, backup: Backup) -> Iterator[bytes]:
-        """The tar in chunks; raises ArchiveError, at the end, when the bytes are not those recorded."""
+    def open(self, backup: Backup) -> Generator[bytes, None, None]:
+        """The tar in chunks; raises ArchiveError, at the end, when the bytes are not those recorded. Close it."""
         return read_raw(backup.files.tar, backup.manifest.stored.sha256, backup.manifest.raw)
 
     def entries(self, backup: Backup) -> Iterator[Entry]:
@@ -119,6 +120,14 @@ class Archive:
     def prove(self, backup: Backup, tick: Tick) -> None:
         """Re-read everything and compare; raises ArchiveError with what differs. Marks are not its business."""
         prove(backup, tick)
+
+    def open_proven(self, backup: Backup) -> Generator[bytes, None, None]:
+        """The tar in chunks, proven on the way as by `prove`: nothing counts unless it ended by itself. Close it."""
+        return proven(backup)
+
+    def prove_stored(self, backup: Backup, tick: Tick) -> None:
+        """The quick part of `prove`: whether the stored tar is what was written; raises ArchiveError."""
+        prove_stored(backup, tick)
 
     def marks(self, backup: Backup) -> Marks:
         """What happened to the backup since. Never raises: marks that cannot be read say so, and hold it."""
