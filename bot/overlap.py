@@ -46,7 +46,7 @@ class Behind(Generic[T]):
         self._name = name
         self._pieces: queue.Queue[T | None] = queue.Queue(held)
         self._caught = _Caught()
-        self._is_over = False
+        self._is_ending = self._is_over = False
         self._thread: Thread | None = None
 
     def put(self, piece: T) -> None:
@@ -62,15 +62,28 @@ class Behind(Generic[T]):
         self._join()
         self._refuse()
 
+    def finished(self, seconds: float) -> bool:
+        """Wait so long for that; whether it is so, and then `finish` returns at once. No piece may come after this."""
+        if self._thread is None:
+            return True
+        self._end()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def stop(self) -> None:
         """End it without those that wait; raises nothing. May be called twice, and after `finish`."""
         self._is_over = True
         self._join()
 
     def _join(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
-            self._pieces.put(None)
+        if self._thread is not None:
+            self._end()
             self._thread.join()
+
+    def _end(self) -> None:
+        if not self._is_ending:
+            self._is_ending = True
+            self._pieces.put(None)
 
     def _refuse(self) -> None:
         if self._caught.error is not None:

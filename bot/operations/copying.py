@@ -147,6 +147,8 @@ class Walked(Copy):
         self._refuse_odd_root()
         try:
             reading.tar(self._helper, self._entry, self._write)
+            if not downtime.has_begun:  # else nothing may make the walk slower
+                self._draft.begin_sealing()
             reading.walk(self._tool, say("listing again"), self._proof.after)
         except NotFound as error:
             raise self._gone(error) from error

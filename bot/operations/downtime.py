@@ -41,6 +41,11 @@ class Downtime:
         return (self._ended if self._ended is not None else time.monotonic()) - self._began
 
     @property
+    def has_begun(self) -> bool:
+        """Whether anybody was put to sleep."""
+        return self._began is not None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What is not as it was, a sentence each; complete once everybody is awake."""
         return tuple(self._notes)

@@ -70,6 +70,18 @@ def test_stop_drops_what_waits() -> None:
     assert done == [0]
 
 
+def test_whoever_waits_may_look_up_now_and_then() -> None:
+    """`finished` says no until all is done."""
+    go_on = threading.Event()
+    behind = Behind(lambda _: go_on.wait(), name="test")
+    assert behind.finished(0)
+    behind.put(1)
+    assert not behind.finished(0.01)
+    go_on.set()
+    assert behind.finished(10)
+    behind.finish()
+
+
 def test_a_thread_begins_with_the_first_piece() -> None:
     """Without one there is nothing to finish or to stop."""
     behind = Behind(print, name="test")

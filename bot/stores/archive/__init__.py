@@ -5,7 +5,7 @@ Must not know engines, runs, Slack or the database.
 
 from bot.stores.archive.catalogue import Archive
 from bot.stores.archive.disk import BackupFiles
-from bot.stores.archive.draft import Draft, Sealed
+from bot.stores.archive.draft import Draft
 from bot.stores.archive.facts import (
     Content,
     DumpFacts,
@@ -35,6 +35,7 @@ from bot.stores.archive.probing import Room
 from bot.stores.archive.reading import Backup, Tick
 from bot.stores.archive.report import Report, SourceReport
 from bot.stores.archive.scanning import Damaged
+from bot.stores.archive.sealed import Sealed
 from bot.stores.archive.writing import Spool
 
 __all__ = [

@@ -16,6 +16,7 @@ from typing import TypeVar
 from bot.entry import Entry, Item
 from bot.errors import ArchiveError
 from bot.language import say
+from bot.overlap import Behind
 from bot.stores.archive.disk import (
     BackupFiles,
     disk_errors,
@@ -24,43 +25,16 @@ from bot.stores.archive.disk import (
     sync_directory,
     write_whole,
 )
-from bot.stores.archive.facts import Content, EntriesFile, StoredFile
+from bot.stores.archive.facts import EntriesFile, StoredFile
 from bot.stores.archive.manifest import Manifest, readable_json
 from bot.stores.archive.reading import Backup, Tick, read_raw
 from bot.stores.archive.removal import remove_draft
-from bot.stores.archive.writing import Lines, Spool, TarFile
+from bot.stores.archive.sealed import Sealed
+from bot.stores.archive.writing import CompressedFile, Lines, Spool, TarFile
 
 _TRIES = 20
+_TICK_SECONDS = 0.1
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sealed:
-    """What a draft holds, read back from the disk; the manifest is made from it."""
-
-    id: str
-    host: str
-    volume: str
-    run_id: str
-    started_at: datetime
-    ended_at: datetime
-    raw: Content
-    stored: StoredFile
-    entries: EntriesFile
-    inventory: EntriesFile | None = None
-
-    def is_described_by(self, manifest: Manifest) -> bool:
-        """Whether the manifest says of the files, and of where they belong, what is true."""
-        mine = (self.id, self.host, self.volume, self.raw, self.stored, self.entries, self.inventory)
-        return mine == (
-            manifest.id,
-            manifest.host,
-            manifest.volume.name,
-            manifest.raw,
-            manifest.stored,
-            manifest.entries,
-            manifest.inventory,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +62,10 @@ class Draft:
         self._entries = Lines(part_of(files.entries))
         self._items = Lines(part_of(files.inventory))
         self._spools: list[Spool] = []
+        self._sealing: Behind[TarFile] | None = None
         self._sealed: Sealed | None = None
+        self._read_back_bytes = 0
+        self._is_left = False
 
     @property
     def id(self) -> str:
@@ -169,28 +146,47 @@ class Draft:
         self._spools.append(spool)
         return spool
 
+    def begin_sealing(self) -> Behind[TarFile]:
+        """All is in it: finish and sync its files, and read them back, behind whoever has something else to do.
+
+        What goes wrong there `seal` raises. Raises ArchiveError when the disk does not take the lists.
+        """
+        tar = self._open_tar()
+        with self._writing(tar):
+            for lines in (self._entries, self._items):
+                lines.finish()
+        self._sealing = Behind(self._finish_and_read_back, name=f"sealing {self.id}")
+        self._sealing.put(tar)
+        return self._sealing
+
     def seal(self, tick: Tick = lambda _: None) -> Sealed:
         """Finish and sync all files, then read them back from the disk and compare.
 
         Raises ArchiveError when what the disk gives back is not what was written.
         """
-        tar = self._open_tar()
-        with self._writing(tar):
-            self._entries.flush()
-            self._items.flush()
-            tar.finish()
-            lists = [file for file in (self._entries.file, self._items.file) if file is not None]
-            for file in lists:
-                file.finish()
-        done = 0
-        for chunk in read_raw(tar.path, tar.stored().sha256, tar.raw()):
-            done += len(chunk)
-            tick(done)
-        for file in lists:
-            for _ in read_raw(file.path, file.stored().sha256, file.raw()):
-                tick(done)
-        self._sealed = self._facts(tar)
+        sealing = self._sealing or self.begin_sealing()
+        while not sealing.finished(_TICK_SECONDS):
+            tick(self._read_back_bytes)
+        sealing.finish()
+        tick(self._read_back_bytes)
+        if self._sealed is None:
+            raise self._never_begun()
         return self._sealed
+
+    def _finish_and_read_back(self, tar: TarFile) -> None:
+        with self._writing(tar):
+            tar.finish()
+        lists = [lines.file for lines in (self._entries, self._items) if lines.file is not None]
+        files: list[TarFile | CompressedFile] = [tar, *lists]
+        for file in files:
+            for chunk in read_raw(file.path, file.stored().sha256, file.raw()):
+                if self._is_left:
+                    return
+                self._read_back_bytes += len(chunk)
+        self._sealed = self._facts(tar)
+
+    def _never_begun(self) -> ArchiveError:
+        return ArchiveError(say("Backup {backup} was never begun. Nothing was changed.", backup=self.id))
 
     def publish(self, manifest: Manifest) -> Backup:
         """Give the files their names and write the manifest, durably; only now the backup exists.
@@ -235,7 +231,7 @@ class Draft:
                 lines.flush()
 
     def _so_far(self, lines: Lines, make: Callable[[bytes], _T]) -> Iterator[_T]:
-        if self._sealed is None:
+        if self._sealing is None:
             with self._writing(self._open_tar()):
                 lines.flush()
         return lines.read_so_far(make)
@@ -247,7 +243,7 @@ class Draft:
         began, stored, files = self._beginning, tar.stored(), self.files
         entries = _list_facts(self._entries, files.entries)
         if entries is None:
-            raise ArchiveError(say("Backup {backup} was never begun. Nothing was changed.", backup=self.id))
+            raise self._never_begun()
         return Sealed(
             id=self.id,
             host=began.host,
@@ -262,12 +258,15 @@ class Draft:
         )
 
     def _close(self) -> None:
+        self._is_left = True
+        if self._sealing is not None:
+            self._sealing.stop()
         for file in (self._tar, self._entries.file, self._items.file, *self._spools):
             if file is not None:
                 file.close()
 
     def _open_tar(self) -> TarFile:
-        if self._tar is None or self._sealed is not None:
+        if self._tar is None or self._sealing is not None:
             raise ArchiveError(
                 say("Backup {backup} takes no more data. Nothing was changed.", backup=self.id)
             )

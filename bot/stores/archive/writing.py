@@ -235,6 +235,12 @@ class Lines:
             self._held.clear()
             self._held_bytes = 0
 
+    def finish(self) -> None:
+        """Write all that is held, and sync; raises OSError."""
+        self.flush()
+        if self.file is not None:
+            self.file.finish()
+
     def read_so_far(self, make: Callable[[bytes], _T]) -> Iterator[_T]:
         """What `make` makes of each line that was written; raises ArchiveError as reading does."""
         if self.file is None:
