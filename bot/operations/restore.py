@@ -75,8 +75,8 @@ class RestorePlan:
         """What would be done, step by step; raises Conflict when it would be refused as things stand."""
         refuse_existing(engine, self.into)
         in_full = say(
-            "In full: the whole backup is read and proven, the volume is made, filled, read back and "
-            "compared; unless it is the same, it is removed again. No container is touched."
+            "In full: the stored bytes are compared, the volume is made, and filled while the whole backup is proven, "
+            "read back and compared; unless all holds, it is removed again. No container is touched."
         )
         return f"{self.text} {in_full}"
 

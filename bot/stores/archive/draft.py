@@ -27,7 +27,7 @@ from bot.stores.archive.disk import (
 )
 from bot.stores.archive.facts import EntriesFile, StoredFile
 from bot.stores.archive.manifest import Manifest, readable_json
-from bot.stores.archive.reading import Backup, Tick, read_raw
+from bot.stores.archive.reading import Backup, Tick, read_back
 from bot.stores.archive.removal import remove_draft
 from bot.stores.archive.sealed import Sealed
 from bot.stores.archive.writing import CompressedFile, Lines, Spool, TarFile
@@ -179,7 +179,7 @@ class Draft:
         lists = [lines.file for lines in (self._entries, self._items) if lines.file is not None]
         files: list[TarFile | CompressedFile] = [tar, *lists]
         for file in files:
-            for chunk in read_raw(file.path, file.stored().sha256, file.raw()):
+            for chunk in read_back(file.path, file.stored(), file.raw_bytes):
                 if self._is_left:
                     return
                 self._read_back_bytes += len(chunk)

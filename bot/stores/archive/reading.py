@@ -138,14 +138,33 @@ def read_raw(path: Path, stored_sha256: str, raw: Content) -> Generator[bytes, N
             count += len(chunk)
             yield chunk
     if (count, hashed.hexdigest()) != (raw.bytes, raw.sha256):
-        raise damaged(
-            path,
-            say(
-                "it holds {found} of another content than the {saved} that were saved",
-                found=size(count),
-                saved=size(raw.bytes),
-            ),
-        )
+        raise _other_content(path, count, raw.bytes)
+
+
+def _other_content(path: Path, count: int, saved: int) -> ArchiveError:
+    return damaged(
+        path,
+        say(
+            "it holds {found} of another content than the {saved} that were saved",
+            found=size(count),
+            saved=size(saved),
+        ),
+    )
+
+
+def read_back(path: Path, stored: Content, raw_bytes: int) -> Iterator[bytes]:
+    """What was compressed into a file just now; raises ArchiveError, at the end, when the disk gives back another.
+
+    The stored bytes are compared by SHA-256. That they can be decompressed into what was given is told by the frame's
+    own checksum, XXH64 of the raw bytes (RFC 8878, section 3.1.1), which the decompressor compares: of an honest
+    disk and memory it is as good as hashing all of it once more.
+    """
+    count = 0
+    for chunk in decompress(path, stored.sha256):
+        count += len(chunk)
+        yield chunk
+    if count != raw_bytes:
+        raise _other_content(path, count, raw_bytes)
 
 
 def read_growing(path: Path, raw: Content) -> Iterator[bytes]:
