@@ -107,11 +107,11 @@ class ReplacePlan:
         del engine  # the plan has looked
         self.refuse_users(self.targets)
         in_full = say(
-            "In full: the stored bytes are compared; room is looked for (its content takes up to "
-            "{size}, beside what is there); the new content is made in "
-            "{directory} on the host while the whole backup is proven, read back and compared; then the users "
-            "stop, the present content is backed up and the two are exchanged, looked through once more, and everybody is started. Whatever goes "
-            "wrong before that, the old content stays.",
+            "In full: the stored bytes are compared; room is looked for (its content takes up to {size}, beside "
+            "what is there); the new content is made in {directory} on the host while the whole backup is "
+            "proven, read back and compared; then the users stop, the present content is backed up and the two "
+            "are exchanged, looked through once more, and everybody is started. Whatever goes wrong before "
+            "that, the old content stays.",
             size=size(self.backup.manifest.raw.bytes),
             directory=self.place.directory,
         )
