@@ -1,0 +1,168 @@
+"""The product as a contestant: proven backups and restores by its own road, and where the time in them goes.
+
+It must not know the peers. `without_proof` is what is left of a backup once nothing is proven.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+
+import zstandard
+
+from bot.engine.real import DockerEngine
+from bot.model import Status
+from bot.stores.archive import Backup
+from bot.stores.archive.writing import LEVEL
+from tests.bench.ground import Contestant, Filled, Ground, Work, daemon_of, empty, size_of
+from tests.support.house import House, at_work, settings
+from tests.support.yard import refuse_untrue_of
+
+OURS = "shipkeeper: proven backup"
+BARE = "the same pipeline without proof"
+RESTORED = "shipkeeper: restore, verified"
+LONGEST = 3600.0
+_BLOCK = 1 << 20
+_WAITING = 8
+_LOOK_SECONDS = 0.05
+
+
+@contextmanager
+def open_house(ground: Ground) -> Iterator[House]:
+    """The whole road over the real engine, its archive beside what the peers keep; at the end nothing is untrue."""
+    toml = f'[hosts.local]\naddress = "{ground.url}"\n'
+    made = settings(
+        ground.kept / "state", toml=toml, SHIPKEEPER_ARCHIVE=str(ground.kept / "archive"), HOME="/nonexistent"
+    )
+    with at_work(made, {}) as house:
+        yield house
+        refuse_untrue_of(house.app, ground.yard)
+
+
+def done(house: House, line: str) -> str:
+    """Carry a command out to its end, which must be a good one; the run's id."""
+    outcome = house.say(line, seconds=LONGEST)
+    assert outcome.status is Status.SUCCEEDED, outcome
+    return outcome.run_id
+
+
+def newest(house: House, filled: Filled) -> Backup:
+    """The newest backup of the volume, which must be whole and hold everything that was put into the volume."""
+    backup = house.app.services.archive.backups("local", filled.volume)[0]
+    assert backup.is_ok
+    assert backup.manifest.entries.count == filled.content.entries + 1  # and the volume's own directory
+    return backup
+
+
+def backing_up(house: House, filled: Filled) -> Contestant:
+    """Backs the volume up; the newest backup stays, as there is one before every backup but the first."""
+    archive = house.app.services.archive
+
+    @contextmanager
+    def ready() -> Iterator[Callable[[], None]]:
+        before = archive.backups("local", filled.volume)
+        yield lambda: _ignored(done(house, f"backup {filled.volume}"))
+        newest(house, filled)
+        for backup in before:
+            archive.remove(backup)
+
+    return Contestant(name=OURS, ready=ready, kept=lambda: newest(house, filled).manifest.stored.bytes)
+
+
+def restoring(house: House, ground: Ground, backup: Backup) -> Contestant:
+    """Restores the backup into a volume that is new every time."""
+
+    @contextmanager
+    def ready() -> Iterator[Callable[[], None]]:
+        into = "ours-new"
+        yield lambda: _ignored(done(house, f"restore {backup.manifest.run_id} --into {into}"))
+        ground.adopt(into)
+        ground.remove(into)
+
+    return Contestant(name=RESTORED, ready=ready)
+
+
+def _ignored(_: str) -> None:
+    return None
+
+
+# ---- without proof ---------------------------------------------------------------------------------------------------
+
+
+def without_proof(ground: Ground, filled: Filled) -> Contestant:
+    """The same engine's stream, compressed as the product does it while the next bytes come, and synced."""
+    kept = ground.kept / "bare"
+
+    @contextmanager
+    def ready() -> Iterator[Callable[[], None]]:
+        engine = DockerEngine("local", base_url=ground.url)
+        with empty(kept):
+            yield lambda: _stream(engine, filled.holder, kept / "volume.tar.zst")
+        engine.close()
+
+    return Contestant(name=BARE, ready=ready, kept=lambda: size_of(kept))
+
+
+def _stream(engine: DockerEngine, holder: str, path: Path) -> None:
+    """Read in one thread, compress and write in another, then sync."""
+    chunks: Queue[bytes] = Queue(_WAITING)
+    writer = threading.Thread(target=_write, args=(chunks, path))
+    writer.start()
+    try:
+        with engine.read_volume(holder) as stream:
+            while chunk := stream.read(_BLOCK):
+                chunks.put(chunk)
+    finally:
+        chunks.put(b"")
+        writer.join()
+
+
+def _write(chunks: Queue[bytes], path: Path) -> None:
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
+    with path.open("wb", buffering=0) as file:
+        while chunk := chunks.get():
+            file.write(compressor.compress(chunk))
+        file.write(compressor.flush())
+        os.fsync(file.fileno())
+
+
+# ---- where the time goes ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Seconds of each step that the run named, in order, and of work: this process, the engine, the whole."""
+
+    steps: dict[str, float]
+    ours: float
+    engine: float
+    wall: float
+
+    @property
+    def told(self) -> str:
+        """The steps in words."""
+        return ", ".join(f"{step} {seconds:.1f}" for step, seconds in self.steps.items())
+
+
+def profiled(house: House, ground: Ground, line: str) -> Profile:
+    """Carry it out once more and look twenty times a second at what the run says it does."""
+    os.sync()
+    work, pause = Work(os.getpid(), daemon_of(ground.url)), threading.Event()
+    steps: dict[str, float] = {}
+    run_id = house.accept(line)
+    began = last = time.monotonic()
+    while (run := house.run(run_id)).outcome is None:
+        now, step = time.monotonic(), run.progress.step if run.progress else "beginning"
+        steps[step] = steps.get(step, 0.0) + now - last
+        last = now
+        pause.wait(_LOOK_SECONDS)
+        assert last - began < LONGEST
+    assert run.outcome.status is Status.SUCCEEDED, run.outcome
+    ours, engine = work.since()
+    return Profile(steps=steps, ours=ours, engine=engine, wall=time.monotonic() - began)
