@@ -82,6 +82,11 @@ class Ground:
         self._api.remove_volume(volume)
         self.yard.volumes.remove(volume)
 
+    def discard(self, name: str) -> None:
+        """What somebody kept under a name that begins so."""
+        for path in self.kept.glob(f"{name}*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     @property
     def machine(self) -> str:
         """A sentence of the machine and of every program that takes part."""
