@@ -12,6 +12,7 @@ import statistics
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -96,7 +97,7 @@ class Ground:
             f"{time.strftime('%Y-%m-%d', time.gmtime())}, {os.cpu_count()} cores ({_processor()}), "
             f"{memory:.0f} GiB of memory, Linux {os.uname().release}; Docker engine {engine['Version']}, "
             + ", ".join(filter(None, map(_version, ("docker", "zstd", "gzip", "restic", "borg"))))
-            + "."
+            + f". Other work on it took {_others():.0%} of its processors."
         )
 
     def close(self) -> None:
@@ -192,6 +193,13 @@ def timed(work: Callable[[], None]) -> Took:
 def _busy() -> float:
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     return sum(int(fields[place]) for place in _BUSY) / _TICKS
+
+
+def _others() -> float:
+    """The share of all processors that was at work for one second, in which the bench did nothing."""
+    busy = _busy()
+    threading.Event().wait(1)
+    return (_busy() - busy) / (os.cpu_count() or 1)
 
 
 class Work:

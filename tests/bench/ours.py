@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ RESTORED = "shipkeeper: restore, verified"
 LONGEST = 3600.0
 _BLOCK = 1 << 20
 _WAITING = 8
+_STALLED = 120.0
 _LOOK_SECONDS = 0.05
 
 
@@ -112,21 +114,19 @@ def without_proof(ground: Ground, filled: Filled) -> Contestant:
 def _stream(engine: DockerEngine, holder: str, path: Path) -> None:
     """Read in one thread, compress and write in another, then sync."""
     chunks: Queue[bytes] = Queue(_WAITING)
-    writer = threading.Thread(target=_write, args=(chunks, path))
-    writer.start()
-    try:
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(_write, chunks, path)
         with engine.read_volume(holder) as stream:
             while chunk := stream.read(_BLOCK):
-                chunks.put(chunk)
-    finally:
-        chunks.put(b"")
-        writer.join()
+                chunks.put(chunk, timeout=_STALLED)
+        chunks.put(b"", timeout=_STALLED)
+        written.result()
 
 
 def _write(chunks: Queue[bytes], path: Path) -> None:
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
     with path.open("wb", buffering=0) as file:
-        while chunk := chunks.get():
+        while chunk := chunks.get(timeout=_STALLED):
             file.write(compressor.compress(chunk))
         file.write(compressor.flush())
         os.fsync(file.fileno())

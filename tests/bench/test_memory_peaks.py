@@ -10,7 +10,7 @@ import pytest
 
 from bot.playground import Playground
 from tests.bench import data
-from tests.bench.ground import Filled, Ground
+from tests.bench.ground import Filled, Ground, Work
 from tests.bench.report import record
 from tests.support import canaries
 from tests.support.process import Served, Site, finished
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.engine]
 GIBIBYTES = int(os.environ.get("SHIPKEEPER_BENCH_GIB", "10"))
 LONGEST = 3600.0
 MB = 1e6
-HEADS = ("", "seconds", "memory before, MB", "peak, MB", "what it adds, MB")
+HEADS = ("", "seconds", "CPU seconds of the bot", "memory before, MB", "peak, MB", "what it adds, MB")
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +62,17 @@ def _there_and_back(ground: Ground, filled: Filled, what: str, rows: list[list[s
 
 
 def _peak(site: Site, *words: str) -> list[str]:
-    """Have a served bot carry out what a shell asks for: seconds in the shell, memory before, at most, between."""
+    """Have a served bot carry out what a shell asks for: seconds there, work here, memory before, peak, between."""
     bot = site.serve().connected()
-    before = _memory(bot, "VmRSS")
+    before, work = _memory(bot, "VmRSS"), Work(bot.process.pid)
     began = time.monotonic()
     done = finished(site.start(*words), seconds=LONGEST)
     took = time.monotonic() - began
     assert done.returncode == 0, done
     assert site.owner_of(site.newest_run()) == bot.process.pid
-    peak = _memory(bot, "VmHWM")
+    peak, (worked,) = _memory(bot, "VmHWM"), work.since()
     assert bot.stop() == 0
-    return [f"{took:.1f}", *(f"{size / MB:.0f}" for size in (before, peak, peak - before))]
+    return [f"{took:.1f}", f"{worked:.1f}", *(f"{size / MB:.0f}" for size in (before, peak, peak - before))]
 
 
 def _memory(bot: Served, name: str) -> int:

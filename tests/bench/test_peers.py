@@ -12,7 +12,7 @@ from tests.bench import data
 from tests.bench.conftest import MEBIBYTES
 from tests.bench.contestants import GZIP, LIMIT, SYNCS, ZSTD, peers, typed
 from tests.bench.ground import MOUNTED, Filled, Ground, Times, rounds
-from tests.bench.ours import BARE, LONGEST, OURS, backing_up, newest, open_house, profiled, without_proof
+from tests.bench.ours import BARE, LONGEST, OURS, backing_up, open_house, profiled, without_proof
 from tests.bench.report import record
 from tests.support.house import House
 from tests.support.process import Site, finished
@@ -87,7 +87,11 @@ class Scene:
                 ", ".join(f"{one.kept / MB:.0f}" for one in (zstd, gzip, ours)),
             ]
         )
-        return record("peers-kinds", KINDS, self.kinds) + self.proven(filled, kind, times)
+        told = record("peers-kinds", KINDS, self.kinds) + self.proven(filled, kind, times)
+        archive = self.house.app.services.archive
+        for backup in archive.backups("local", filled.volume):
+            archive.remove(backup)
+        return told
 
     def proven(self, filled: Filled, kind: str, times: Mapping[str, Times]) -> str:
         """What the proof costs there, with the profile of one more run; the table as text."""
@@ -142,7 +146,6 @@ def test_each_kind_alone(kind: str, scene: Scene, capsys: pytest.CaptureFixture[
 def test_tiny_files(scene: Scene, tiny: Filled, capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is hardly anything but entries."""
     tables = scene.compared(tiny, "tiny files", ROUNDS_OF_TINY)
-    scene.house.app.services.archive.remove(newest(scene.house, tiny))
     with capsys.disabled():
         print(f"\n{tables}")
 
