@@ -199,7 +199,7 @@ def _others() -> float:
     """The share of all processors that was at work for one second, in which the bench did nothing."""
     busy = _busy()
     threading.Event().wait(1)
-    return (_busy() - busy) / (os.cpu_count() or 1)
+    return min(1.0, (_busy() - busy) / (os.cpu_count() or 1))
 
 
 class Work:

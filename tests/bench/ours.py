@@ -5,12 +5,14 @@ It must not know the peers. `without_proof` is what is left of a backup once not
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
@@ -32,7 +34,7 @@ LONGEST = 3600.0
 _BLOCK = 1 << 20
 _WAITING = 8
 _STALLED = 120.0
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.02
 
 
 @contextmanager
@@ -49,9 +51,28 @@ def open_house(ground: Ground) -> Iterator[House]:
 
 def done(house: House, line: str) -> str:
     """Carry a command out to its end, which must be a good one; the run's id."""
-    outcome = house.say(line, seconds=LONGEST)
+    run_id = house.accept(line)
+    for _ in _looks(house, run_id):
+        pass
+    return run_id
+
+
+def _looks(house: House, run_id: str) -> Iterator[str]:
+    """The step that the run is at, fifty times a second until it has ended well.
+
+    A bare query takes next to nothing from what is measured; the product's own way of asking would.
+    """
+    pause, deadline = threading.Event(), time.monotonic() + LONGEST
+    file = house.app.settings.state / "shipkeeper.db"
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)) as database:
+        query = "SELECT ended_at IS NOT NULL, progress FROM runs WHERE id = ?"
+        while not (row := database.execute(query, (run_id,)).fetchone())[0]:
+            yield json.loads(row[1] or "null", object_hook=lambda one: one.get("step")) or "beginning"
+            assert time.monotonic() < deadline
+            pause.wait(_LOOK_SECONDS)
+    outcome = house.run(run_id).outcome
+    assert outcome is not None
     assert outcome.status is Status.SUCCEEDED, outcome
-    return outcome.run_id
 
 
 def newest(house: House, filled: Filled) -> Backup:
@@ -151,18 +172,15 @@ class Profile:
 
 
 def profiled(house: House, ground: Ground, line: str) -> Profile:
-    """Carry it out once more and look twenty times a second at what the run says it does."""
+    """Carry it out once more, and look fifty times a second at what the run says it does."""
     os.sync()
-    work, pause = Work(os.getpid(), daemon_of(ground.url)), threading.Event()
+    work, looking = Work(os.getpid(), daemon_of(ground.url)), time.thread_time()
     steps: dict[str, float] = {}
-    run_id = house.accept(line)
     began = last = time.monotonic()
-    while (run := house.run(run_id)).outcome is None:
-        now, step = time.monotonic(), run.progress.step if run.progress else "beginning"
+    for step in _looks(house, house.accept(line)):
+        now = time.monotonic()
         steps[step] = steps.get(step, 0.0) + now - last
         last = now
-        pause.wait(_LOOK_SECONDS)
-        assert last - began < LONGEST
-    assert run.outcome.status is Status.SUCCEEDED, run.outcome
     ours, engine = work.since()
-    return Profile(steps=steps, ours=ours, engine=engine, wall=time.monotonic() - began)
+    wall = time.monotonic() - began
+    return Profile(steps=steps, ours=ours - (time.thread_time() - looking), engine=engine, wall=wall)
