@@ -37,78 +37,105 @@ _STALLED = 120.0
 _LOOK_SECONDS = 0.02
 
 
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Seconds of each step that the run named, in order, and of work: this process, the engine."""
+
+    steps: dict[str, float]
+    ours: float
+    engine: float
+
+    @property
+    def told(self) -> str:
+        """The steps in words."""
+        return ", ".join(f"{step} {seconds:.1f}" for step, seconds in self.steps.items())
+
+
+class Ours:
+    """A house at work, and what its last run spent its time with."""
+
+    def __init__(self, house: House, ground: Ground) -> None:
+        self._house, self._ground = house, ground
+        self._archive = house.app.services.archive
+        self.last = Profile(steps={}, ours=0, engine=0)
+
+    def done(self, line: str) -> str:
+        """Carry a command out to its end, which must be a good one, and keep its profile; the run's id."""
+        work, looking = Work(os.getpid(), daemon_of(self._ground.url)), time.thread_time()
+        steps: dict[str, float] = {}
+        last = time.monotonic()
+        run_id = self._house.accept(line)
+        for step in self._looks(run_id):
+            now = time.monotonic()
+            steps[step] = steps.get(step, 0.0) + now - last
+            last = now
+        ours, engine = work.since()
+        self.last = Profile(steps=steps, ours=ours - (time.thread_time() - looking), engine=engine)
+        outcome = self._house.run(run_id).outcome
+        assert outcome is not None
+        assert outcome.status is Status.SUCCEEDED, outcome
+        return run_id
+
+    def _looks(self, run_id: str) -> Iterator[str]:
+        """The step that the run is at, fifty times a second until it has ended.
+
+        A bare query takes next to nothing from what is measured; the product's own way of asking would.
+        """
+        pause, deadline = threading.Event(), time.monotonic() + LONGEST
+        file = self._house.app.settings.state / "shipkeeper.db"
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)) as database:
+            query = "SELECT ended_at IS NOT NULL, progress FROM runs WHERE id = ?"
+            while not (row := database.execute(query, (run_id,)).fetchone())[0]:
+                yield json.loads(row[1])["step"] if row[1] else "beginning"
+                assert time.monotonic() < deadline
+                pause.wait(_LOOK_SECONDS)
+
+    def newest(self, filled: Filled) -> Backup:
+        """The newest backup of the volume, which must be whole and hold everything that was put into the volume."""
+        backup = self._archive.backups("local", filled.volume)[0]
+        assert backup.is_ok
+        assert backup.manifest.entries.count == filled.content.entries + 1  # and the volume's own directory
+        return backup
+
+    def backing_up(self, filled: Filled) -> Contestant:
+        """Backs the volume up; the newest backup stays, as there is one before every backup but the first."""
+
+        @contextmanager
+        def ready() -> Iterator[Callable[[], None]]:
+            before = self._archive.backups("local", filled.volume)
+            yield lambda: _ignored(self.done(f"backup {filled.volume}"))
+            self.newest(filled)
+            for backup in before:
+                self._archive.remove(backup)
+
+        return Contestant(name=OURS, ready=ready, kept=lambda: self.newest(filled).manifest.stored.bytes)
+
+    def restoring(self, backup: Backup, look: Callable[[Path], None]) -> Contestant:
+        """Restores the backup into a volume that is new every time; `look` is shown where it is."""
+
+        @contextmanager
+        def ready() -> Iterator[Callable[[], None]]:
+            into = "ours-new"
+            yield lambda: _ignored(self.done(f"restore {backup.manifest.run_id} --into {into}"))
+            look(self._ground.adopt(into))
+            self._ground.remove(into)
+
+        return Contestant(name=RESTORED, ready=ready)
+
+    def forget(self, filled: Filled) -> None:
+        """Remove all backups of the volume."""
+        for backup in self._archive.backups("local", filled.volume):
+            self._archive.remove(backup)
+
+
 @contextmanager
-def open_house(ground: Ground) -> Iterator[House]:
+def open_house(ground: Ground) -> Iterator[Ours]:
     """The whole road over the real engine, its archive beside what the peers keep; at the end nothing is untrue."""
     toml = f'[hosts.local]\naddress = "{ground.url}"\n'
-    made = settings(
-        ground.kept / "state", toml=toml, SHIPKEEPER_ARCHIVE=str(ground.kept / "archive"), HOME="/nonexistent"
-    )
-    with at_work(made, {}) as house:
-        yield house
+    archive = str(ground.kept / "archive")
+    with at_work(settings(ground.kept / "state", toml=toml, SHIPKEEPER_ARCHIVE=archive), {}) as house:
+        yield Ours(house, ground)
         refuse_untrue_of(house.app, ground.yard)
-
-
-def done(house: House, line: str) -> str:
-    """Carry a command out to its end, which must be a good one; the run's id."""
-    run_id = house.accept(line)
-    for _ in _looks(house, run_id):
-        pass
-    return run_id
-
-
-def _looks(house: House, run_id: str) -> Iterator[str]:
-    """The step that the run is at, fifty times a second until it has ended well.
-
-    A bare query takes next to nothing from what is measured; the product's own way of asking would.
-    """
-    pause, deadline = threading.Event(), time.monotonic() + LONGEST
-    file = house.app.settings.state / "shipkeeper.db"
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)) as database:
-        query = "SELECT ended_at IS NOT NULL, progress FROM runs WHERE id = ?"
-        while not (row := database.execute(query, (run_id,)).fetchone())[0]:
-            yield json.loads(row[1] or "null", object_hook=lambda one: one.get("step")) or "beginning"
-            assert time.monotonic() < deadline
-            pause.wait(_LOOK_SECONDS)
-    outcome = house.run(run_id).outcome
-    assert outcome is not None
-    assert outcome.status is Status.SUCCEEDED, outcome
-
-
-def newest(house: House, filled: Filled) -> Backup:
-    """The newest backup of the volume, which must be whole and hold everything that was put into the volume."""
-    backup = house.app.services.archive.backups("local", filled.volume)[0]
-    assert backup.is_ok
-    assert backup.manifest.entries.count == filled.content.entries + 1  # and the volume's own directory
-    return backup
-
-
-def backing_up(house: House, filled: Filled) -> Contestant:
-    """Backs the volume up; the newest backup stays, as there is one before every backup but the first."""
-    archive = house.app.services.archive
-
-    @contextmanager
-    def ready() -> Iterator[Callable[[], None]]:
-        before = archive.backups("local", filled.volume)
-        yield lambda: _ignored(done(house, f"backup {filled.volume}"))
-        newest(house, filled)
-        for backup in before:
-            archive.remove(backup)
-
-    return Contestant(name=OURS, ready=ready, kept=lambda: newest(house, filled).manifest.stored.bytes)
-
-
-def restoring(house: House, ground: Ground, backup: Backup) -> Contestant:
-    """Restores the backup into a volume that is new every time."""
-
-    @contextmanager
-    def ready() -> Iterator[Callable[[], None]]:
-        into = "ours-new"
-        yield lambda: _ignored(done(house, f"restore {backup.manifest.run_id} --into {into}"))
-        ground.adopt(into)
-        ground.remove(into)
-
-    return Contestant(name=RESTORED, ready=ready)
 
 
 def _ignored(_: str) -> None:
@@ -151,36 +178,3 @@ def _write(chunks: Queue[bytes], path: Path) -> None:
             file.write(compressor.compress(chunk))
         file.write(compressor.flush())
         os.fsync(file.fileno())
-
-
-# ---- where the time goes ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Profile:
-    """Seconds of each step that the run named, in order, and of work: this process, the engine, the whole."""
-
-    steps: dict[str, float]
-    ours: float
-    engine: float
-    wall: float
-
-    @property
-    def told(self) -> str:
-        """The steps in words."""
-        return ", ".join(f"{step} {seconds:.1f}" for step, seconds in self.steps.items())
-
-
-def profiled(house: House, ground: Ground, line: str) -> Profile:
-    """Carry it out once more, and look fifty times a second at what the run says it does."""
-    os.sync()
-    work, looking = Work(os.getpid(), daemon_of(ground.url)), time.thread_time()
-    steps: dict[str, float] = {}
-    began = last = time.monotonic()
-    for step in _looks(house, house.accept(line)):
-        now = time.monotonic()
-        steps[step] = steps.get(step, 0.0) + now - last
-        last = now
-    ours, engine = work.since()
-    wall = time.monotonic() - began
-    return Profile(steps=steps, ours=ours - (time.thread_time() - looking), engine=engine, wall=wall)

@@ -12,9 +12,8 @@ from tests.bench import data
 from tests.bench.conftest import MEBIBYTES
 from tests.bench.contestants import GZIP, LIMIT, SYNCS, ZSTD, peers, typed
 from tests.bench.ground import MOUNTED, Filled, Ground, Times, rounds
-from tests.bench.ours import BARE, LONGEST, OURS, backing_up, open_house, profiled, without_proof
+from tests.bench.ours import BARE, LONGEST, OURS, Ours, open_house, without_proof
 from tests.bench.report import record
-from tests.support.house import House
 from tests.support.process import Site, finished
 
 pytestmark = [pytest.mark.bench, pytest.mark.engine]
@@ -49,7 +48,7 @@ PROOF = (
     "proven, s",
     "without, s",
     "cost of the proof",
-    "steps of one run, s",
+    "steps of the last run, s",
     "CPU seconds in it: shipkeeper, Docker",
 )
 
@@ -57,8 +56,8 @@ PROOF = (
 class Scene:
     """The ground with a house on it, and the rows that the tests have told so far."""
 
-    def __init__(self, ground: Ground, house: House) -> None:
-        self.ground, self.house = ground, house
+    def __init__(self, ground: Ground, ours: Ours) -> None:
+        self.ground, self.ours = ground, ours
         self.kinds: list[list[str]] = []
         self.proof: list[list[str]] = []
 
@@ -68,7 +67,7 @@ class Scene:
         There is a backup of it already, as there is for all but the first.
         """
         typed(self.ground, f"docker cp {filled.holder}:{MOUNTED} - > /dev/null", self.ground.kept)
-        ours = backing_up(self.house, filled)
+        ours = self.ours.backing_up(filled)
         with ours.ready() as work:
             work()
         return rounds([*peers(self.ground, filled, *names), ours, without_proof(self.ground, filled)], number)
@@ -87,16 +86,13 @@ class Scene:
                 ", ".join(f"{one.kept / MB:.0f}" for one in (zstd, gzip, ours)),
             ]
         )
-        told = record("peers-kinds", KINDS, self.kinds) + self.proven(filled, kind, times)
-        archive = self.house.app.services.archive
-        for backup in archive.backups("local", filled.volume):
-            archive.remove(backup)
-        return told
+        self.ours.forget(filled)
+        return record("peers-kinds", KINDS, self.kinds) + self.proven(kind, times)
 
-    def proven(self, filled: Filled, kind: str, times: Mapping[str, Times]) -> str:
-        """What the proof costs there, with the profile of one more run; the table as text."""
+    def proven(self, kind: str, times: Mapping[str, Times]) -> str:
+        """What the proof costs there, with the profile of our last run; the table as text."""
         ours, bare = times[OURS], times[BARE]
-        profile = profiled(self.house, self.ground, f"backup {filled.volume}")
+        profile = self.ours.last
         self.proof.append(
             [
                 kind,
@@ -113,8 +109,8 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(ground: Ground) -> Iterator[Scene]:
     """One for all; its archive is beside what the peers keep."""
-    with open_house(ground) as house:
-        yield Scene(ground, house)
+    with open_house(ground) as ours:
+        yield Scene(ground, ours)
 
 
 def test_everybody_on_a_mix(scene: Scene, mixed: Filled, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +123,7 @@ def test_everybody_on_a_mix(scene: Scene, mixed: Filled, capsys: pytest.CaptureF
         f"`shipkeeper backup` in a shell, while no bot is served, from its start to the prompt: {second:.1f} s; "
         f"the first backup of a volume, which also measures it: {first:.1f} s.",
     ]
-    tables = record("peers", PEERS, rows, notes) + scene.proven(mixed, "mix", times)
+    tables = record("peers", PEERS, rows, notes) + scene.proven("mix", times)
     with capsys.disabled():
         print(f"\n{tables}")
 
