@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 ENGINE := deploy/with-engine.sh
 
-.PHONY: demo demo-script test check bench campaign format generated setup setup-tests clean
+.PHONY: demo demo-script test check bench campaign format generated setup setup-tests setup-bench clean
 
 demo: setup            ## try it in a browser: a chat page on http://127.0.0.1:8700
 	@$(ENGINE) demo $(PY) -m bot demo
@@ -32,8 +32,9 @@ check-style:
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports >/dev/null || .venv/bin/lint-imports
 
-bench: setup-tests     ## speed and load; slow, and never part of `make test`
+bench: setup-bench     ## speed, memory and load beside what people use instead; slow, and never part of `make test`
 	@$(ENGINE) bench $(PY) -m pytest -m bench -s
+	@$(PY) -m tests.bench.report
 
 campaign: setup-tests  ## the long versions of the fault tests
 	@SHIPKEEPER_KILLS=300 SHIPKEEPER_POINTS=0 SHIPKEEPER_ROUNDS=1000 SHIPKEEPER_FAULT_RUNS=300 \
@@ -64,6 +65,9 @@ setup:
 
 setup-tests:
 	@deploy/setup.sh tests
+
+setup-bench:
+	@deploy/setup.sh bench
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

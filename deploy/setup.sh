@@ -3,6 +3,7 @@
 #
 #   setup.sh          Python, and getfattr for looking into volumes: enough for the bot, the demo and `make check`
 #   setup.sh tests    and zstd, acl, Chromium and the databases, so that no test has to be skipped
+#   setup.sh bench    and what people use instead, to be measured beside
 #
 # Safe to call again: what is there is left alone. Exit: 0 done, 1 failed.
 set -eu
@@ -54,6 +55,18 @@ install_for_tests() {
     [ -z "$missing" ] || deploy/packages.sh $missing || say "tests that need them will say so"
 }
 
+install_for_bench() {
+    local missing=
+    command -v docker >/dev/null || missing="$missing docker.io"
+    command -v restic >/dev/null || missing="$missing restic"
+    command -v borg >/dev/null || missing="$missing borgbackup"
+    # shellcheck disable=SC2086  # a list of names, without blanks in them
+    [ -z "$missing" ] || deploy/packages.sh $missing || say "benches that need them will fail"
+}
+
 make_venv
 install_for_walks
-[ "${1:-}" != tests ] || install_for_tests
+case ${1:-} in
+    tests) install_for_tests ;;
+    bench) install_for_tests; install_for_bench ;;
+esac
