@@ -22,7 +22,8 @@ import zstandard
 from bot.engine.real import DockerEngine
 from bot.model import Status
 from bot.stores.archive import Backup
-from bot.stores.archive.writing import LEVEL
+from bot.stores.archive.level import FAST
+from bot.stores.archive.writing import WORKERS
 from tests.bench.ground import Contestant, Filled, Ground, Work, daemon_of, empty, size_of
 from tests.support.house import House, at_work, settings
 from tests.support.yard import refuse_untrue_of
@@ -172,7 +173,7 @@ def _stream(engine: DockerEngine, holder: str, path: Path) -> None:
 
 
 def _write(chunks: Queue[bytes], path: Path) -> None:
-    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
+    compressor = zstandard.ZstdCompressor(level=FAST, write_checksum=True, threads=WORKERS).compressobj()
     with path.open("wb", buffering=0) as file:
         while chunk := chunks.get(timeout=_STALLED):
             file.write(compressor.compress(chunk))

@@ -22,7 +22,9 @@ from bot.stores.archive.facts import Content
 from bot.stores.archive.level import SAMPLE_BYTES, SMALL, level_for
 from bot.stores.archive.reading import parse_lines, read_growing, split_lines
 
-_WORKERS = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 4)
+WORKERS = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 4)
+"""So many threads compress a tar."""
+
 _HELD_PIECES = 12
 _PIECE_BYTES = 1 << 16
 _EARLY_BYTES = 8 << 20
@@ -153,7 +155,7 @@ class TarFile:
             return
         self._sample.append(data)
         if sum(map(len, self._sample)) >= SAMPLE_BYTES:
-            self._write_sample(level_for(b"".join(self._sample), self._sample_seconds), _WORKERS)
+            self._write_sample(level_for(b"".join(self._sample), self._sample_seconds), WORKERS)
 
     def _write_sample(self, level: int, workers: int = 0) -> None:
         held, self._sample = self._sample or [], None
