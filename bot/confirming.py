@@ -109,6 +109,4 @@ class Confirmations:
             self._confirm(told)
         except BotError as error:
             # They stay unconfirmed and so are never executed; the housekeeper tells people within seconds.
-            _log.error(
-                "runs could not be confirmed: %s: %s", ", ".join(one.run_id for one in told), error
-            )
+            _log.error("runs could not be confirmed: %s: %s", ", ".join(one.run_id for one in told), error)

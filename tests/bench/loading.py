@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 from types import TracebackType
@@ -28,6 +30,7 @@ from tests.support import canaries
 from tests.support.process import Served, Site, until
 from tests.support.yard import Yard
 
+SLACK_HEADS = ("answers to Slack", "p50", "p99", "slowest")
 PEOPLE = [f"U0L{number:03d}" for number in range(50)]
 _ACKS_WITHIN = 30.0
 _PIECE = 1 << 16
@@ -98,9 +101,9 @@ def acked(deliveries: Sequence[Delivery]) -> Took:
 class Echo:
     """The bare Bolt app as a process of its own, in a workspace of its own."""
 
-    def __init__(self, state: Path, *, http: bool) -> None:
+    def __init__(self, *, http: bool) -> None:
         self.slack = Playground(credentials=canaries.SLACK)
-        self._http, self._state = http, state
+        self._http = http
 
     def __enter__(self) -> Self:
         slack, port = self.slack.start(), free_port()
@@ -172,7 +175,7 @@ class Ours:
         """Whether its bytes flow, or flowed; fails when it ended."""
         row = self.site.run(run_id)
         assert row["ended_at"] is None, f"the backup ended too early: {row['status']} {row['reply']}"
-        return bool(row["progress"] and json.loads(row["progress"])["done"])
+        return bool(row["progress"] and json.loads(row["progress"])["done_bytes"])
 
     def give_up(self, runs: Sequence[str]) -> None:
         """Cancel them and wait for their endings."""
@@ -184,6 +187,12 @@ class Ours:
         """Wait until every run has its ending."""
         open_runs = "SELECT 1 FROM runs WHERE ended_at IS NULL LIMIT 1"
         until(lambda: not self.site.rows(open_runs), seconds=seconds, saying="all endings", every=0.05)
+
+    def seconds_of(self, runs: Sequence[str]) -> float:
+        """From the first one's arrival to the last one's ending."""
+        rows = [self.site.run(run) for run in runs]
+        first = min(datetime.fromisoformat(row["created_at"]) for row in rows)
+        return (max(datetime.fromisoformat(row["ended_at"]) for row in rows) - first).total_seconds()
 
     def told(self, *, seconds: float = 240.0) -> None:
         """Wait until the outbox is empty."""
@@ -241,23 +250,45 @@ def filled(yard: Yard, name: str, mebibytes: int) -> str:
 
 @contextmanager
 def copied_by_hand(yard: Yard, holders: Sequence[str], to: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """`docker cp CONTAINER:/v0 - | zstd -1 -T0` of each container at once, into files; ended and removed afterwards."""
-    started = []
+    """`docker cp CONTAINER:/v0 - | zstd -1 -T0` of each container at once, while bytes flow; ended afterwards."""
+    started, files = _by_hand(yard, holders, to)
     try:
-        for number_, holder in enumerate(holders):
-            line = f'docker cp "$HOLDER":/v0 - | zstd -1 -T0 -q -f -o "{to}/by-hand-{number_}.zst"'
-            started.append(
-                subprocess.Popen(
-                    ["/bin/sh", "-c", line],
-                    env={"PATH": os.environ["PATH"], "DOCKER_HOST": yard.url, "HOLDER": holder},
-                    start_new_session=True,
-                )
-            )
+        flows = lambda: all(one.exists() and one.stat().st_size > 1 << 20 for one in files)  # noqa: E731
+        until(flows, saying="bytes of every copy", seconds=60)
         yield started
     finally:
         for one in started:
             if one.poll() is None:
-                os.killpg(one.pid, 15)
+                os.killpg(one.pid, signal.SIGTERM)
             one.wait()
-        for number_ in range(len(holders)):
-            (to / f"by-hand-{number_}.zst").unlink(missing_ok=True)
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
+def copies_by_hand(yard: Yard, holders: Sequence[str], to: Path) -> float:
+    """The seconds that the same takes until all are over and on the disk."""
+    began = time.monotonic()
+    started, files = _by_hand(yard, holders, to)
+    assert [one.wait() for one in started] == [0] * len(started)
+    for file in files:
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+    took = time.monotonic() - began
+    for file in files:
+        file.unlink()
+    return took
+
+
+def _by_hand(
+    yard: Yard, holders: Sequence[str], to: Path
+) -> tuple[list[subprocess.Popen[bytes]], list[Path]]:
+    files = [to / f"by-hand-{place}.zst" for place in range(len(holders))]
+    started = [
+        subprocess.Popen(
+            ["/bin/sh", "-c", f'docker cp "$HOLDER":/v0 - | zstd -1 -T0 -q -f -o "{file}"'],
+            env={"PATH": os.environ["PATH"], "DOCKER_HOST": yard.url, "HOLDER": holder},
+            start_new_session=True,
+        )
+        for holder, file in zip(holders, files, strict=True)
+    ]
+    return started, files
