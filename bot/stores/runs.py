@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, and_, func, insert, or_, select, upda
 from bot.model import Invocation, Status
 from bot.stores.coding import storable
 from bot.stores.database import Database
-from bot.stores.runrow import Lane, Run, get_run, run_of, run_query, under_way_query
+from bot.stores.runrow import Lane, Run, get_run, run_of, run_query, under_way
 from bot.stores.schema import messages, runs
 from bot.stores.sharing import SharedWrites
 
@@ -39,6 +39,9 @@ class Terms:
     quiet: bool = False
 
 
+_ASKED_TO_CANCEL = select(runs.c.id).where(
+    runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None)
+)
 _Asked = tuple[Invocation, Terms]
 
 
@@ -167,9 +170,8 @@ class Runs:
 
     def asked_to_cancel(self) -> tuple[str, ...]:
         """Ids of running runs whose cancel flag is up."""
-        asked = (runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None))
         with self._database.read() as connection:
-            return tuple(connection.execute(select(runs.c.id).where(*asked)).scalars())
+            return tuple(connection.execute(_ASKED_TO_CANCEL).scalars())
 
     def running(self) -> tuple[Run, ...]:
         """Runs that somebody holds, or held when it died."""
@@ -199,7 +201,8 @@ class Runs:
 
     def under_way(self, schedule_name: str) -> Run | None:
         """The newest run that came of that schedule and is not over, but for what prunes after one."""
-        return next(iter(self._list(under_way_query(schedule_name).limit(1))), None)
+        with self._database.read() as connection:
+            return under_way(connection, schedule_name)
 
     def ended_since(self, since: datetime, limit: int) -> tuple[Run, ...]:
         """What changed something, or came of a schedule, and ended since then; newest first.
