@@ -15,10 +15,10 @@ from bot.errors import BotError, Cancelled, Interrupted, LostHold, StoreError
 from bot.language import Thread, say
 from bot.model import Actor, Invocation, Progress
 from bot.permissions import Request
-from bot.queue import Signal
 from bot.stores.claims import Claim, Claims
 from bot.stores.journal import Entry, Journal
 from bot.undo import Undoer
+from bot.workers import Signal
 
 _log = logging.getLogger(__name__)
 _PROGRESS_SECONDS = 1.0

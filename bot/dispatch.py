@@ -14,6 +14,7 @@ from datetime import timedelta
 from bot.approvals import Work
 from bot.command import Command
 from bot.commandline import split
+from bot.confirming import Told
 from bot.context import Ledger, RunContext
 from bot.ending import Asked, Endings, refusal
 from bot.errors import BotError, Busy, LostHold, PermissionDenied
@@ -25,13 +26,15 @@ from bot.operations.typedsecrets import without_typed_secrets
 from bot.overflow import with_files
 from bot.parsing import find, for_help, parse
 from bot.permissions import Request
-from bot.queue import RunQueue, Signal
+from bot.queue import RunQueue
 from bot.services import Services
 from bot.spelling import spelt_out
 from bot.stores.claims import Claim
 from bot.stores.outbox import Outbox
 from bot.stores.runrow import Lane, Run
+from bot.stores.runs import Terms
 from bot.witnessing import on_behalf_of
+from bot.workers import Signal
 
 _log = logging.getLogger(__name__)
 
@@ -73,21 +76,24 @@ class Dispatcher:
         """
         invocation = spelt_out(invocation, self._services, self._by_memory)
         line = without_typed_secrets(invocation.line, self._services.runbooks.values())
-        run, is_new = self._services.runs.submit(
-            replace(invocation, line=line), host=self._services.default_host, released=told
-        )
-        return Accepted(run_id=run.id, is_new=is_new)
+        terms = Terms(host=self._services.default_host, released=told)
+        run_id, is_new = self._services.runs.take_in(replace(invocation, line=line), terms)
+        return Accepted(run_id=run_id, is_new=is_new)
 
     def confirm(self, run_id: str, waited: timedelta) -> None:
         """The sender was told `waited` after it had sent the command: execute it, unless that was too late."""
-        run = self._services.runs.get(run_id)
-        if run.released:
-            return
-        # A repeat counts from the first delivery on: whoever sends may have given that up.
-        if max(waited, self._services.clock() - run.created_at) <= LATE:
-            self._services.runs.release(run_id)
-        else:
-            self._endings.expire(run)
+        self.confirm_all([Told(run_id=run_id, waited=waited, at=self._services.clock())])
+
+    def confirm_all(self, told: Sequence[Told]) -> None:
+        """The same of many, in one transaction."""
+        first = {one.run_id: one for one in reversed(told)}
+        held = [run for run in self._services.runs.some(first) if not run.released]
+        in_time = {run.id for run in held if first[run.id].after(run.created_at) <= LATE}
+        if in_time:
+            self._services.runs.release_all(in_time)
+        for run in held:
+            if run.id not in in_time:
+                self._endings.expire(run)
 
     def cancel(self, run: Run, by: Actor) -> Run:
         """Ask for an end: a queued run ends at once, a running one as soon as its body looks."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Mapping
 from typing import Protocol
 
 from bot.errors import StoreError
 from bot.stores.database import Database, Transaction
 from bot.stores.runrow import Lane
 from bot.stores.runs import Runs
+from bot.workers import Execute, Place, Signal, Task, WorkerInfo
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
@@ -29,55 +29,11 @@ _RECOVER_SECONDS = 5.0
 _WAITING_FOR_A_HOST = 8
 """How many runs may ask one host at a time before they are handed to its workers."""
 
+_AHEAD = 32
+"""How many runs of the front lane are remembered at a look, beside those that are handed over at once."""
+
 _LAST_SECONDS = 5.0
 """What running bodies get to take back what they began, once the grace is over."""
-
-
-class Signal:
-    """Tells a running body that it should end, and why."""
-
-    def __init__(self, admit: Callable[[str], bool] = lambda _host: True) -> None:
-        self._admit = admit
-        self._cancelled = threading.Event()
-        self._stopping = threading.Event()
-        self._ending = threading.Event()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait so long for either; whether the body is to end."""
-        return self._ending.wait(seconds)
-
-    def cancelled(self) -> bool:
-        """Whether somebody asked for an end."""
-        return self._cancelled.is_set()
-
-    def stopping(self) -> bool:
-        """Whether the process is about to end, and its patience with it."""
-        return self._stopping.is_set()
-
-    def begin_on(self, host: str) -> bool:
-        """Ask before anything that may wait for that host; False when too many runs wait for it already."""
-        return self._admit(host)
-
-    def cancel(self) -> None:
-        """Ask for an end. May be called twice."""
-        self._cancelled.set()
-        self._ending.set()
-
-    def stop(self) -> None:
-        """Say that the process ends. May be called twice."""
-        self._stopping.set()
-        self._ending.set()
-
-
-Execute = Callable[[str, Signal], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerInfo:
-    """What one worker is doing."""
-
-    lane: Lane
-    run_id: str
 
 
 class RunQueue(Protocol):
@@ -102,20 +58,13 @@ class RunQueue(Protocol):
         """Hand out nothing more; wait at most `grace` seconds for what is running."""
 
 
-@dataclass(frozen=True)
-class _Place:
-    lane: Lane
-    host: str
-
-
 class EmbeddedQueue:
     """A thread that looks at the table, and workers on two lanes: FRONT decides quickly, WORK works for long.
 
     The two lanes are why a question is answered while every worker is busy for an hour. On WORK each host has
     workers of its own, and so it has on FRONT, once it is known which host a run turns to: a host that is mute keeps
-    nobody from another one. Each run has a thread of its own, which
-    does not keep the process alive: what is cut off is taken back at the next start. It must run in the sole holder
-    of the database only.
+    nobody from another one. Whoever works does not keep the process alive: what is cut off is taken back at the next
+    start. It must run in the sole holder of the database only.
     """
 
     def __init__(self, database: Database, threads: Mapping[Lane, int], hosts: int = 1) -> None:
@@ -124,9 +73,11 @@ class EmbeddedQueue:
         self._turned_to: dict[str, str] = {}
         self._sent_back: dict[str, str] = {}
         self._only: frozenset[str] | None = None
+        self._ready: deque[tuple[str, str]] = deque()
+        self._changed = {*Lane}
         self._threads = dict(threads)
         self._signals: dict[str, Signal] = {}
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._workers: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -144,9 +95,9 @@ class EmbeddedQueue:
         self._loop = threading.Thread(target=self._look, name="queue", daemon=True)
         self._loop.start()
 
-    def enqueue(self, connection: Transaction, run_id: str, lane: Lane) -> None:  # noqa: ARG002
+    def enqueue(self, connection: Transaction, run_id: str, lane: Lane) -> None:  # noqa: ARG002 - the row says it
         """The row is the queue: only wake the loop, once it can see the row."""
-        self._database.after_commit(connection, self._wake.set)
+        self._database.after_commit(connection, lambda: self._look_at(lane))
 
     def cancel(self, run_id: str) -> None:
         """Raise the signal of a run that is at work in this process."""
@@ -163,7 +114,9 @@ class EmbeddedQueue:
         orphans = [run for run in running if run.id not in ours]
         for run in orphans:
             # Not on the front lane: undoing may wait for a mute Docker, and questions must not.
-            self._hand_over(run.id, _Place(Lane.WORK, run.host))
+            with self._lock:
+                task = self._taken(run.id, Place(Lane.WORK, run.host))
+            self._hand_over(task)
         return len(orphans)
 
     def workers(self) -> tuple[WorkerInfo, ...]:
@@ -190,41 +143,73 @@ class EmbeddedQueue:
         for worker in workers:
             worker.join(max(deadline - time.monotonic(), 0))
 
+    def _look_at(self, *lanes: Lane) -> None:
+        """Wake the loop: something of these lanes has changed."""
+        with self._lock:
+            self._changed.update(lanes)
+        self._wake.set()
+
     def _look(self) -> None:
-        recovered_at = time.monotonic()
+        recovered_at = polled_at = time.monotonic()
         while not self._stopping.is_set():
-            self._wake.wait(_POLL_SECONDS)
+            self._wake.wait(max(polled_at + _POLL_SECONDS - time.monotonic(), 0.0))
             self._wake.clear()
             if self._stopping.is_set():
                 return
+            is_round = time.monotonic() - polled_at >= _POLL_SECONDS
             try:
-                self._fill_front()
-                self._fill_work()
-                for run_id in self._runs.asked_to_cancel():
-                    self.cancel(run_id)
+                self._fill({*Lane} if is_round else set())
+                if is_round:
+                    polled_at = time.monotonic()
+                    for run_id in self._runs.asked_to_cancel():
+                        self.cancel(run_id)
                 if time.monotonic() - recovered_at > _RECOVER_SECONDS:
                     recovered_at = time.monotonic()
                     self.recover()
             except StoreError as error:
+                polled_at = time.monotonic()
                 _log.error("the queue cannot see the runs, and will look again: %s", error)
 
-    def _fill_front(self) -> None:
-        """Few decide at a time; those that turned to a host meanwhile are counted there, and not here."""
+    def _fill(self, also: set[Lane]) -> None:
         with self._lock:
+            changed, self._changed = self._changed | also, set()
+        if Lane.FRONT in changed:
+            self._fill_front()
+        if Lane.WORK in changed:
+            self._fill_work()
+
+    def _fill_front(self) -> None:
+        """Few decide at a time; those that turned to a host meanwhile are counted there, and not here.
+
+        Some more are remembered, so that a worker goes on with the next one without another look.
+        """
+        with self._lock:
+            self._ready.clear()
             busy = set(self._signals)
-            here = [run_id for run_id, at in self._places.items() if at.lane is Lane.FRONT]
-            deciding = sum(1 for run_id in here if run_id not in self._turned_to)
             full = self._full_hosts()
             self._sent_back = {run_id: host for run_id, host in self._sent_back.items() if host in full}
             waiting = set(self._sent_back) - busy
-        free = min(self._threads[Lane.FRONT] - deciding, _WAITING_FOR_A_HOST * self._hosts - len(here))
-        if free <= 0:
-            return
-        limit = free + len(busy)
-        for run_id, host in self._runs.claimable(Lane.FRONT, limit, without=waiting):
-            if run_id not in busy and free > 0:
-                free -= 1
-                self._hand_over(run_id, _Place(Lane.FRONT, host))
+            if self._free_in_front() <= 0:
+                return
+        found = self._runs.claimable(Lane.FRONT, _AHEAD + len(busy), without=waiting)
+        with self._lock:
+            self._ready.extend(one for one in found if one[0] not in busy)
+        while (following := self._next_in_front()) is not None:
+            self._hand_over(following)
+
+    def _free_in_front(self) -> int:
+        here = [run_id for run_id, at in self._places.items() if at.lane is Lane.FRONT]
+        deciding = sum(1 for run_id in here if run_id not in self._turned_to)
+        return min(self._threads[Lane.FRONT] - deciding, _WAITING_FOR_A_HOST * self._hosts - len(here))
+
+    def _next_in_front(self) -> Task | None:
+        """Take one of those that are ready, if one more may be decided about now."""
+        with self._lock:
+            while self._ready and self._free_in_front() > 0 and not self._stopping.is_set():
+                run_id, host = self._ready.popleft()
+                if run_id not in self._signals and run_id not in self._sent_back:
+                    return self._taken(run_id, Place(Lane.FRONT, host))
+        return None
 
     def _fill_work(self) -> None:
         """Hand over until nobody waits whose host has a free worker."""
@@ -239,7 +224,9 @@ class EmbeddedQueue:
             for run_id, host in found:
                 if run_id not in busy and taken[host] < most:
                     taken[host] += 1
-                    self._hand_over(run_id, _Place(Lane.WORK, host))
+                    with self._lock:
+                        task = self._taken(run_id, Place(Lane.WORK, host))
+                    self._hand_over(task)
             if len(found) < limit:
                 return
 
@@ -250,32 +237,45 @@ class EmbeddedQueue:
                     self._sent_back[run_id] = host
                     return False
                 self._turned_to[run_id] = host
-        self._wake.set()
+        self._look_at(Lane.FRONT)
         return True
 
     def _full_hosts(self) -> set[str]:
         counts = Counter(self._turned_to.values())
         return {host for host, count in counts.items() if count >= _WAITING_FOR_A_HOST}
 
-    def _hand_over(self, run_id: str, place: _Place) -> None:
+    def _taken(self, run_id: str, place: Place) -> Task:
+        """Note who is at work, while the lock is held."""
         signal = Signal(lambda host: self._turn_to(run_id, host))
-        worker = threading.Thread(
-            target=self._work, args=(run_id, signal), name=f"{place.lane.value}-{run_id}", daemon=True
-        )
+        self._signals[run_id] = signal
+        self._places[run_id] = place
+        return Task(run_id, place, signal)
+
+    def _hand_over(self, task: Task) -> None:
+        name = f"{task.place.lane.value}-{task.run_id}"
+        worker = threading.Thread(target=self._work, args=(task,), name=name, daemon=True)
         with self._lock:
-            self._signals[run_id] = signal
-            self._places[run_id] = place
             self._workers.add(worker)
         worker.start()
 
-    def _work(self, run_id: str, signal: Signal) -> None:
+    def _work(self, task: Task) -> None:
+        """Execute it; in front, then what is ready next, for starting a thread costs as much as a short run."""
+        following: Task | None = task
         try:
-            self._execute(run_id, signal)
-        except StoreError as error:
-            _log.error("run %s cannot be taken further while the database is away: %s", run_id, error)
+            while following is not None:
+                self._carry_out(following)
+                following = self._next_in_front() if task.place.lane is Lane.FRONT else None
         finally:
             with self._lock:
-                del self._signals[run_id], self._places[run_id]
-                self._turned_to.pop(run_id, None)
                 self._workers.discard(threading.current_thread())
-            self._wake.set()
+            self._look_at(task.place.lane)
+
+    def _carry_out(self, task: Task) -> None:
+        try:
+            self._execute(task.run_id, task.signal)
+        except StoreError as error:
+            _log.error("run %s cannot be taken further while the database is away: %s", task.run_id, error)
+        finally:
+            with self._lock:
+                del self._signals[task.run_id], self._places[task.run_id]
+                self._turned_to.pop(task.run_id, None)

@@ -259,7 +259,7 @@ def _road(app: App, completion: Completion) -> Road:
     return Road(
         accept=accept,
         accept_told=lambda invocation: app.dispatcher.accept(invocation, told=True),
-        confirm=app.dispatcher.confirm,
+        confirm=app.dispatcher.confirm_all,
         outbox=app.outbox,
         uploads=app.uploads,
         outgoing=app.services.outgoing,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from slack_bolt import App
@@ -15,6 +15,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.command import Command
 from bot.completion import Completion
+from bot.confirming import Confirmations, Crowd, Told
 from bot.language import say
 from bot.metrics import ACK_SECONDS, Histogram
 from bot.model import Invocation
@@ -22,7 +23,7 @@ from bot.overview import Overviews
 from bot.people import Directory
 from bot.slack.delivery import Delivery
 from bot.slack.dialogues import Dialogues, Rooms
-from bot.slack.door import HttpDoor, SocketDoor, Told, Who, make_app
+from bot.slack.door import AtDoor, HttpDoor, SocketDoor, Who, make_app
 from bot.slack.gate import Accept, Gate
 from bot.slack.heads import HeadPublisher, Publishing
 from bot.slack.home import HomePages, Watched
@@ -53,7 +54,7 @@ class Road:
 
     accept: Accept
     accept_told: Callable[[Invocation], object]
-    confirm: Callable[[str, timedelta], None]
+    confirm: Callable[[Sequence[Told]], None]
     outbox: Outbox
     uploads: Uploads
     outgoing: Outgoing
@@ -102,7 +103,9 @@ class SlackConnection:
         secret, app_token = account.signing_secret, account.app_token
         is_http = bool(secret) and not app_token
         self.acks = Histogram(ACK_SECONDS)
-        told = Told(confirm=road.confirm, acks=self.acks)
+        crowd = Crowd()
+        self._confirmations = Confirmations(road.confirm, road.clock, crowd)
+        told = AtDoor(confirm=self._confirmations.note, acks=self.acks, crowd=crowd)
         self.http = HttpDoor(app, str(secret), told, self._refusals) if is_http else None
         self._socket = SocketDoor(app, app_token, told, self._refusals) if app_token else None
         if self._socket is not None:
@@ -142,6 +145,7 @@ class SlackConnection:
         When Slack cannot be reached, it is tried again in the background until it can.
         """
         reached = self._introduce()
+        self._confirmations.start()
         self._delivery.start()
         self._uploading.start()
         self._heads.start()
@@ -158,6 +162,7 @@ class SlackConnection:
             self._connector.join()
         if self._socket is not None:
             self._socket.shut()
+        self._confirmations.stop()
         self._opener.stop()
         self._delivery.stop()
         self._uploading.stop()

@@ -19,7 +19,7 @@ from bot.errors import StoreError
 from bot.language import speaking
 from bot.model import Origin, Status
 from bot.slack.blocks import Rendered, render
-from bot.slack.posting import Refusal, Sender, refusal
+from bot.slack.posting import RESPONSE_URL, Refusal, Sender, refusal
 from bot.slack.rates import Budget
 from bot.stores.outbox import Message, Outbox
 from bot.stores.runrow import Lane
@@ -31,6 +31,8 @@ _POLL_SECONDS = 0.25
 _AT_ONCE = 300
 _BETWEEN_EDITS = timedelta(seconds=2)
 _AFTER_REFUSAL = timedelta(seconds=5)
+_URL_LASTS = timedelta(minutes=25)
+"""Slack takes answers at a response URL for 30 minutes."""
 _DIRECT = ("D", "U", "W")
 _UNDECIDED_PATIENCE = timedelta(seconds=1.5)
 _PROGRESS_RESERVE = 12.0
@@ -125,9 +127,29 @@ class Delivery:
         self._outbox.sent(run, None if run.status.is_ending else self._clock() + _BETWEEN_EDITS)
 
     def _tell_privately(self, message: Message) -> None:
+        """By the method that anything can be said by; while that may not be called, by the response URL."""
         if self._budget.may("chat.postEphemeral"):
             self._sender.whisper(message, self._render(message))
             self._outbox.sent(message.run)
+            return
+        url = self._response_url(message)
+        if not url or not self._budget.may(RESPONSE_URL):
+            return
+        refused = self._sender.respond(url, self._render(message))
+        if refused is None:
+            self._outbox.sent(message.run)
+        elif refused.retry_after is not None:
+            self._budget.refused(RESPONSE_URL, "", refused.retry_after)
+        else:
+            self._later(message, str(refused))
+
+    def _response_url(self, message: Message) -> str:
+        """Where the answer may be sent instead; empty when nowhere, not any more, or when that failed before."""
+        place = message.run.invocation.place
+        is_fresh = self._clock() - message.run.created_at < _URL_LASTS
+        if place is None or message.attempts or message.thread_ts is not None or not is_fresh:
+            return ""
+        return place.response_url or ""
 
     def _post(self, message: Message) -> None:
         run = message.run

@@ -26,7 +26,7 @@ from slack_sdk import WebClient
 from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from bot.errors import BotError
+from bot.confirming import Crowd
 from bot.metrics import Histogram
 from bot.slack.envelopes import envelope_in
 from bot.slack.gate import RUN
@@ -42,16 +42,20 @@ _LAST_LISTEN = 0.2
 _READ_BYTES = 1 << 16
 """The SDK's reader calls itself for each piece of a frame; with its usual 1,024 bytes a megabyte is too deep for it."""
 
+_AT_ONCE = 40
+"""Envelopes that are carried at a time, as many as the web server carries requests: they wait for one disk together."""
+
 Confirm = Callable[[str, timedelta], None]
-"""Tells the road that Slack was told about this run, and how long after it had asked."""
+"""Notes that Slack was told about this run, and how long after it had asked; blocks nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """Who is to know when Slack was told: the road about runs, the figures about how long it took."""
+class AtDoor:
+    """Who is to know when Slack was told: the road about runs, the figures about how long it took, and the crowd."""
 
     confirm: Confirm
     acks: Histogram
+    crowd: Crowd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +116,7 @@ def _restore_body(req: BoltRequest, next: Callable[[], BoltResponse]) -> BoltRes
 class HttpDoor:
     """`POST /slack/events`: commands, interactivity and events, signed by Slack."""
 
-    def __init__(self, app: App, signing_secret: str, told: Told, refusals: Refusals) -> None:
+    def __init__(self, app: App, signing_secret: str, told: AtDoor, refusals: Refusals) -> None:
         self._app = app
         self._secret = signing_secret
         self._told = told
@@ -134,15 +138,19 @@ class HttpDoor:
             self._refusals.note(refused.why)
             return BoltResponse(status=refused.status, body=_INVALID), _nothing
         request = BoltRequest(body=text, headers=dict(headers), mode="http")
-        response = self._app.dispatch(request)
+        self._told.crowd.arrived()
+        try:
+            response = self._app.dispatch(request)
+        finally:
+            self._told.crowd.left()
         return response, lambda: _confirm(self._told, request, response, received)
 
 
 class SocketDoor(SocketModeHandler):
     """Socket Mode: Slack's envelopes over a websocket that we opened."""
 
-    def __init__(self, app: App, app_token: str, told: Told, refusals: Refusals) -> None:
-        super().__init__(app, app_token, ping_interval=5)
+    def __init__(self, app: App, app_token: str, told: AtDoor, refusals: Refusals) -> None:
+        super().__init__(app, app_token, ping_interval=5, concurrency=_AT_ONCE)
         self._told = told
         self._refusals = refusals
         self._received: OrderedDict[str, float] = OrderedDict()
@@ -163,8 +171,11 @@ class SocketDoor(SocketModeHandler):
         """Carry one envelope to the listeners, acknowledge it, then confirm the run."""
         received = self._received.pop(req.envelope_id, time.monotonic())
         request = BoltRequest(mode="socket_mode", body=req.payload, headers=build_headers(req))
-        response = self.app.dispatch(request)
-        send_response(client, req, response, received)
+        try:
+            response = self.app.dispatch(request)
+            send_response(client, req, response, received)
+        finally:
+            self._told.crowd.left()
         if self._lifeline.has_ended:
             return  # the acknowledgement went nowhere: Slack sends the envelope again
         _confirm(self._told, request, response, received)
@@ -179,6 +190,7 @@ class SocketDoor(SocketModeHandler):
             self._listen_briefly()
         envelope_id = message.get("envelope_id")
         if envelope_id:
+            self._told.crowd.arrived()
             self._received[envelope_id] = time.monotonic()
             while len(self._received) > _REMEMBERED:
                 self._received.popitem(last=False)
@@ -221,14 +233,9 @@ def _nothing() -> None:
     """What is to be done when a refusal was sent."""
 
 
-def _confirm(told: Told, request: BoltRequest, response: BoltResponse, received: float) -> None:
+def _confirm(told: AtDoor, request: BoltRequest, response: BoltResponse, received: float) -> None:
     waited = time.monotonic() - received
     told.acks.note(waited)
     run_id = request.context.get(RUN)
-    if run_id is None or response.status != 200:
-        return
-    try:
+    if run_id is not None and response.status == 200:
         told.confirm(run_id, timedelta(seconds=waited))
-    except BotError as error:
-        # It stays unconfirmed and so is never executed; the housekeeper tells people within seconds.
-        _log.error("run %s could not be confirmed: %s", run_id, error)

@@ -57,6 +57,10 @@ _PASSING = {
 _DISPENSABLE = {"chat.postEphemeral", "conversations.history", "conversations.replies", "conversations.open"}
 """Methods that we can do without, so that one which is not there must not be waited for."""
 
+RESPONSE_URL = "response_url"
+"""Stands for the method where an answer is sent to the URL that came with what it answers."""
+
+_LONGEST_CODE = 80
 _CODE = re.compile(r"[a-z0-9_]+")
 
 
@@ -148,7 +152,8 @@ class Sender:
         except SlackApiError as error:
             if not (refusal(error).is_lasting and asked.place and asked.place.response_url):
                 raise
-            self._respond(asked.place.response_url, rendered, error)
+            if self.respond(asked.place.response_url, rendered) is not None:
+                raise
 
     def methods_to_look(self, message: Message) -> tuple[str, ...]:
         """What `look_for` calls, each of which Slack may have asked to wait with."""
@@ -202,9 +207,16 @@ class Sender:
             _log.error("Slack refused our blocks, so it gets plain text: %s", error.response.data)
             return call(text=rendered.text, blocks=[], **given)
 
-    def _respond(self, url: str, rendered: Rendered, refused: SlackApiError) -> None:
+    def respond(self, url: str, rendered: Rendered) -> Refusal | None:
+        """The same by the response URL, for which no other message waits; the refusal if Slack does not take it."""
         answer = WebhookClient(url, timeout=10, retry_handlers=[]).send(
-            text=rendered.text, blocks=rendered.blocks, response_type="ephemeral"
+            text=rendered.text, blocks=rendered.blocks, response_type="ephemeral", replace_original=False
         )
-        if answer.status_code != 200:
-            raise refused
+        if answer.status_code == 200:
+            return None
+        after = str(answer.headers.get("Retry-After") or answer.headers.get("retry-after"))
+        return Refusal(
+            method=RESPONSE_URL,
+            code=str(answer.body)[:_LONGEST_CODE],
+            retry_after=_wait(after) if answer.status_code == 429 else None,
+        )

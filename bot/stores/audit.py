@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select
+from sqlalchemy import Connection, RowMapping, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
@@ -44,6 +44,9 @@ class ChainState:
     broken_at: int | None
 
 
+_NEWEST = select(audit.c.seq, audit.c.hash, audit.c.format, audit.c.at).order_by(audit.c.seq.desc()).limit(1)
+
+
 class Audit:
     """Reads the log, and appends to it. Every method raises StoreError when the database fails."""
 
@@ -70,7 +73,7 @@ class Audit:
     def append(self, connection: Connection, *events: AuditEvent) -> None:
         """Add entries, in order; they are there if, and only if, the transaction commits."""
         self._database.serialise(connection)
-        last = connection.execute(_newest().limit(1)).one_or_none()
+        last = connection.execute(_NEWEST).one_or_none()
         self._refuse_without_key(last.format if last else 0)
         seq, before = (last.seq, last.hash) if last else (0, GENESIS)
         rows = []
@@ -146,7 +149,7 @@ class Audit:
     def head(self) -> Head | None:
         """The newest entry; None of an empty log."""
         with self._database.read() as connection:
-            row = connection.execute(_newest().limit(1)).one_or_none()
+            row = connection.execute(_NEWEST).one_or_none()
         return Head(seq=row.seq, hash=row.hash, at=row.at.isoformat()) if row else None
 
     def agrees(self, head: Head) -> bool:
@@ -230,7 +233,7 @@ class Audit:
     def refuse_without_key(self) -> None:
         """Raise StoreError when the log was sealed with a key and there is none now."""
         with self._database.read() as connection:
-            last = connection.execute(_newest().limit(1)).one_or_none()
+            last = connection.execute(_NEWEST).one_or_none()
         self._refuse_without_key(last.format if last else 0)
 
     def _refuse_without_key(self, form: int) -> None:
@@ -250,10 +253,6 @@ class Audit:
         except StoreError:
             return True
         return False
-
-
-def _newest() -> Select[Any]:
-    return select(audit.c.seq, audit.c.hash, audit.c.format, audit.c.at).order_by(audit.c.seq.desc())
 
 
 def _line(row: RowMapping) -> AuditLine:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import Busy, LostHold
@@ -43,6 +43,21 @@ class Ending:
 
     status: Status
     reply: Reply
+
+
+_STILL_OPEN = (
+    select(journal.c.id).where(journal.c.run_id == bindparam("run"), journal.c.settled_at.is_(None)).limit(1)
+)
+_HUSH = (
+    update(messages)
+    .where(messages.c.run_id == bindparam("run"), messages.c.quiet.is_(True), messages.c.sent_revision < 0)
+    .values(closed=True)
+)
+_WITHDRAW = (
+    update(buttons)
+    .where(buttons.c.run_id == bindparam("run"), buttons.c.used_at.is_(None))
+    .values(used_at=select(runs.c.ended_at).where(runs.c.id == bindparam("run")).scalar_subquery())
+)
 
 
 class Claims:
@@ -226,13 +241,11 @@ class Claims:
         }
 
     def _close(self, connection: Connection, run_id: str, ending: Ending, event: AuditEvent) -> None:
-        still_open = select(journal.c.id).where(journal.c.run_id == run_id, journal.c.settled_at.is_(None))
-        if connection.execute(still_open.limit(1)).one_or_none() is None:
+        if connection.execute(_STILL_OPEN, {"run": run_id}).one_or_none() is None:
             locks.release(connection, run_id)
         _withdraw(connection, run_id)
         if ending.status is Status.SUCCEEDED:  # nobody is to hear of it, so nobody need look at it again
-            hushed = (messages.c.run_id == run_id, messages.c.quiet.is_(True), messages.c.sent_revision < 0)
-            connection.execute(update(messages).where(*hushed).values(closed=True))
+            connection.execute(_HUSH, {"run": run_id})
         offer(connection, run_id, ending.reply.buttons)
         offer_files(connection, run_id, ending.reply.attachments, self._clock())
         self._audit.append(connection, with_facts(event, **_what_came(get_run(connection, run_id), ending)))
@@ -283,8 +296,4 @@ def offer(connection: Connection, run_id: str, offered: tuple[Button, ...], *, f
 
 def _withdraw(connection: Connection, run_id: str) -> None:
     """Buttons of what is over must not be pressed any more; pressing one says so."""
-    connection.execute(
-        update(buttons)
-        .where(buttons.c.run_id == run_id, buttons.c.used_at.is_(None))
-        .values(used_at=select(runs.c.ended_at).where(runs.c.id == run_id).scalar_subquery())
-    )
+    connection.execute(_WITHDRAW, {"run": run_id})

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, literal, select, update
+from sqlalchemy import Connection, bindparam, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
@@ -20,7 +20,7 @@ from bot.model import Invocation, Status
 from bot.stores.audit import Audit
 from bot.stores.database import Database
 from bot.stores.ended import Ended, record_all_ended
-from bot.stores.runrow import OPEN, Run, get_run, is_due_time, run_of, under_way_query
+from bot.stores.runrow import OPEN, Run, get_run, is_due_time, under_way
 from bot.stores.runs import Runs, Terms
 from bot.stores.schedules import Schedule, Schedules
 from bot.stores.schema import runs, schedules
@@ -29,6 +29,9 @@ from bot.stores.schema import runs, schedules
 def pruning_key(name: str, run_id: str) -> str:
     """What the run is known by that prunes after a run of that schedule."""
     return f"schedule:{name}:prune:{run_id}"
+
+
+_KNOWN_KEYS = select(runs.c.key).where(runs.c.key.in_(bindparam("keys", expanding=True)))
 
 
 class Dealing:
@@ -42,15 +45,12 @@ class Dealing:
     def unknown(self, due: Collection[datetime]) -> tuple[datetime, ...]:
         """Those due times that nothing came of yet: after a clock was set back there may be others among them."""
         keys = [self._schedule.key(one) for one in due]
-        found = set(self._connection.execute(select(runs.c.key).where(runs.c.key.in_(keys))).scalars())
+        found = set(self._connection.execute(_KNOWN_KEYS, {"keys": keys}).scalars())
         return tuple(one for one, key in zip(due, keys, strict=True) if key not in found)
 
     def under_way(self) -> Run | None:
         """The newest run of the schedule that is not over, if there is one. What prunes after one does not count."""
-        found = (
-            self._connection.execute(under_way_query(self._schedule.name).limit(1)).mappings().one_or_none()
-        )
-        return None if found is None else run_of(found)
+        return under_way(self._connection, self._schedule.name)
 
     def was_told_since(self, run: Run) -> bool:
         """Whether a due time of the schedule was missed, and told, since that run was stored."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from bot.errors import LostHold
 from bot.model import Status
@@ -43,6 +43,10 @@ class Noted:
     settled_at: datetime | None
     kept: bool
     error: str | None
+
+
+_OPEN = select(journal).where(journal.c.settled_at.is_(None)).order_by(journal.c.id.desc())
+_OPEN_OF_RUN = _OPEN.where(journal.c.run_id == bindparam("run"))
 
 
 class Journal:
@@ -113,9 +117,7 @@ class Journal:
 
     def open_entries(self, run_id: str | None = None) -> tuple[Entry, ...]:
         """What is still to be taken back, newest first: the order in which to do so."""
-        query = select(journal).where(journal.c.settled_at.is_(None)).order_by(journal.c.id.desc())
-        if run_id is not None:
-            query = query.where(journal.c.run_id == run_id)
+        query = _OPEN if run_id is None else _OPEN_OF_RUN
         with self._database.read() as connection:
             return tuple(
                 Entry(
@@ -126,5 +128,5 @@ class Journal:
                     arguments=row.arguments,
                     error=row.error,
                 )
-                for row in connection.execute(query)
+                for row in connection.execute(query, {} if run_id is None else {"run": run_id})
             )

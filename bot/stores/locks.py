@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from bot.model import Actor
 from bot.stores.schema import run_targets, runs
@@ -21,6 +21,10 @@ class Holder:
     actor: Actor
     line: str
     since: datetime
+
+
+_RELEASE = delete(run_targets).where(run_targets.c.run_id == bindparam("run"))
+_HELD_BY = select(run_targets.c.target).where(run_targets.c.run_id == bindparam("run"))
 
 
 def holder_of(connection: Connection, host: str, targets: Collection[str], *, not_run: str) -> Holder | None:
@@ -56,7 +60,7 @@ def hold(connection: Connection, host: str, targets: Collection[str], *, run_id:
 
 def release(connection: Connection, run_id: str) -> None:
     """Let go of whatever the run holds."""
-    connection.execute(delete(run_targets).where(run_targets.c.run_id == run_id))
+    connection.execute(_RELEASE, {"run": run_id})
 
 
 def held_by_ended(connection: Connection) -> tuple[str, ...]:
@@ -67,5 +71,4 @@ def held_by_ended(connection: Connection) -> tuple[str, ...]:
 
 def held_by(connection: Connection, run_id: str) -> tuple[str, ...]:
     """The targets that the run holds."""
-    query = select(run_targets.c.target).where(run_targets.c.run_id == run_id)
-    return tuple(sorted(connection.execute(query).scalars()))
+    return tuple(sorted(connection.execute(_HELD_BY, {"run": run_id}).scalars()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, literal, or_, select
 
 from bot.errors import NotFound
 from bot.language import say
@@ -80,20 +80,27 @@ def is_due_time() -> ColumnElement[bool]:
     return or_(runs.c.key.is_(None), func.substr(runs.c.key, 1, func.length(prefix)) != prefix)
 
 
-def under_way_query(name: str) -> Select[tuple[object, ...]]:
-    """Runs of that schedule that are not over, the newest first; without what prunes after one."""
+_UNDER_WAY = (
+    run_query()
     # As an expression, or SQLite would go through all runs of the schedule instead of the few that are not over.
-    of_it = runs.c.schedule.concat("") == name
-    return (
-        run_query()
-        .where(of_it, runs.c.status.in_(OPEN), is_due_time())
-        .order_by(runs.c.created_at.desc(), runs.c.id)
-    )
+    .where(runs.c.schedule.concat("") == bindparam("schedule"), runs.c.status.in_(OPEN), is_due_time())
+    .order_by(runs.c.created_at.desc(), runs.c.id)
+    .limit(1)
+)
+# Statements that every run needs are made once, here and elsewhere: making one costs as much as carrying it out.
+
+_BY_ID = run_query().where(runs.c.id == bindparam("id"))
+
+
+def under_way(connection: Connection, schedule: str) -> Run | None:
+    """The newest run of that schedule that is not over, but for what prunes after one."""
+    row = connection.execute(_UNDER_WAY, {"schedule": schedule}).mappings().one_or_none()
+    return None if row is None else run_of(row)
 
 
 def get_run(connection: Connection, run_id: str) -> Run:
     """The run of that id, as this transaction sees it; raises NotFound."""
-    row = connection.execute(run_query().where(runs.c.id == run_id)).mappings().one_or_none()
+    row = connection.execute(_BY_ID, {"id": run_id}).mappings().one_or_none()
     if row is None:
         sentence = say(
             "There is no run {run_id}. Nothing was changed. `runs` lists the newest ones.", run_id=run_id

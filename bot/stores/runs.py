@@ -6,18 +6,19 @@ What only the holder of a run may write is in `claims.py`. Nothing here executes
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from bot.model import Invocation, Status
 from bot.stores.coding import storable
 from bot.stores.database import Database
-from bot.stores.runrow import Lane, Run, get_run, run_of, run_query, under_way_query
+from bot.stores.runrow import Lane, Run, get_run, run_of, run_query, under_way
 from bot.stores.schema import messages, runs
+from bot.stores.sharing import SharedWrites
 
 _LONGEST = timedelta(days=7)
 
@@ -38,6 +39,12 @@ class Terms:
     quiet: bool = False
 
 
+_ASKED_TO_CANCEL = select(runs.c.id).where(
+    runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None)
+)
+_Asked = tuple[Invocation, Terms]
+
+
 class Runs:
     """The table of runs, for everybody who does not hold one."""
 
@@ -45,73 +52,76 @@ class Runs:
         self._database = database
         self._clock = clock
         self._enqueue = enqueue
+        self._intake: SharedWrites[_Asked, tuple[str, bool]] = SharedWrites(database, self._store_new)
 
     def submit(self, invocation: Invocation, *, host: str, released: bool) -> tuple[Run, bool]:
         """Store the invocation durably; the same key gives the run that the first delivery made.
 
         Returns the run, and whether it is new.
         """
-        try:
-            with self._database.write() as connection:
-                known = _by_key(connection, invocation.key)
-                if known is not None:
-                    return known, False
-                run_id = self.store(connection, invocation, Terms(host=host, released=released))
-                return get_run(connection, run_id), True
-        except IntegrityError:  # another process stored the same key, or drew the same id, just now
-            return self.submit(invocation, host=host, released=released)
+        run_id, is_new = self.take_in(invocation, Terms(host=host, released=released))
+        return self.get(run_id), is_new
+
+    def take_in(self, invocation: Invocation, terms: Terms) -> tuple[str, bool]:
+        """The same, and only the run's id; what many threads bring at once is stored together, before all else."""
+        return self._intake.do((invocation, terms))
+
+    def _store_new(self, connection: Connection, asked: Sequence[_Asked]) -> list[tuple[str, bool]]:
+        """What has a new key, or none, is stored; each one's id, and whether it is new."""
+        keys = [one.key for one, _ in asked if one.key is not None]
+        known: dict[str | None, str] = {}
+        if keys:
+            found = select(runs.c.key, runs.c.id).where(runs.c.key.in_(keys))
+            known = {row.key: row.id for row in connection.execute(found)}
+        answers: list[tuple[str, bool]] = []
+        new: list[tuple[str, Invocation, Terms]] = []
+        for invocation, terms in asked:
+            run_id = known.get(invocation.key) if invocation.key is not None else None
+            answers.append((run_id or secrets.token_hex(4), run_id is None))
+            if run_id is None:
+                known[invocation.key] = answers[-1][0]
+                new.append((answers[-1][0], invocation, terms))
+        self._insert(connection, new)
+        return answers
 
     def store(self, connection: Connection, invocation: Invocation, terms: Terms) -> str:
         """The same in somebody's transaction, for a key that is new; the id. Raises IntegrityError if it is not."""
-        now, run_id = self._clock(), secrets.token_hex(4)
-        connection.execute(
-            insert(runs).values(
-                id=run_id,
-                key=invocation.key,
-                origin=invocation.origin.value,
-                actor_id=invocation.actor.id,
-                actor_name=storable(invocation.actor.name),
-                line=storable(invocation.line),
-                token=invocation.token,
-                language=invocation.language,
-                schedule=invocation.schedule,
-                host=terms.host,
-                lane=Lane.FRONT.value,
-                status=Status.QUEUED.value,
-                created_at=invocation.at,
-                released_at=now if terms.released else None,
-                not_before=terms.not_before,
-            )
-        )
-        if terms.released:
-            self._enqueue(connection, run_id, Lane.FRONT)
-        place = invocation.place
-        if place is not None:
-            connection.execute(
-                insert(messages).values(
-                    run_id=run_id,
-                    channel=place.channel,
-                    user=place.user,
-                    thread_ts=place.thread_ts,
-                    response_url=place.response_url,
-                    files=list(place.files) or None,
-                    quiet=terms.quiet,
-                )
-            )
-        return run_id
+        return self.store_all(connection, [(invocation, terms)])[0]
+
+    def store_all(self, connection: Connection, asked: Sequence[_Asked]) -> tuple[str, ...]:
+        """The same for many, whose keys are all new."""
+        new = [(secrets.token_hex(4), invocation, terms) for invocation, terms in asked]
+        self._insert(connection, new)
+        return tuple(run_id for run_id, _, _ in new)
+
+    def _insert(self, connection: Connection, new: Sequence[tuple[str, Invocation, Terms]]) -> None:
+        if not new:
+            return
+        now = self._clock()
+        connection.execute(insert(runs), [_row(*one, now) for one in new])
+        told = [_message(*one) for one in new if one[1].place is not None]
+        if told:
+            connection.execute(insert(messages), told)
+        for run_id, _, terms in new:
+            if terms.released:
+                self._enqueue(connection, run_id, Lane.FRONT)
 
     def release(self, run_id: str) -> bool:
         """The sender knows that it was accepted: it may be executed. False when it is past that already."""
+        return self.release_all([run_id]) == 1
+
+    def release_all(self, run_ids: Collection[str]) -> int:
+        """The same for many, in one transaction; how many were not past that."""
         with self._database.write() as connection:
             done = connection.execute(
                 update(runs)
-                .where(runs.c.id == run_id, runs.c.released_at.is_(None))
+                .where(runs.c.id.in_(run_ids), runs.c.released_at.is_(None))
                 .where(runs.c.status == Status.QUEUED.value)
                 .values(released_at=self._clock())
             )
-            if done.rowcount == 1:
+            for run_id in run_ids if done.rowcount else ():
                 self._enqueue(connection, run_id, Lane.FRONT)
-            return done.rowcount == 1
+            return done.rowcount
 
     def get(self, run_id: str) -> Run:
         """The run of that id; raises NotFound."""
@@ -160,9 +170,8 @@ class Runs:
 
     def asked_to_cancel(self) -> tuple[str, ...]:
         """Ids of running runs whose cancel flag is up."""
-        asked = (runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None))
         with self._database.read() as connection:
-            return tuple(connection.execute(select(runs.c.id).where(*asked)).scalars())
+            return tuple(connection.execute(_ASKED_TO_CANCEL).scalars())
 
     def running(self) -> tuple[Run, ...]:
         """Runs that somebody holds, or held when it died."""
@@ -192,7 +201,8 @@ class Runs:
 
     def under_way(self, schedule_name: str) -> Run | None:
         """The newest run that came of that schedule and is not over, but for what prunes after one."""
-        return next(iter(self._list(under_way_query(schedule_name).limit(1))), None)
+        with self._database.read() as connection:
+            return under_way(connection, schedule_name)
 
     def ended_since(self, since: datetime, limit: int) -> tuple[Run, ...]:
         """What changed something, or came of a schedule, and ended since then; newest first.
@@ -236,8 +246,35 @@ class Runs:
             return tuple(run_of(row) for row in connection.execute(query).mappings())
 
 
-def _by_key(connection: Connection, key: str | None) -> Run | None:
-    if key is None:
-        return None
-    row = connection.execute(run_query().where(runs.c.key == key)).mappings().one_or_none()
-    return None if row is None else run_of(row)
+def _row(run_id: str, invocation: Invocation, terms: Terms, now: datetime) -> dict[str, Any]:
+    return {
+        "id": run_id,
+        "key": invocation.key,
+        "origin": invocation.origin.value,
+        "actor_id": invocation.actor.id,
+        "actor_name": storable(invocation.actor.name),
+        "line": storable(invocation.line),
+        "token": invocation.token,
+        "language": invocation.language,
+        "schedule": invocation.schedule,
+        "host": terms.host,
+        "lane": Lane.FRONT.value,
+        "status": Status.QUEUED.value,
+        "created_at": invocation.at,
+        "released_at": now if terms.released else None,
+        "not_before": terms.not_before,
+    }
+
+
+def _message(run_id: str, invocation: Invocation, terms: Terms) -> dict[str, Any]:
+    place = invocation.place
+    assert place is not None
+    return {
+        "run_id": run_id,
+        "channel": place.channel,
+        "user": place.user,
+        "thread_ts": place.thread_ts,
+        "response_url": place.response_url,
+        "files": list(place.files) or None,
+        "quiet": terms.quiet,
+    }

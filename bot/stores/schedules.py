@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import RowMapping, case, delete, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import Conflict, NotFound
@@ -212,19 +212,23 @@ class Schedules:
 
         False when somebody else did, or the schedule was changed, paused or removed since it was read.
         """
-        done = connection.execute(
-            update(schedules)
-            .where(schedules.c.name == schedule.name, schedules.c.revision == schedule.revision)
-            .where(schedules.c.dealt_with_at == schedule.dealt_with_at, schedules.c.dealt_with_at < due_at)
-            .where(schedules.c.paused_by.is_(None), schedules.c.suspended.is_(None))
-            .values(dealt_with_at=due_at)
-        )
+        before = {"of": schedule.name, "seen": schedule.revision, "dealt_with": schedule.dealt_with_at}
+        done = connection.execute(_DEAL, {**before, "due": due_at})
         return done.rowcount == 1
 
 
+_DEAL = (
+    update(schedules)
+    .where(schedules.c.name == bindparam("of"), schedules.c.revision == bindparam("seen"))
+    .where(schedules.c.dealt_with_at == bindparam("dealt_with"), schedules.c.dealt_with_at < bindparam("due"))
+    .where(schedules.c.paused_by.is_(None), schedules.c.suspended.is_(None))
+    .values(dealt_with_at=bindparam("due"))
+)
+_BY_NAME = select(schedules).where(schedules.c.name == bindparam("name"))
+
+
 def _row(connection: Transaction, name: str) -> RowMapping | None:
-    query = select(schedules).where(schedules.c.name == name)
-    return connection.execute(query).mappings().one_or_none()
+    return connection.execute(_BY_NAME, {"name": name}).mappings().one_or_none()
 
 
 def _found(connection: Transaction, name: str) -> Schedule:

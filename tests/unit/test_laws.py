@@ -22,11 +22,11 @@ from bot.errors import Conflict, EngineError, LostHold
 from bot.kinds import VolumeName
 from bot.model import Button, Plan, Reply, Right, Status
 from bot.permissions import Rules
-from bot.queue import Signal
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.claims import Claim
 from bot.stores.journal import Entry
+from bot.workers import Signal
 from tests.fakes import FakeEngine
 from tests.support.house import (
     House,

@@ -1,0 +1,73 @@
+"""Who works at what: a run in the hands of a worker, and how its body is told to end. Knows not who hands it over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.stores.runrow import Lane
+
+
+class Signal:
+    """Tells a running body that it should end, and why."""
+
+    def __init__(self, admit: Callable[[str], bool] = lambda _host: True) -> None:
+        self._admit = admit
+        self._cancelled = threading.Event()
+        self._stopping = threading.Event()
+        self._ending = threading.Event()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long for either; whether the body is to end."""
+        return self._ending.wait(seconds)
+
+    def cancelled(self) -> bool:
+        """Whether somebody asked for an end."""
+        return self._cancelled.is_set()
+
+    def stopping(self) -> bool:
+        """Whether the process is about to end, and its patience with it."""
+        return self._stopping.is_set()
+
+    def begin_on(self, host: str) -> bool:
+        """Ask before anything that may wait for that host; False when too many runs wait for it already."""
+        return self._admit(host)
+
+    def cancel(self) -> None:
+        """Ask for an end. May be called twice."""
+        self._cancelled.set()
+        self._ending.set()
+
+    def stop(self) -> None:
+        """Say that the process ends. May be called twice."""
+        self._stopping.set()
+        self._ending.set()
+
+
+Execute = Callable[[str, Signal], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerInfo:
+    """What one worker is doing."""
+
+    lane: Lane
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is at work."""
+
+    lane: Lane
+    host: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run in the hands of a worker."""
+
+    run_id: str
+    place: Place
+    signal: Signal
