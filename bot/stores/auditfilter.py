@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +41,14 @@ class Filter:
             for name, value in asdict(self).items()
             if value is not None
         }
+
+
+def alternatives(wanted: Filter, is_sqlite: bool) -> tuple[ColumnElement[bool], ...]:
+    """The filter as conditions of which one must hold: each is a walk through one index from its newer end."""
+    rest = matching(replace(wanted, by=None), is_sqlite)
+    if wanted.by is None:
+        return (rest,)
+    return and_(audit.c.actor_id == wanted.by, rest), and_(audit.c.actor_name == wanted.by, rest)
 
 
 def matching(wanted: Filter, is_sqlite: bool) -> ColumnElement[bool]:

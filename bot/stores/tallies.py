@@ -55,7 +55,8 @@ class Tallies:
         query = (
             select(audit.c.seq, audit.c.command, audit.c.kind, audit.c.facts, raw_bytes.label("raw_bytes"))
             .outerjoin(runs, and_(runs.c.id == audit.c.run_id, audit.c.command == _BACKUP))
-            .where(audit.c.seq > seq, audit.c.kind.in_(_ENDINGS))
+            # As an expression, or SQLite would sort all endings there are for each piece.
+            .where(audit.c.seq > seq, audit.c.kind.concat("").in_(_ENDINGS))
             .order_by(audit.c.seq)
             .limit(limit)
         )
