@@ -30,5 +30,5 @@ def plans(database: Database, call: Callable[[], object]) -> list[str]:
         return [
             " / ".join(str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", values))
             for one, values in asked
-            if one.startswith("SELECT")
+            if one.startswith(("SELECT", "WITH"))
         ]

@@ -97,6 +97,14 @@ def test_entries_by_id_and_by_name_come_in_one_order(bench: Bench) -> None:
     assert [line.seq for page in pages for line in page] == list(range(12, 0, -1))
 
 
+def test_entries_about_a_target_are_found_among_what_targets_there_are(sqlite: Bench) -> None:
+    """From one target to the next by their index, and not from entry to entry."""
+    (plan,) = plans(sqlite.database, lambda: sqlite.audit.found(Filter(target="volume7"), limit=20))
+    assert "audit_by_targets (targets=?)" in plan
+    assert "SEARCH further USING COVERING INDEX audit_by_targets (targets>?)" in plan
+    assert "SCAN audit" not in plan
+
+
 def test_the_last_ending_is_looked_for_from_the_newest_on(sqlite: Bench) -> None:
     """Whether a rejected run had begun is asked of that run alone, and nothing is sorted."""
     (plan,) = plans(sqlite.database, lambda: _last(sqlite.audit))

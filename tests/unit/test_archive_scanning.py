@@ -152,6 +152,14 @@ def test_one_backup_is_found_by_its_name(archive: Archive, reader: Reader) -> No
     assert not reader.read
 
 
+def test_what_a_run_made_is_found_by_its_name(archive: Archive, reader: Reader) -> None:
+    """All that it backed up, and nothing else is read."""
+    back_up(archive, "web", "r1")
+    assert reader.during(lambda: archive.of_run("r1")) == {"r1": 2}
+    assert {one.volume for one in archive.of_run("r1")} == {"pgdata", "web"}
+    assert archive.of_run("r") == ()
+
+
 def test_alike_backups_share_what_they_have_in_common(archive: Archive) -> None:
     """So ten thousand of them fit into little memory."""
     newest, oldest = archive.backups("local", "pgdata")

@@ -60,6 +60,12 @@ class Archive:
         found = (item for item in scanned if isinstance(item, Backup))
         return tuple(sorted(found, key=lambda item: (item.manifest.started_at, item.id), reverse=True))
 
+    def of_run(self, run_id: str) -> tuple[Backup, ...]:
+        """Every whole backup that the run made, newest first; each is read anew, and no other."""
+        found = (item for item in self._scanner.named(run_id, None, None) if isinstance(item, Backup))
+        made = (item for item in found if item.manifest.run_id == run_id)
+        return tuple(sorted(made, key=lambda item: (item.manifest.started_at, item.id), reverse=True))
+
     def damaged(self, host: str | None = None, volume: str | None = None) -> tuple[Damaged, ...]:
         """Every manifest that does not hold together with its files at a glance, and all marks that are no marks.
 
