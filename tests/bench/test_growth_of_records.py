@@ -105,7 +105,7 @@ def test_time_against_runs_in_sqlite(tmp_path: Path, figures: Figures) -> None:
 
 
 def test_time_against_runs_in_postgresql(figures: Figures) -> None:
-    """The same questions."""
+    """The same questions at each size, of another database."""
     with cluster() as server:
         database = Database(server.create("grown"))
         database.migrate()
