@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select, union_all
+from sqlalchemy import Connection, RowMapping, Select, func, insert, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
@@ -22,8 +22,18 @@ from bot.language import say
 from bot.model import Status
 from bot.seals import GENESIS, Entry, Head, Problem, Sealer, Verdict, verify
 from bot.secrecy import masked
-from bot.stores.auditfilter import Filter, alternatives, matching
-from bot.stores.auditrows import AuditEvent, AuditLine, as_stored, entry_of, line_of, row_of, stored_entry
+from bot.stores.auditfilter import Filter, alternatives, beside_index, matching
+from bot.stores.auditrows import (
+    AuditEvent,
+    AuditLine,
+    as_stored,
+    entry_of,
+    line_of,
+    newest_first,
+    row_of,
+    stored_entry,
+    was_tried,
+)
 from bot.stores.database import Database
 from bot.stores.schema import audit
 
@@ -32,7 +42,6 @@ __all__ = ["Audit", "AuditEvent", "AuditLine", "Filter"]
 _log = logging.getLogger(__name__)
 
 _ENDINGS = [status.value for status in Status if status.is_ending]
-_PIECE = 50
 MOST_COUNTED = 10_000
 """A list of more is not counted to its end."""
 
@@ -135,22 +144,21 @@ class Audit:
         asked with all targets of a run that names the one. Only the log knows this of every run: also of one that
         failed before it held its targets.
         """
-        line = audit.alias()
-        # Expressions of columns, here and below, or SQLite would go by an index in which nearly all are alike.
-        began = select(line.c.seq).where(line.c.run_id == audit.c.run_id, line.c.kind.concat("") == "started")
-        turned_away = and_(audit.c.kind == Status.REJECTED.value, ~began.exists())
+        is_sqlite = self._database.is_sqlite
         tried = [kind for kind in _ENDINGS if kind not in (Status.DENIED.value, Status.EXPIRED.value)]
         query = (
             select(audit)
-            .where(audit.c.command == command, audit.c.host.concat("") == host)
-            .where(audit.c.kind.concat("").in_(tried), ~turned_away)
+            .where(audit.c.command == command, beside_index(audit.c.host, is_sqlite) == host)
+            .where(beside_index(audit.c.kind, is_sqlite).in_(tried))
             .where(audit.c.targets.contains(json.dumps(target), autoescape=True))
             .order_by(audit.c.seq.desc())
         )
         with self._database.read() as connection:
-            rows = connection.execution_options(yield_per=_PIECE).execute(query).mappings()
-            events = (line_of(row).event for row in rows)
-            return next((event for event in events if is_about(event.targets)), None)
+            for row in newest_first(connection, query):
+                event = line_of(row).event
+                if is_about(event.targets) and was_tried(connection, event):
+                    return event
+        return None
 
     def head(self) -> Head | None:
         """The newest entry; None of an empty log."""

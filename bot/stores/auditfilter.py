@@ -96,3 +96,11 @@ def _all_with(text: str) -> Select[Any]:
         select(next_one.correlate(there).scalar_subquery()).where(there.c.targets.is_not(None))
     )
     return select(there.c.targets).where(func.instr(there.c.targets, text) > 0)
+
+
+def beside_index(column: ColumnElement[str], is_sqlite: bool) -> ColumnElement[str]:
+    """The column for a condition in which nearly all entries are alike, so that no index of it is gone by.
+
+    SQLite cannot know that, and takes an expression as the hint; PostgreSQL knows what the table holds.
+    """
+    return column.concat("") if is_sqlite else column

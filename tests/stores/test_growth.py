@@ -73,7 +73,19 @@ def test_endings_are_added_up_piece_by_piece(sqlite: Bench) -> None:
     """Each piece begins where the last one ended; all of them together are one walk through the log."""
     (plan,) = plans(sqlite.database, lambda: Tallies(sqlite.database).ended_after(7, 100))
     assert "SEARCH audit USING INTEGER PRIMARY KEY (rowid>?)" in plan
-    assert "TEMP B-TREE" not in plan
+    assert SORTED not in plan
+
+
+def test_lines_that_end_nothing_are_passed_over(bench: Bench) -> None:
+    """However many there are between two endings, and at the end of the log."""
+    run = bench.submit("backup pgdata")
+    for kind in (*["docker"] * 7, "failed", *["docker"] * 7, "succeeded", *["docker"] * 7):
+        bench.audit.record(bench.event(run, kind))
+    tallies = Tallies(bench.database)
+    (first,) = tallies.ended_after(0, 3)
+    (second,) = tallies.ended_after(first.seq, 3)
+    assert [first.ending, second.ending] == ["failed", "succeeded"]
+    assert tallies.ended_after(second.seq, 3) == ()
 
 
 def test_entries_by_somebody_are_found_from_the_newest_on(sqlite: Bench) -> None:
@@ -106,12 +118,25 @@ def test_entries_about_a_target_are_found_among_what_targets_there_are(sqlite: B
 
 
 def test_the_last_ending_is_looked_for_from_the_newest_on(sqlite: Bench) -> None:
-    """Whether a rejected run had begun is asked of that run alone, and nothing is sorted."""
-    (plan,) = plans(sqlite.database, lambda: _last(sqlite.audit))
-    assert "audit_by_command (command=?)" in plan
-    assert "audit_by_run (run_id=?)" in plan
-    assert "LIST SUBQUERY" not in plan
-    assert SORTED not in plan
+    """Nothing is sorted, and whether a rejected run had begun is asked of that run alone."""
+    sqlite.audit.record(sqlite.event(sqlite.submit("backup pgdata"), "rejected"))
+    newest, began, beyond = plans(sqlite.database, lambda: _last(sqlite.audit))
+    assert "audit_by_command (command=?)" in newest
+    assert "audit_by_command (command=? AND seq<?)" in beyond
+    assert "audit_by_run (run_id=?)" in began
+    assert SORTED not in newest + beyond
+
+
+def test_the_last_ending_is_found_behind_many_of_others(bench: Bench) -> None:
+    """Piece by piece, as far as it takes, and no further than the log goes."""
+    for number in range(120):
+        run = bench.submit("backup pgdata")
+        targets = ("volume:pgdata", "volume:web:/srv") if number else ("volume:pgdata",)
+        bench.audit.record(bench.event(run, "failed", *targets))
+    found = bench.audit.last_ending("backup", "local", "volume:pgdata", lambda all_: len(all_) == 1)
+    assert found is not None
+    assert found.targets == ("volume:pgdata",)
+    assert bench.audit.last_ending("backup", "local", "volume:pgdata", lambda all_: not all_) is None
 
 
 def _last(audit: Audit) -> object:
