@@ -152,7 +152,7 @@ class Bot:
 
     def _database_answers(self) -> bool:
         try:
-            self.app.services.runs.counts()
+            self.app.services.runs.newest(limit=1)
         except StoreError:
             return False
         return True

@@ -71,7 +71,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
-    found = [backup for backup in services.archive.backups() if backup.manifest.run_id == run_id]
+    found = services.archive.of_run(run_id)
     return reply_of(Backed(backup=found[0])) if found else None
 
 

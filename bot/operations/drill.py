@@ -63,7 +63,7 @@ def newest(archive: Archive, volume: str, hosts: Iterable[str | None]) -> Backup
     Raises NotFound without one, Conflict when only other hosts have some, and several do.
     """
     for host in hosts:
-        whole = [backup for backup in archive.backups(host, volume) if backup.is_ok]
+        whole = [backup for backup in archive.backups(host, volume, anew=True) if backup.is_ok]
         places = sorted({backup.host for backup in whole})
         if len(places) > 1:
             raise Conflict(

@@ -58,7 +58,9 @@ def judge(
     archive: Archive, host: str, sources: Iterable[str], rules: Rules, now: datetime
 ) -> tuple[Ruling, ...]:
     """What is to be done with each source's backups; looks and changes nothing. Raises ArchiveError."""
-    return tuple(_ruling(archive, archive.backups(host, source), source, rules, now) for source in sources)
+    return tuple(
+        _ruling(archive, archive.backups(host, source, anew=True), source, rules, now) for source in sources
+    )
 
 
 def room_of(backups: Iterable[Backup]) -> int:

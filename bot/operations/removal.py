@@ -95,7 +95,9 @@ def look(engine: Engine, archive: Archive, name: str) -> Doomed:
 
 def newest_verified(archive: Archive, host: str, name: str) -> Backup | None:
     """The newest backup of the volume that can be relied on."""
-    return next((one for one in archive.backups(host, name) if is_verified(one, archive.marks(one))), None)
+    return next(
+        (one for one in archive.backups(host, name, anew=True) if is_verified(one, archive.marks(one))), None
+    )
 
 
 def count(engine: Engine, run: RunContext, name: str) -> Contents:

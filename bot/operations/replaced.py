@@ -102,7 +102,7 @@ def reply_after_crash(archive: Archive, run_id: str, host: str, path: str) -> Re
 
 def safety_of(archive: Archive, run_id: str) -> Backup | None:
     """The backup of what the run replaced, if there is one that is whole."""
-    made = (backup for backup in archive.backups() if backup.manifest.run_id == run_id)
+    made = archive.of_run(run_id)
     return next((backup for backup in made if backup.manifest.purpose == SAFETY and backup.is_ok), None)
 
 

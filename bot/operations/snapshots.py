@@ -47,4 +47,4 @@ def find(engine: Engine, snapshot_id: str) -> Snapshot:
 
 def backups_of(archive: Archive, snapshot_id: str) -> Mapping[str, Backup]:
     """The backups that were taken together with the snapshot, by what they are of."""
-    return {backup.volume: backup for backup in archive.backups() if backup.manifest.run_id == snapshot_id}
+    return {backup.volume: backup for backup in archive.of_run(snapshot_id)}

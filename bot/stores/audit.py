@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select, union_all
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
@@ -22,8 +22,18 @@ from bot.language import say
 from bot.model import Status
 from bot.seals import GENESIS, Entry, Head, Problem, Sealer, Verdict, verify
 from bot.secrecy import masked
-from bot.stores.auditfilter import Filter, matching
-from bot.stores.auditrows import AuditEvent, AuditLine, as_stored, entry_of, line_of, row_of, stored_entry
+from bot.stores.auditfilter import Filter, alternatives, beside_index, matching
+from bot.stores.auditrows import (
+    AuditEvent,
+    AuditLine,
+    as_stored,
+    entry_of,
+    line_of,
+    newest_first,
+    row_of,
+    stored_entry,
+    was_tried,
+)
 from bot.stores.database import Database
 from bot.stores.schema import audit
 
@@ -104,7 +114,12 @@ class Audit:
 
     def found(self, wanted: Filter, *, limit: int, before: int = 0) -> tuple[AuditLine, ...]:
         """What the filter keeps, newest first, behind so many that are newer."""
-        query = select(audit).where(matching(wanted, self._database.is_sqlite)).order_by(audit.c.seq.desc())
+        newest = [
+            select(audit.c.seq).where(one).order_by(audit.c.seq.desc()).limit(before + limit)
+            for one in alternatives(wanted, self._database.is_sqlite)
+        ]
+        among = union_all(*(select(one.subquery().c.seq) for one in newest))
+        query = select(audit).where(audit.c.seq.in_(among)).order_by(audit.c.seq.desc())
         with self._database.read() as connection:
             rows = connection.execute(query.limit(limit).offset(before)).mappings()
             return tuple(_line(row) for row in rows)
@@ -132,19 +147,21 @@ class Audit:
         asked with all targets of a run that names the one. Only the log knows this of every run: also of one that
         failed before it held its targets.
         """
-        began = select(audit.c.run_id).where(audit.c.kind == "started")
-        turned_away = and_(audit.c.kind == Status.REJECTED.value, audit.c.run_id.not_in(began))
+        is_sqlite = self._database.is_sqlite
         tried = [kind for kind in _ENDINGS if kind not in (Status.DENIED.value, Status.EXPIRED.value)]
         query = (
             select(audit)
-            .where(audit.c.command == command, audit.c.host == host)
-            .where(audit.c.kind.in_(tried), ~turned_away)
+            .where(audit.c.command == command, beside_index(audit.c.host, is_sqlite) == host)
+            .where(beside_index(audit.c.kind, is_sqlite).in_(tried))
             .where(audit.c.targets.contains(json.dumps(target), autoescape=True))
             .order_by(audit.c.seq.desc())
         )
         with self._database.read() as connection:
-            events = (line_of(row).event for row in connection.execute(query).mappings())
-            return next((event for event in events if is_about(event.targets)), None)
+            for row in newest_first(connection, query):
+                event = line_of(row).event
+                if is_about(event.targets) and was_tried(connection, event):
+                    return event
+        return None
 
     def head(self) -> Head | None:
         """The newest entry; None of an empty log."""

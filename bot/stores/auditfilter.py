@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, cast, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, cast, func, or_, select, true
 
 from bot.stores.schema import audit
 
@@ -43,6 +43,14 @@ class Filter:
         }
 
 
+def alternatives(wanted: Filter, is_sqlite: bool) -> tuple[ColumnElement[bool], ...]:
+    """The filter as conditions of which one must hold: each is a walk through one index from its newer end."""
+    rest = matching(replace(wanted, by=None), is_sqlite)
+    if wanted.by is None:
+        return (rest,)
+    return and_(audit.c.actor_id == wanted.by, rest), and_(audit.c.actor_name == wanted.by, rest)
+
+
 def matching(wanted: Filter, is_sqlite: bool) -> ColumnElement[bool]:
     """The filter as a condition."""
     equal = {"command": wanted.command, "host": wanted.host, "kind": wanted.ending, "run_id": wanted.run_id}
@@ -73,6 +81,26 @@ def _names(target: str, is_sqlite: bool) -> ColumnElement[bool]:
         from sqlalchemy.dialects.postgresql import JSONB  # loads every driver of it, asyncio too
 
         return cast(audit.c.targets, JSONB).contains([target])
-    inside: ColumnElement[Any] = func.instr(audit.c.targets, text)
-    # So the index of targets is looked through, which is much smaller than the table.
-    return audit.c.seq.in_(select(audit.c.seq).where(inside > 0))
+    return audit.c.targets.in_(_all_with(text))
+
+
+def _all_with(text: str) -> Select[Any]:
+    """Whatever stands in the column of targets and has that inside; for SQLite, which cannot look into it by an index.
+
+    It steps from one to the next that is different: there are few, for a million entries are about the same things.
+    """
+    there = select(func.min(audit.c.targets).label("targets")).cte("there", recursive=True)
+    further = audit.alias("further")
+    next_one = select(func.min(further.c.targets)).where(further.c.targets > there.c.targets)
+    there = there.union_all(
+        select(next_one.correlate(there).scalar_subquery()).where(there.c.targets.is_not(None))
+    )
+    return select(there.c.targets).where(func.instr(there.c.targets, text) > 0)
+
+
+def beside_index(column: ColumnElement[str], is_sqlite: bool) -> ColumnElement[str]:
+    """The column for a condition in which nearly all entries are alike, so that no index of it is gone by.
+
+    SQLite cannot know that, and takes an expression as the hint; PostgreSQL knows what the table holds.
+    """
+    return column.concat("") if is_sqlite else column

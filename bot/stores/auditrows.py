@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, String, func, type_coerce
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, String, func, select, type_coerce
 
-from bot.model import Actor, Origin, Value
+from bot.model import Actor, Origin, Status, Value
 from bot.seals import WORDS, canonical
 from bot.stores.schema import audit
 
@@ -123,3 +123,21 @@ def _moment(stored: str) -> str:
     if stored[10] != " ":
         return stored
     return f"{stored[:10]}T{stored[11:].removesuffix('.000000')}+00:00"
+
+
+def newest_first(connection: Connection, query: Select[Any]) -> Iterator[RowMapping]:
+    """Rows in pieces that grow: whoever needs one has it at once, and PostgreSQL never sorts all there are."""
+    piece, found = 1, connection.execute(query.limit(1)).mappings().all()
+    while found:
+        yield from found
+        piece *= 4
+        beyond = query.where(audit.c.seq < found[-1]["seq"])
+        found = connection.execute(beyond.limit(piece)).mappings().all()
+
+
+def was_tried(connection: Connection, event: AuditEvent) -> bool:
+    """Whether the run of that ending began: one that was rejected may not have."""
+    if event.kind != Status.REJECTED.value:
+        return True
+    kinds = connection.execute(select(audit.c.kind).where(audit.c.run_id == event.run_id)).scalars()
+    return "started" in kinds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, ScalarSelect, func, select
 
@@ -11,6 +11,8 @@ from bot.model import Status
 from bot.stores.database import Database
 from bot.stores.runrow import Lane, Run, run_of, run_query
 from bot.stores.schema import runs, schedules
+
+_USUAL = timedelta(days=92)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +44,15 @@ class Pasts:
             return tuple(run_of(row) for row in connection.execute(query).mappings())
 
     def took(self, run: Run, limit: int) -> tuple[float, ...]:
-        """How many seconds the last runs of the same line on the same host took that succeeded, newest first."""
+        """How many seconds the last runs of the same line on the same host took that succeeded, newest first.
+
+        Those of the quarter before it, so that not all runs there ever were are looked through for a rare line.
+        """
         query = (
             select(runs.c.started_at, runs.c.ended_at)
             .where(runs.c.status == Status.SUCCEEDED.value, runs.c.lane == Lane.WORK.value)
             .where(runs.c.line == run.invocation.line, runs.c.host == run.host)
-            .where(runs.c.started_at.is_not(None))
+            .where(runs.c.started_at.is_not(None), runs.c.created_at > run.created_at - _USUAL)
             .order_by(runs.c.created_at.desc())
             .limit(limit)
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, insert, or_, select, update
 
 from bot.model import Invocation, Status
 from bot.stores.coding import storable
@@ -19,6 +19,7 @@ from bot.stores.database import Database
 from bot.stores.runrow import Lane, Run, get_run, run_of, run_query, under_way
 from bot.stores.schema import messages, runs
 from bot.stores.sharing import SharedWrites
+from bot.stores.standing import Standing
 
 _LONGEST = timedelta(days=7)
 
@@ -53,6 +54,7 @@ class Runs:
         self._clock = clock
         self._enqueue = enqueue
         self._intake: SharedWrites[_Asked, tuple[str, bool]] = SharedWrites(database, self._store_new)
+        self._standing = Standing(database, clock)
 
     def submit(self, invocation: Invocation, *, host: str, released: bool) -> tuple[Run, bool]:
         """Store the invocation durably; the same key gives the run that the first delivery made.
@@ -188,16 +190,17 @@ class Runs:
 
     def last_of(self, schedule_names: Collection[str]) -> dict[str, Run]:
         """The newest run that came of each of those schedules, by its name, of those that ever ran."""
-        newest = (
-            select(func.max(runs.c.created_at), runs.c.schedule)
-            .where(runs.c.schedule.in_(schedule_names))
-            .group_by(runs.c.schedule)
-            .subquery()
-        )
-        times, names = newest.c
-        of_then = and_(runs.c.schedule == names, runs.c.created_at == times)
-        query = run_query().join(newest, of_then).order_by(runs.c.id)
-        return {str(run.invocation.schedule): run for run in self._list(query)}
+        found = {}
+        with self._database.read() as connection:
+            for (
+                name
+            ) in schedule_names:  # one by one, each is the end of a row in the index; together, all of it
+                of_it = run_query().where(runs.c.schedule == name)
+                newest = of_it.order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(1)
+                row = connection.execute(newest).mappings().one_or_none()
+                if row is not None:
+                    found[name] = run_of(row)
+        return found
 
     def under_way(self, schedule_name: str) -> Run | None:
         """The newest run that came of that schedule and is not over, but for what prunes after one."""
@@ -218,9 +221,7 @@ class Runs:
 
     def counts(self) -> dict[Status, int]:
         """How many runs stand where."""
-        query = select(runs.c.status, func.count()).group_by(runs.c.status)
-        with self._database.read() as connection:
-            return {Status(status): count for status, count in connection.execute(query)}
+        return self._standing.counts()
 
     def waiting_before(self, run: Run) -> int:
         """How many queued or running runs of the same lane and host are older."""

@@ -72,7 +72,8 @@ runs = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("ended_at", UtcTime),
-    Index("runs_by_status", "status", "lane", "created_at"),
+    Index("runs_by_status", "status", "created_at"),
+    Index("runs_by_actor", "actor_id", "created_at"),
     Index("runs_by_time", "created_at"),
     Index("runs_by_schedule", "schedule", "created_at"),
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import Row, Select, and_, case, func, select
 
 from bot.model import Status
 from bot.stores.database import Database
@@ -46,30 +47,28 @@ class Tallies:
         self._database = database
 
     def ended_after(self, seq: int, limit: int) -> tuple[Ended, ...]:
-        """Runs whose ending stands in the audit log behind that line, in its order.
+        """Runs whose ending stands in the audit log behind that line, in its order: of the next so many lines with any.
 
         That log has exactly one ending a run and only grows, so whoever asks by and by counts each run once.
         """
-        # As text, for PostgreSQL's integers end at two billion.
-        raw_bytes = runs.c.reply[("facts", "raw_bytes")].as_string()
-        query = (
-            select(audit.c.seq, audit.c.command, audit.c.kind, audit.c.facts, raw_bytes.label("raw_bytes"))
-            .outerjoin(runs, and_(runs.c.id == audit.c.run_id, audit.c.command == _BACKUP))
-            .where(audit.c.seq > seq, audit.c.kind.in_(_ENDINGS))
-            .order_by(audit.c.seq)
-            .limit(limit)
-        )
+        found: list[Row[Any]] = []
         with self._database.read() as connection:
-            return tuple(
-                Ended(
-                    seq=row.seq,
-                    command=row.command,
-                    ending=row.kind,
-                    seconds=json.loads(row.facts).get("took_seconds"),
-                    raw_bytes=None if row.raw_bytes is None else int(row.raw_bytes),
-                )
-                for row in connection.execute(query)
+            while not found:
+                lines = connection.execute(_lines(seq, limit)).all()
+                if not lines:
+                    return ()
+                seq = max(row.seq for row in lines)
+                found = sorted((row for row in lines if row.kind in _ENDINGS), key=lambda row: int(row.seq))
+        return tuple(
+            Ended(
+                seq=row.seq,
+                command=row.command,
+                ending=row.kind,
+                seconds=json.loads(row.facts).get("took_seconds"),
+                raw_bytes=None if row.raw_bytes is None else int(row.raw_bytes),
             )
+            for row in found
+        )
 
     def queued(self) -> dict[Lane, int]:
         """How many runs wait for a worker, by lane."""
@@ -94,3 +93,13 @@ class Tallies:
         with self._database.read() as connection:
             count, failing = connection.execute(query).one()
         return Behind(messages=count, failing=failing or 0)
+
+
+def _lines(seq: int, limit: int) -> Select[Any]:
+    """The next so many lines of the log, whatever they tell: for endings alone a database would sort all there are."""
+    columns = (audit.c.seq, audit.c.run_id, audit.c.command, audit.c.kind, audit.c.facts)
+    line = select(*columns).where(audit.c.seq > seq).order_by(audit.c.seq).limit(limit).subquery("line")
+    # As text, for PostgreSQL's integers end at two billion.
+    raw_bytes = runs.c.reply[("facts", "raw_bytes")].as_string()
+    is_backup = and_(runs.c.id == line.c.run_id, line.c.command == _BACKUP)
+    return select(line, raw_bytes.label("raw_bytes")).outerjoin(runs, is_backup)

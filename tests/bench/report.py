@@ -1,6 +1,7 @@
 """The figures of `make bench`: each measurement keeps its table, and the tables stand in docs/benchmarks.md.
 
-`python -m tests.bench.report` puts what was measured between the page's marks; the words around them are kept.
+`python -m tests.bench.report` puts what was measured between the page's marks; the words around them are kept. Pictures
+that a bench drew beside its table come into docs/pictures.
 It must not know how anything is measured.
 """
 
@@ -8,12 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "build" / "bench"
 PAGE = ROOT / "docs" / "benchmarks.md"
+PICTURES = ROOT / "docs" / "pictures"
 _MARKED = re.compile(r"(<!-- figures: (?P<name>[a-z-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -44,4 +47,6 @@ def rewrite(page: str) -> str:
 
 
 if __name__ == "__main__":
+    for picture in KEPT.glob("*.png"):
+        shutil.copyfile(picture, PICTURES / picture.name)
     PAGE.write_text(rewrite(PAGE.read_text()))

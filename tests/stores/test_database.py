@@ -51,6 +51,7 @@ def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(bench:
         "DROP TABLE pictures",
         "ALTER TABLE runs DROP COLUMN language",
         "DROP INDEX runs_by_schedule",
+        "DROP INDEX runs_by_actor",
         "ALTER TABLE runs DROP COLUMN schedule",
         "ALTER TABLE messages DROP COLUMN quiet",
         *(f"DROP TABLE {name}" for name in ("schedules", "alarms", "proposals")),

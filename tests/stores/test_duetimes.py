@@ -188,4 +188,4 @@ def test_what_is_asked_at_every_due_time_does_not_grow_with_the_past(stand: Stan
             plans.append(" ".join(str(row[3]) for row in rows))
     assert "runs_by_status (status=?)" in plans[0]
     assert "runs_by_time (created_at>?)" in plans[1]
-    assert "runs_by_status (status=?)" in plans[2]
+    assert "runs_by_status (status=? AND created_at>?)" in plans[2]

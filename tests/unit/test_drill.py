@@ -211,7 +211,10 @@ def test_the_newest_whole_backup_is_tried(tmp_path: Path) -> None:
         newest(archive, "pgdata", ("elsewhere",))
     listed = archive.backups()
 
-    def backups(host: str | None = None, volume: str | None = None) -> tuple[Backup, ...]:
+    def backups(
+        host: str | None = None, volume: str | None = None, *, anew: bool = False
+    ) -> tuple[Backup, ...]:
+        assert anew
         partial = replace(listed[0], manifest=replace(listed[0].manifest, outcome="partial"))
         far = replace(listed[1], manifest=replace(listed[1].manifest, host="far"))
         found = [one for one in (partial, listed[1], far) if host in (None, one.host)]

@@ -76,8 +76,10 @@ def _shrunk(archive: Archive, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> 
     sizes = dict(zip((one.id for one in made), (1000, 1000, 100), strict=True))
     listed = archive.backups
 
-    def backups(host: str | None = None, volume: str | None = None) -> tuple[Backup, ...]:
-        return tuple(_sized(one, sizes[one.id]) for one in listed(host, volume))
+    def backups(
+        host: str | None = None, volume: str | None = None, *, anew: bool = False
+    ) -> tuple[Backup, ...]:
+        return tuple(_sized(one, sizes[one.id]) for one in listed(host, volume, anew=anew))
 
     monkeypatch.setattr(archive, "backups", backups)
 

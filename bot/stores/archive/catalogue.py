@@ -6,7 +6,7 @@ Must not know engines, runs or people.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from bot.reasons import Reason
 from bot.stores.archive.disk import disk_errors, free_bytes, refuse_full, room_at, write_whole
 from bot.stores.archive.draft import Beginning, Draft
 from bot.stores.archive.marks import Marks, read_marks
-from bot.stores.archive.names import FILE, safe_name
+from bot.stores.archive.names import safe_name
 from bot.stores.archive.probing import Room, probe
 from bot.stores.archive.proving import prove, prove_stored, proven
 from bot.stores.archive.reading import Backup, Tick, read_entries, read_items, read_raw
 from bot.stores.archive.removal import held, remove_backup, remove_draft
 from bot.stores.archive.report import Report, report
-from bot.stores.archive.scanning import Damaged, damaged_marks, files_of, leftovers, scan
+from bot.stores.archive.scanning import Damaged, Scanner, damaged_marks, files_of, leftovers
 
 
 class Archive:
@@ -35,6 +35,7 @@ class Archive:
     def __init__(self, root: Path, clock: Callable[[], datetime]) -> None:
         self.root = root
         self._clock = clock
+        self._scanner = Scanner(root)
 
     def begin(self, host: str, volume: str, run_id: str) -> Draft:
         """A draft with its id; no file is made before it is entered. Raises ArchiveError for unsafe names."""
@@ -47,10 +48,23 @@ class Archive:
         """Remove a draft that was never published; a published backup stays. May be called twice."""
         remove_draft(files_of(self.root, host, volume, backup_id))
 
-    def backups(self, host: str | None = None, volume: str | None = None) -> tuple[Backup, ...]:
-        """Every whole backup, newest first; damaged ones are left to `damaged`."""
-        found = (item for item in scan(self.root, host, volume) if isinstance(item, Backup))
+    def backups(
+        self, host: str | None = None, volume: str | None = None, *, anew: bool = False
+    ) -> tuple[Backup, ...]:
+        """Every whole backup, newest first; damaged ones are left to `damaged`.
+
+        A manifest that was read within the last hour, and whose file looks the same, is not read again unless `anew`:
+        whoever removes something because of a backup, or proves one, relies on what the disk holds now.
+        """
+        scanned = self._scanner.scan(host, volume, anew=anew)
+        found = (item for item in scanned if isinstance(item, Backup))
         return tuple(sorted(found, key=lambda item: (item.manifest.started_at, item.id), reverse=True))
+
+    def of_run(self, run_id: str) -> tuple[Backup, ...]:
+        """Every whole backup that the run made, newest first; each is read anew, and no other."""
+        found = (item for item in self._scanner.named(run_id, None, None) if isinstance(item, Backup))
+        made = (item for item in found if item.manifest.run_id == run_id)
+        return tuple(sorted(made, key=lambda item: (item.manifest.started_at, item.id), reverse=True))
 
     def damaged(self, host: str | None = None, volume: str | None = None) -> tuple[Damaged, ...]:
         """Every manifest that does not hold together with its files at a glance, and all marks that are no marks.
@@ -59,7 +73,7 @@ class Archive:
         """
         found = (
             item if isinstance(item, Damaged) else damaged_marks(item)
-            for item in scan(self.root, host, volume)
+            for item in self._scanner.scan(host, volume)
         )
         return tuple(item for item in found if item is not None)
 
@@ -70,9 +84,8 @@ class Archive:
         """
         if "/" in reference:
             volume, _, reference = reference.rpartition("/")
-        items = tuple(scan(self.root, host, volume))
-        backups = [item for item in items if isinstance(item, Backup)]
-        fitting = [item for item in backups if reference in (item.id, item.manifest.run_id)]
+        items = tuple(self._scanner.named(reference, host, volume))
+        fitting = [item for item in items if isinstance(item, Backup)]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
@@ -88,7 +101,7 @@ class Archive:
                 )
             )
         for item in items:
-            if isinstance(item, Damaged) and _named(item.path, reference):
+            if isinstance(item, Damaged):
                 raise ArchiveError(
                     say(
                         "Backup {backup} is damaged: {reason}. Nothing was changed. Look at the archive's disk.",
@@ -101,7 +114,7 @@ class Archive:
             say(
                 "There is no backup {backup}. Nothing was changed. {hint}",
                 backup=reference,
-                hint=_nearest(reference, backups),
+                hint=_nearest(reference, self._scanner.ids(host, volume)),
             )
         )
 
@@ -195,12 +208,7 @@ class Archive:
         refuse_full(self.root, needed_bytes, what)
 
 
-def _named(path: Path, reference: str) -> bool:
-    match = FILE.fullmatch(path.name)
-    return match is not None and reference in (match["id"], match["run"])
-
-
-def _nearest(reference: str, backups: list[Backup]) -> str:
-    names = [name for item in backups for name in (item.manifest.run_id, item.id)]
+def _nearest(reference: str, ids: Iterable[str]) -> str:
+    names = [name for one in ids for name in (one.partition("-")[2], one)]
     near = difflib.get_close_matches(reference, names, n=3, cutoff=0.5)
     return say("The nearest are: {names}.", names=", ".join(near)) if near else say("`backups` lists them.")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from bot.language import say
 from bot.stores.archive.disk import BackupFiles
 from bot.stores.archive.fields import Fields, parse_object, write_object
+from bot.stores.archive.names import MARKS
 
 LARGEST_BYTES = 1 << 20
 PRECAUTION = "shipkeeper"
@@ -70,7 +71,7 @@ def parse_marks(text: str, backup_id: str) -> Marks:
 def read_marks(files: BackupFiles) -> Marks:
     """The marks beside a backup; none when there is no file. Never raises: what cannot be read says so."""
     try:
-        with files.marks.open("rb") as file:
+        with open(f"{files.directory}/{files.id}{MARKS}", "rb") as file:  # a path for each would take longer
             return parse_marks(file.read(LARGEST_BYTES).decode(), files.id)
     except FileNotFoundError:
         return Marks()
