@@ -116,7 +116,7 @@ def restored_before_crash(
 
 
 def _is_snapshot(asked: RestoreAsked, archive: Archive, engine: Callable[[], Engine]) -> bool:
-    backups = [one for one in archive.backups() if one.manifest.run_id == asked.reference]
+    backups = archive.of_run(asked.reference)
     if backups:
         return any(one.manifest.purpose == SNAPSHOT for one in backups)
     try:
