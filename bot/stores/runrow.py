@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, literal, or_, select
 
 from bot.errors import NotFound
 from bot.language import say
@@ -69,6 +70,7 @@ class Run:
         )
 
 
+@cache  # it is made of forty columns, and nearly every look at runs begins with it
 def run_query() -> Select[tuple[object, ...]]:
     """Runs, each with its place in Slack, if it has one."""
     return select(runs, *PLACE).outerjoin(messages, messages.c.run_id == runs.c.id)
@@ -91,9 +93,14 @@ def under_way_query(name: str) -> Select[tuple[object, ...]]:
     )
 
 
+@cache
+def _one_run() -> Select[tuple[object, ...]]:
+    return run_query().where(runs.c.id == bindparam("run_id"))
+
+
 def get_run(connection: Connection, run_id: str) -> Run:
     """The run of that id, as this transaction sees it; raises NotFound."""
-    row = connection.execute(run_query().where(runs.c.id == run_id)).mappings().one_or_none()
+    row = connection.execute(_one_run(), {"run_id": run_id}).mappings().one_or_none()
     if row is None:
         sentence = say(
             "There is no run {run_id}. Nothing was changed. `runs` lists the newest ones.", run_id=run_id

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.model import Invocation, Status
@@ -20,6 +20,27 @@ from bot.stores.runrow import Lane, Run, get_run, run_of, run_query, under_way_q
 from bot.stores.schema import messages, runs
 
 _LONGEST = timedelta(days=7)
+
+# These are asked all the time: made once, they are neither made nor compiled again.
+_CLAIMABLE = (
+    select(runs.c.id, runs.c.host)
+    .where(
+        runs.c.status == Status.QUEUED.value,
+        runs.c.lane == bindparam("lane"),
+        runs.c.released_at.is_not(None),
+    )
+    .where(or_(runs.c.not_before.is_(None), runs.c.not_before <= bindparam("now")))
+    .where(
+        runs.c.host.not_in(bindparam("not_on", expanding=True)),
+        runs.c.id.not_in(bindparam("without", expanding=True)),
+    )
+    .order_by(runs.c.created_at)
+    .limit(bindparam("limit", type_=Integer))
+)
+_CLAIMABLE_OF = _CLAIMABLE.where(runs.c.id.in_(bindparam("only", expanding=True)))
+_ASKED_TO_CANCEL = select(runs.c.id).where(
+    runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None)
+)
 
 Enqueue = Callable[[Connection, str, Lane], None]
 """Tells the queue, inside the transaction that makes it so, that a run may be claimed on that lane."""
@@ -132,22 +153,11 @@ class Runs:
         without: Collection[str] = (),
     ) -> tuple[tuple[str, str], ...]:
         """Ids and hosts of runs that a worker of that lane may claim now, oldest first; some hosts' or ids left out."""
-        query = (
-            select(runs.c.id, runs.c.host)
-            .where(
-                runs.c.status == Status.QUEUED.value,
-                runs.c.lane == lane.value,
-                runs.c.released_at.is_not(None),
-            )
-            .where(or_(runs.c.not_before.is_(None), runs.c.not_before <= self._clock()))
-            .where(runs.c.host.not_in(not_on), runs.c.id.not_in(without))
-            .order_by(runs.c.created_at)
-            .limit(limit)
-        )
-        if only is not None:
-            query = query.where(runs.c.id.in_(only))
+        asked = {"lane": lane.value, "now": self._clock(), "limit": limit}
+        asked |= {"not_on": [*not_on], "without": [*without]}
+        query, of = (_CLAIMABLE, {}) if only is None else (_CLAIMABLE_OF, {"only": [*only]})
         with self._database.read() as connection:
-            return tuple((row.id, row.host) for row in connection.execute(query))
+            return tuple((row.id, row.host) for row in connection.execute(query, asked | of))
 
     def abandoned(self, older_than: timedelta) -> tuple[Run, ...]:
         """Queued runs whose acceptance nobody was told of in that time."""
@@ -160,9 +170,8 @@ class Runs:
 
     def asked_to_cancel(self) -> tuple[str, ...]:
         """Ids of running runs whose cancel flag is up."""
-        asked = (runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None))
         with self._database.read() as connection:
-            return tuple(connection.execute(select(runs.c.id).where(*asked)).scalars())
+            return tuple(connection.execute(_ASKED_TO_CANCEL).scalars())
 
     def running(self) -> tuple[Run, ...]:
         """Runs that somebody holds, or held when it died."""
