@@ -153,7 +153,7 @@ class Runs:
         without: Collection[str] = (),
     ) -> tuple[tuple[str, str], ...]:
         """Ids and hosts of runs that a worker of that lane may claim now, oldest first; some hosts' or ids left out."""
-        asked = {"lane": lane.value, "now": self._clock(), "limit": limit}
+        asked: dict[str, object] = {"lane": lane.value, "now": self._clock(), "limit": limit}
         asked |= {"not_on": [*not_on], "without": [*without]}
         query, of = (_CLAIMABLE, {}) if only is None else (_CLAIMABLE_OF, {"only": [*only]})
         with self._database.read() as connection:
