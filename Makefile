@@ -3,6 +3,9 @@
 PY := .venv/bin/python
 ENGINE := deploy/with-engine.sh
 
+# Some shells say so; then each of the many processes that tests start would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo demo-script test check bench campaign format generated setup setup-tests setup-bench clean
 
 demo: setup            ## try it in a browser: a chat page on http://127.0.0.1:8700
@@ -12,15 +15,18 @@ demo-script: setup     ## the same as a played conversation, proven step by step
 	@$(ENGINE) demo $(PY) -m bot demo --script
 
 test: setup-tests      ## every test, on a real engine
-	@$(MAKE) --no-print-directory check-style
-	@$(ENGINE) test $(MAKE) --no-print-directory run-tests
+	@$(PY) -m compileall -q bot handlers
+	@$(ENGINE) test $(MAKE) --no-print-directory -j 2 run-tests check-style
 
 # Most tests wait more than they work, so several files run side by side, in the order of tests/conftest.py (else
-# files of few tests would come last, and those take minutes); what measures time runs alone.
-.PHONY: run-tests
-run-tests:
-	@SHIPKEEPER_PICTURES=$${SHIPKEEPER_PICTURES:-$(CURDIR)/build/pictures} $(PY) -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not bench" --ignore=tests/bench
+# files of few tests would come last, and those take minutes), and style and types are looked at meanwhile; what
+# measures time runs alone.
+.PHONY: run-tests run-side-by-side
+run-tests: run-side-by-side check-style
 	@$(PY) -m pytest -m "not bench" -s tests/bench
+
+run-side-by-side:
+	@SHIPKEEPER_PICTURES=$${SHIPKEEPER_PICTURES:-$(CURDIR)/build/pictures} $(PY) -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not bench" --ignore=tests/bench
 
 check: setup check-style   ## style, types, import contracts and unit tests, in under a minute
 	@$(PY) -m pytest -q tests/unit

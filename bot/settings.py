@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 
 from bot.environment import state_directory, variable
 from bot.sections import (
@@ -48,24 +48,24 @@ class SettingsError(Exception):
 class Settings(Section):
     """Everything that can be set. Secrets never appear in a repr."""
 
-    slack: SlackSection = SlackSection()
-    archive: ArchiveSection = ArchiveSection()
+    slack: SlackSection
+    archive: ArchiveSection
     hosts: dict[str, HostSection] = Field(default_factory=dict)
     roles: dict[str, RoleSection] = Field(default_factory=dict)
     approvals: dict[str, ApprovalSection] = Field(default_factory=dict)
-    shell_users: ShellUsersSection = ShellUsersSection()
-    limits: LimitsSection = LimitsSection()
-    quiesce: QuiesceSection = QuiesceSection()
-    retention: RetentionSection = RetentionSection()
+    shell_users: ShellUsersSection
+    limits: LimitsSection
+    quiesce: QuiesceSection
+    retention: RetentionSection
     drills: dict[str, DrillSection] = Field(default_factory=dict)
     runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
     builds: dict[str, BuildSection] = Field(default_factory=dict)
     schedules: dict[str, ScheduleSection] = Field(default_factory=dict)
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
-    snapshots: SnapshotsSection = SnapshotsSection()
-    audit: AuditSection = AuditSection()
-    alarms: AlarmsSection = AlarmsSection()
-    discovery: DiscoverySection = DiscoverySection()
+    snapshots: SnapshotsSection
+    audit: AuditSection
+    alarms: AlarmsSection
+    discovery: DiscoverySection
 
     registry_passwords: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """Registry -> its password, where an environment variable has it."""
@@ -81,6 +81,12 @@ class Settings(Section):
     audit_key: SecretStr | None = Field(None, exclude=True)
     secrets: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """By the name of the variable that holds it, of those that the sections name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_each_section(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A section that nobody wrote has its defaults; made here once, not for every start beforehand."""
+        return {name: {} for name in _ALWAYS_THERE} | values
 
     @field_validator("hosts")
     @classmethod
@@ -174,6 +180,7 @@ _SHORTEST_KEY = 16
 _SECRET_KEY = "heartbeat"
 """The one key whose value is a secret itself."""
 _SECTIONS = tuple(name for name, info in Settings.model_fields.items() if not info.exclude)
+_ALWAYS_THERE = tuple(name for name in _SECTIONS if Settings.model_fields[name].is_required())
 
 
 def _file(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:

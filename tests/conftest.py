@@ -13,10 +13,13 @@ import pytest
 from tests.fakes import FakeEngine
 from tests.support import canaries
 from tests.support.house import House, at_work, refuse_untrue, settings
+from tests.support.memory import fast_place
 
 for _proxy in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
     os.environ.pop(_proxy, None)  # Slack's websocket client would use them even on loopback
 
+
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(fast_place()))  # below it is every `tmp_path`
 
 _watch = canaries.Watch()
 

@@ -31,6 +31,7 @@ from bot.slack.listeners import Listeners
 from bot.slack.opening import TRIGGER_SECONDS, FormOpener
 from bot.slack.refusals import Refusals
 from bot.slack.tokens import NO_ANSWER, REFUSED, Tokens
+from bot.slack.trust import trusted
 from bot.slack.uploading import Uploading
 from bot.stores.activity import Activity
 from bot.stores.homes import Homes
@@ -231,5 +232,9 @@ def _watched(road: Road) -> Watched:
 def _client(account: Account, seconds: float = _CALL_SECONDS) -> WebClient:
     """A client that never repeats a call by itself: a repeated post would be a second message."""
     return WebClient(
-        token=account.bot_token, base_url=account.api_url, timeout=int(seconds), retry_handlers=[]
+        token=account.bot_token,
+        base_url=account.api_url,
+        timeout=int(seconds),
+        retry_handlers=[],
+        ssl=trusted(),
     )

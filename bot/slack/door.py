@@ -87,6 +87,7 @@ def make_app(client: WebClient, signing_secret: str | None, who: Callable[[], Wh
         )
 
     app = App(
+        name="shipkeeper",  # else Bolt reads the source of every caller to find one
         logger=quiet,
         client=client,
         signing_secret=signing_secret,

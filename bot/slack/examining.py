@@ -18,6 +18,7 @@ from bot.doctor.asked import Answer, Channel
 from bot.secrecy import masked, scrub
 from bot.slack.posting import refusal
 from bot.slack.tokens import NO_ANSWER
+from bot.slack.trust import trusted
 
 _CALL_SECONDS = 5
 
@@ -37,7 +38,9 @@ class Examiner:
 
     @staticmethod
     def _client(api_url: str, token: str | None) -> WebClient:
-        return WebClient(token=token, base_url=api_url, timeout=_CALL_SECONDS, retry_handlers=[])
+        return WebClient(
+            token=token, base_url=api_url, timeout=_CALL_SECONDS, retry_handlers=[], ssl=trusted()
+        )
 
     def identity(self) -> Answer:
         """Who the bot token is."""

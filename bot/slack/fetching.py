@@ -18,6 +18,7 @@ from bot.model import Invocation, Origin
 from bot.operations.fetching import Uploaded, Uploads
 from bot.slack.files import NO_ANSWER, ForeignHost, LoginPage, SlackFile, SlackFiles, is_missing_scope
 from bot.slack.posting import refusal
+from bot.slack.trust import trusted
 
 _CHUNK_BYTES = 1 << 18
 _SECONDS = 30
@@ -28,7 +29,7 @@ class SlackUploads(Uploads):
 
     def __init__(self, api_url: str, token: str | None) -> None:
         self._files = SlackFiles(
-            WebClient(token=token, base_url=api_url, timeout=_SECONDS, retry_handlers=[])
+            WebClient(token=token, base_url=api_url, timeout=_SECONDS, retry_handlers=[], ssl=trusted())
         )
         self._has_token = token is not None
 

@@ -21,6 +21,7 @@ from bot.people import BOT, DELETED, GUEST, STRANGER, Directory, Person, Standin
 from bot.slack.posting import refusal
 from bot.slack.recalling import Errands, Memory
 from bot.slack.tokens import NO_ANSWER
+from bot.slack.trust import trusted
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Learned(Generic[T]):
 
 def reached(api_url: str, token: str, otherwise: str) -> SlackPeople:
     """The people of the workspace that the bot's token is for."""
-    client = WebClient(token, base_url=api_url, timeout=_CALL_SECONDS, retry_handlers=[])
+    client = WebClient(token, base_url=api_url, timeout=_CALL_SECONDS, retry_handlers=[], ssl=trusted())
     return SlackPeople(client, otherwise)
 
 

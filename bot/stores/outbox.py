@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import and_, case, literal, or_, select, update
+from sqlalchemy import Integer, Select, and_, bindparam, case, literal, or_, select, update
 
 from bot.consent import Approval
 from bot.errors import Conflict, NotFound
@@ -71,6 +72,23 @@ def _spent(button: str, run_id: str | None) -> str:
     )
 
 
+@cache  # it is asked all the time: made once, it is neither made nor compiled again
+def _behind(is_last: bool) -> Select[tuple[object, ...]]:
+    is_due = or_(messages.c.not_before.is_(None), messages.c.not_before <= bindparam("now"))
+    if is_last:
+        is_due = or_(is_due, runs.c.ended_at.is_not(None))
+    return (
+        select(runs, messages)
+        .join(messages, messages.c.run_id == runs.c.id)
+        .where(messages.c.closed.is_(False), messages.c.sent_revision < runs.c.revision)
+        .where(is_due)
+        .where(or_(messages.c.quiet.is_(False), runs.c.status.not_in(AS_HOPED)))
+        .where(or_(runs.c.lane == Lane.WORK.value, runs.c.ended_at.is_not(None)))
+        .order_by(case((runs.c.ended_at.is_(None), 1), else_=0), runs.c.created_at)
+        .limit(bindparam("limit", type_=Integer))
+    )
+
+
 class Outbox:
     """Which messages are behind, and what became of sending them."""
 
@@ -83,21 +101,11 @@ class Outbox:
 
         When it `is_last`, for the bot ends, results do not wait for their time.
         """
-        is_due = or_(messages.c.not_before.is_(None), messages.c.not_before <= self._clock())
-        if is_last:
-            is_due = or_(is_due, runs.c.ended_at.is_not(None))
-        query = (
-            select(runs, messages)
-            .join(messages, messages.c.run_id == runs.c.id)
-            .where(messages.c.closed.is_(False), messages.c.sent_revision < runs.c.revision)
-            .where(is_due)
-            .where(or_(messages.c.quiet.is_(False), runs.c.status.not_in(AS_HOPED)))
-            .where(or_(runs.c.lane == Lane.WORK.value, runs.c.ended_at.is_not(None)))
-            .order_by(case((runs.c.ended_at.is_(None), 1), else_=0), runs.c.created_at)
-            .limit(limit)
-        )
         with self._database.read() as connection:
-            rows = connection.execute(query).mappings().all()
+            asked_for = {"now": self._clock(), "limit": limit}
+            rows = connection.execute(_behind(is_last), asked_for).mappings().all()
+            if not rows:
+                return ()
             offered: dict[str, list[StoredButton]] = {row["id"]: [] for row in rows}
             asked = {
                 row["id"]: approval_of(connection, row["id"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, literal, or_, select
 
@@ -69,6 +70,7 @@ class Run:
         )
 
 
+@cache  # it is made of forty columns, and nearly every look at runs begins with it
 def run_query() -> Select[tuple[object, ...]]:
     """Runs, each with its place in Slack, if it has one."""
     return select(runs, *PLACE).outerjoin(messages, messages.c.run_id == runs.c.id)

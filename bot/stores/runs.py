@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, or_, select, update
+from sqlalchemy import Connection, Integer, Select, bindparam, insert, or_, select, update
 
 from bot.model import Invocation, Status
 from bot.stores.coding import storable
@@ -22,6 +22,27 @@ from bot.stores.sharing import SharedWrites
 from bot.stores.standing import Standing
 
 _LONGEST = timedelta(days=7)
+
+# These are asked all the time: made once, they are neither made nor compiled again.
+_CLAIMABLE = (
+    select(runs.c.id, runs.c.host)
+    .where(
+        runs.c.status == Status.QUEUED.value,
+        runs.c.lane == bindparam("lane"),
+        runs.c.released_at.is_not(None),
+    )
+    .where(or_(runs.c.not_before.is_(None), runs.c.not_before <= bindparam("now")))
+    .where(
+        runs.c.host.not_in(bindparam("not_on", expanding=True)),
+        runs.c.id.not_in(bindparam("without", expanding=True)),
+    )
+    .order_by(runs.c.created_at)
+    .limit(bindparam("limit", type_=Integer))
+)
+_CLAIMABLE_OF = _CLAIMABLE.where(runs.c.id.in_(bindparam("only", expanding=True)))
+_ASKED_TO_CANCEL = select(runs.c.id).where(
+    runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None)
+)
 
 Enqueue = Callable[[Connection, str, Lane], None]
 """Tells the queue, inside the transaction that makes it so, that a run may be claimed on that lane."""
@@ -40,9 +61,6 @@ class Terms:
     quiet: bool = False
 
 
-_ASKED_TO_CANCEL = select(runs.c.id).where(
-    runs.c.status == Status.RUNNING.value, runs.c.cancel_requested_by.is_not(None)
-)
 _Asked = tuple[Invocation, Terms]
 
 
@@ -144,22 +162,11 @@ class Runs:
         without: Collection[str] = (),
     ) -> tuple[tuple[str, str], ...]:
         """Ids and hosts of runs that a worker of that lane may claim now, oldest first; some hosts' or ids left out."""
-        query = (
-            select(runs.c.id, runs.c.host)
-            .where(
-                runs.c.status == Status.QUEUED.value,
-                runs.c.lane == lane.value,
-                runs.c.released_at.is_not(None),
-            )
-            .where(or_(runs.c.not_before.is_(None), runs.c.not_before <= self._clock()))
-            .where(runs.c.host.not_in(not_on), runs.c.id.not_in(without))
-            .order_by(runs.c.created_at)
-            .limit(limit)
-        )
-        if only is not None:
-            query = query.where(runs.c.id.in_(only))
+        asked: dict[str, object] = {"lane": lane.value, "now": self._clock(), "limit": limit}
+        asked |= {"not_on": [*not_on], "without": [*without]}
+        query, of = (_CLAIMABLE, {}) if only is None else (_CLAIMABLE_OF, {"only": [*only]})
         with self._database.read() as connection:
-            return tuple((row.id, row.host) for row in connection.execute(query))
+            return tuple((row.id, row.host) for row in connection.execute(query, asked | of))
 
     def abandoned(self, older_than: timedelta) -> tuple[Run, ...]:
         """Queued runs whose acceptance nobody was told of in that time."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import Connection, RowMapping, case, insert, or_, select, update
+from sqlalchemy import Connection, Integer, RowMapping, Select, bindparam, case, insert, or_, select, update
 
 from bot.model import Attachment
 from bot.stores.database import Database
@@ -57,6 +58,21 @@ def offer_files(connection: Connection, run_id: str, files: tuple[Attachment, ..
         )
 
 
+@cache  # it is asked all the time: made once, it is neither made nor compiled again
+def _due(is_last: bool) -> Select[tuple[object, ...]]:
+    is_told = or_(messages.c.closed.is_(True), messages.c.sent_revision >= runs.c.revision)
+    query = (
+        select(runs, *PLACE, messages.c.posted_channel, messages.c.ts, *_COLUMNS)
+        .join(messages, messages.c.run_id == runs.c.id)
+        .join(uploads, uploads.c.run_id == runs.c.id)
+        .where(uploads.c.closed.is_(False), is_told, uploads.c.created_at > bindparam("oldest"))
+        .order_by(case((uploads.c.attempts == 0, 0), else_=1), runs.c.created_at, uploads.c.position)
+        .limit(bindparam("limit", type_=Integer))
+    )
+    is_time = or_(uploads.c.not_before.is_(None), uploads.c.not_before <= bindparam("now"))
+    return query if is_last else query.where(is_time)
+
+
 class Uploads:
     """Which files are still to be sent, and what became of sending them."""
 
@@ -70,19 +86,9 @@ class Uploads:
         When it `is_last`, for the bot ends, they do not wait for their time.
         """
         now = self._clock()
-        is_told = or_(messages.c.closed.is_(True), messages.c.sent_revision >= runs.c.revision)
-        query = (
-            select(runs, *PLACE, messages.c.posted_channel, messages.c.ts, *_COLUMNS)
-            .join(messages, messages.c.run_id == runs.c.id)
-            .join(uploads, uploads.c.run_id == runs.c.id)
-            .where(uploads.c.closed.is_(False), is_told, uploads.c.created_at > now - KEPT_FOR)
-            .order_by(case((uploads.c.attempts == 0, 0), else_=1), runs.c.created_at, uploads.c.position)
-            .limit(limit)
-        )
-        if not is_last:
-            query = query.where(or_(uploads.c.not_before.is_(None), uploads.c.not_before <= now))
+        asked = {"now": now, "oldest": now - KEPT_FOR, "limit": limit}
         with self._database.read() as connection:
-            return tuple(_upload(row) for row in connection.execute(query).mappings())
+            return tuple(_upload(row) for row in connection.execute(_due(is_last), asked).mappings())
 
     def is_wanted(self, run_id: str, sha256: str) -> bool:
         """Whether somebody is still to get that file."""

@@ -29,6 +29,7 @@ from bot.stores.runrow import Run
 from tests.fakes import FakeEngine
 from tests.slack.reading import refuse_mentions, signature_of
 from tests.slack.witness import Witness, key_of
+from tests.support.glance import Glance
 from tests.support.house import refuse_untrue, settings, wait_for
 
 BOT_USER = "U0BOT"
@@ -103,6 +104,8 @@ class Workplace:
         """How far the bot's clock is ahead; tests move it while the bot is at work."""
         self._bot: Bot | None = None
         self._witness: Witness | None = None
+        self._glance = Glance("")
+        self._runs: tuple[Run, ...] = ()
 
     # -- life --
 
@@ -143,6 +146,7 @@ class Workplace:
     def open(self, *, connected: bool = True, **environment: str) -> Bot:
         """Start the bot, and wait until people can reach it."""
         bot = self.make(**environment)
+        self._glance = Glance(bot.app.settings.database_url)
         bot.start(threading.Event())
         if self._witness is None:
             self._witness = Witness(self.playground, self.state / "shipkeeper.db")
@@ -159,6 +163,7 @@ class Workplace:
 
     def close(self) -> None:
         """Stop the bot."""
+        self._glance.close()
         self.bot.stop()
 
     def restart(self) -> None:
@@ -208,7 +213,9 @@ class Workplace:
 
     def runs(self) -> tuple[Run, ...]:
         """All runs, newest first."""
-        return self.bot.app.services.runs.newest(limit=10_000)
+        if self._glance.has_changed():
+            self._runs = self.bot.app.services.runs.newest(limit=10_000)
+        return self._runs
 
     def runs_of(self, delivery: Delivery) -> list[Run]:
         """The runs that stand for a delivery."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -24,11 +24,10 @@ from bot.operations.registries import Registries
 from bot.settings import Settings, read
 from bot.stores.runrow import Run
 from bot.stores.schema import run_targets
+from tests.support.glance import Glance
 from tests.support.migrated import put_database
 
 T = TypeVar("T")
-_ENDINGS = {status.value for status in Status if status.is_ending}
-
 _ENDINGS = {status.value for status in Status if status.is_ending}
 
 ROLES = """
@@ -111,7 +110,9 @@ class House:
 
     def ending(self, run_id: str, *, seconds: float = 30.0) -> Outcome:
         """Wait until the run has ended."""
-        return wait_for(lambda: self.run(run_id).outcome, seconds=seconds, saying=f"the end of run {run_id}")
+        with closing(Glance(self.app.settings.database_url)) as glance:
+            look = lambda: glance.may_have_ended(run_id) and self.run(run_id).outcome  # noqa: E731
+            return wait_for(look, seconds=seconds, saying=f"the end of run {run_id}")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests.support.canaries import canary
+from tests.support.memory import fast_place
 
 _USER = "postgres"
 _START_SECONDS = 30.0
@@ -67,7 +68,7 @@ def require_programs() -> Path:
 def cluster() -> Iterator[Cluster]:
     """A server with an empty data directory; it is stopped and removed at the end."""
     programs = require_programs()
-    directory = Path(tempfile.mkdtemp(prefix="skt-pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="skt-pg-", dir=fast_place()))
     try:
         who = _as_user(directory)
         made = subprocess.run(

@@ -330,7 +330,9 @@ def test_limits(tmp_path: Path, ages: str, label: str, hours: int | None) -> Non
         watch.engine.add_volume("pgdata", {"a": b"1"}, **labels)
         watch.begin()
         assert watch.back_up().status is Status.SUCCEEDED
-        watch.later(hours=60, every=30)
+        watch.later(hours=60 if hours is None else hours, every=600)
+        assert watch.open() == []
+        watch.later(minutes=30, every=30)
         opened = [alarm.opened_at for alarm in watch.app.services.alarms.open()]
         assert opened == ([] if hours is None else [START + timedelta(hours=hours, minutes=30)])
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from croniter import croniter
 from bot.errors import UsageError
 from bot.when import by_cron, zone_named
 from bot.whenwords import found
+from tests.support.effort import IS_CAMPAIGN
 
 _START = datetime(2027, 1, 1, tzinfo=UTC)
 _DAYS = timedelta(days=400)
@@ -29,6 +31,10 @@ ZONES = (
     "America/Sao_Paulo",
     "Africa/Casablanca",  # twice a year around Ramadan
 )
+_WHERE_CLOCKS_ARE_ODD = ("Europe/Berlin", "Australia/Lord_Howe", "Africa/Casablanca")
+_DENSE = ("*/20 0-3 * * *", "0 * * * *")
+"""Most of all times are theirs: outside of the campaign they are only compared where clocks are odd."""
+
 EXPRESSIONS = (
     "0 3 * * *",
     "30 2 * * *",
@@ -72,6 +78,7 @@ def _theirs(cron: str, zone: str) -> list[datetime]:
     return sorted(found)
 
 
+@cache
 def _days_of_change(place: ZoneInfo) -> set[date]:
     noons = [_START + timedelta(days=day, hours=12) for day in range(-1, _DAYS.days + 1)]
     return {
@@ -103,7 +110,8 @@ def _meant(field: str, size: int) -> set[int]:
 @pytest.mark.parametrize("zone", ZONES)
 def test_four_hundred_days_are_those_of_another_cron_library(zone: str) -> None:
     """Twelve expressions, due exactly when croniter says, on the nights when clocks change, too."""
-    for cron in EXPRESSIONS:
+    skipped = () if IS_CAMPAIGN or zone in _WHERE_CLOCKS_ARE_ODD else _DENSE
+    for cron in (one for one in EXPRESSIONS if one not in skipped):
         assert _ours(cron, zone) == _theirs(cron, zone), cron
 
 
