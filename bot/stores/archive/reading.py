@@ -61,68 +61,48 @@ class Backup:
         return self.manifest.outcome == OUTCOME_OK
 
 
-class _HashingFile:
-    """A file that remembers how much was read of it, and the hash of that."""
+class _Pieces:
+    """Pieces as a file of which zstandard uses `read` alone, and `close` unless told otherwise."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-        self.bytes = 0
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
 
     def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self._hash.update(data)
-        self.bytes += len(data)
-        return data
-
-    def rest(self) -> Content:
-        """What the whole file holds."""
-        while self.read(CHUNK_BYTES):
-            pass
-        return Content(bytes=self.bytes, sha256=self._hash.hexdigest())
-
-
-def _decompressor(source: _HashingFile) -> zstandard.ZstdDecompressionReader:
-    # Of the file it is given zstandard uses `read` alone, and `close` unless told otherwise.
-    file = cast(BinaryIO, source)
-    return zstandard.ZstdDecompressor().stream_reader(file, read_size=CHUNK_BYTES, closefd=False)
+        """The next piece, of its own size."""
+        del size
+        return next(self._pieces, b"")
 
 
 def read_stored(path: Path, sha256: str) -> Iterator[bytes]:
     """The file as it is, in chunks; raises ArchiveError, at the end, for a file with another SHA-256."""
+    hashed = hashlib.sha256()
     try:
         with path.open("rb", buffering=0) as file:
-            source = _HashingFile(file)
-            while chunk := source.read(CHUNK_BYTES):
+            while chunk := file.read(CHUNK_BYTES):
+                hashed.update(chunk)
                 yield chunk
-            found = source.rest()
     except OSError as error:
         raise _unreadable(path, error) from error
-    _refuse_other(path, found, sha256)
+    if hashed.hexdigest() != sha256:
+        raise damaged(
+            path,
+            say("its SHA-256 is {found} and should be {wanted}", found=hashed.hexdigest(), wanted=sha256),
+        )
 
 
 def decompress(path: Path, sha256: str) -> Iterator[bytes]:
     """What was compressed, in chunks; raises ArchiveError, at the end, for a file with another SHA-256."""
     try:
-        with path.open("rb", buffering=0) as file:
-            source = _HashingFile(file)
-            with _decompressor(source) as reader:
+        with closing(ahead(read_stored(path, sha256), name=f"reading {path.name}")) as stored:
+            source = cast(BinaryIO, _Pieces(stored))
+            decompressor = zstandard.ZstdDecompressor()
+            with decompressor.stream_reader(source, read_size=CHUNK_BYTES, closefd=False) as reader:
                 while chunk := reader.read(CHUNK_BYTES):
                     yield chunk
-            found = source.rest()
+            for _ in stored:
+                pass  # to its end, where its hash is compared
     except zstandard.ZstdError as error:
         raise damaged(path, say("it cannot be decompressed ({reason})", reason=error)) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    _refuse_other(path, found, sha256)
-
-
-def _refuse_other(path: Path, found: Content, sha256: str) -> None:
-    if found.sha256 != sha256:
-        raise damaged(
-            path,
-            say("its SHA-256 is {found} and should be {wanted}", found=found.sha256, wanted=sha256),
-        )
 
 
 def _unreadable(path: Path, error: OSError) -> ArchiveError:
