@@ -97,30 +97,33 @@ class Behind(Generic[T]):
                 self._work(piece)
 
 
-@contextmanager
-def beside(work: Callable[[], object], *, name: str) -> Iterator[None]:
+class Beside:
     """While the body runs, `work` is done on another thread; leaving waits for it, and raises what it raised.
 
     When the body raises as well, that counts, and what `work` raised is a note on it.
     """
-    caught = _Caught()
 
-    def go() -> None:
-        with caught:
-            work()
+    def __init__(self, work: Callable[[], object], *, name: str) -> None:
+        self._work = work
+        self._caught = _Caught()
+        self._thread = Thread(self._go, name=name)
 
-    thread = Thread(go, name=name)
-    thread.start()
-    try:
-        yield
-    except BaseException as error:
-        thread.join()
-        if caught.error is not None:
-            error.add_note(str(caught.error))
-        raise
-    thread.join()
-    if caught.error is not None:
-        raise caught.error
+    def _go(self) -> None:
+        with self._caught:
+            self._work()
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.join()
+        if self._caught.error is None:
+            return
+        if error is None:
+            raise self._caught.error
+        error.add_note(str(self._caught.error))
 
 
 def ahead(pieces: Iterator[T], *, name: str, held: int = HELD) -> Generator[T, None, None]:

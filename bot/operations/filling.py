@@ -19,7 +19,7 @@ from bot.operations.context import REMOVE_HELPER, RunContext
 from bot.operations.reading import CHUNK_BYTES, ending, true_cause
 from bot.operations.stage import reader, writer
 from bot.operations.wanted import Wanted, wanted
-from bot.overlap import beside
+from bot.overlap import Beside
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup
 from bot.tarstream import TarReader
@@ -147,7 +147,7 @@ class Filler:
             if tool is not None and self.has_inventory:
                 path = "/".join(part for part in (spot.walk, self._wanted.path) if part)
                 walk = partial(self._walk, tool, path, self._run.check)
-                looking.enter_context(beside(walk, name=f"walk-{self._run.run_id}"))
+                looking.enter_context(Beside(walk, name=f"walk-{self._run.run_id}"))
             with closing(self._read_back(spot)) as found:
                 self._wanted.refuse_differences(found)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.overlap import Behind, ahead, beside
+from bot.overlap import Behind, Beside, ahead
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +137,7 @@ def test_whoever_stops_reading_ends_the_making() -> None:
 def test_two_works_beside_each_other() -> None:
     """Each waits for the other here, so one after the other they would never end."""
     met = threading.Barrier(2)
-    with beside(lambda: met.wait(10), name="test"):
+    with Beside(lambda: met.wait(10), name="test"):
         met.wait(10)
 
 
@@ -147,8 +147,8 @@ def test_what_is_done_beside_is_waited_for_and_raises_after_the_body() -> None:
     def fail() -> None:
         raise OSError("beside")
 
-    with pytest.raises(OSError, match="beside"), beside(fail, name="test"):
+    with pytest.raises(OSError, match="beside"), Beside(fail, name="test"):
         pass
-    with pytest.raises(ValueError, match="body") as raised, beside(fail, name="test"):
+    with pytest.raises(ValueError, match="body") as raised, Beside(fail, name="test"):
         raise ValueError("body")
     assert raised.value.__notes__ == ["beside"]
