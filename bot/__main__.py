@@ -19,9 +19,8 @@ _SELDOM = (20_000, 20, 20)
 
 def main() -> int:
     """Run `shipkeeper` with this process's words; the exit code."""
-    os.environ.setdefault(
-        "PYDANTIC_DISABLE_PLUGINS", "__all__"
-    )  # looking for some reads every package's metadata
+    # Looking for plug-ins reads every package's metadata.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sys.argv[1:3] == [COMPLETE, "--"]:
         sys.stdout.write(_offered(sys.argv[3:]))
         sys.stdout.flush()

@@ -16,11 +16,6 @@ class Signal:
         self._admit = admit
         self._cancelled = threading.Event()
         self._stopping = threading.Event()
-        self._ending = threading.Event()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait so long for either; whether the body is to end."""
-        return self._ending.wait(seconds)
 
     def cancelled(self) -> bool:
         """Whether somebody asked for an end."""
@@ -37,12 +32,10 @@ class Signal:
     def cancel(self) -> None:
         """Ask for an end. May be called twice."""
         self._cancelled.set()
-        self._ending.set()
 
     def stop(self) -> None:
         """Say that the process ends. May be called twice."""
         self._stopping.set()
-        self._ending.set()
 
 
 Execute = Callable[[str, Signal], None]

@@ -19,8 +19,8 @@ from bot.errors import StoreError
 from bot.language import speaking
 from bot.model import Origin, Status
 from bot.slack.blocks import Rendered, render
-from bot.slack.posting import RESPONSE_URL, Refusal, Sender, refusal
-from bot.slack.rates import Budget
+from bot.slack.posting import Refusal, Sender, refusal
+from bot.slack.rates import RESPONSE_URL, Budget
 from bot.stores.outbox import Message, Outbox
 from bot.stores.runrow import Lane
 from bot.stores.runs import Runs

@@ -16,6 +16,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
 
 from bot.slack.blocks import Rendered
+from bot.slack.rates import RESPONSE_URL
 from bot.stores.outbox import Message
 
 _log = logging.getLogger(__name__)
@@ -56,9 +57,6 @@ _PASSING = {
 }
 _DISPENSABLE = {"chat.postEphemeral", "conversations.history", "conversations.replies", "conversations.open"}
 """Methods that we can do without, so that one which is not there must not be waited for."""
-
-RESPONSE_URL = "response_url"
-"""Stands for the method where an answer is sent to the URL that came with what it answers."""
 
 _LONGEST_CODE = 80
 _CODE = re.compile(r"[a-z0-9_]+")

@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+RESPONSE_URL = "response_url"
+"""Stands for the method where an answer is sent to the URL that came with what it answers."""
+
 
 @dataclass
 class _Bucket:
@@ -47,9 +50,7 @@ class Budget:
         capacity, per_second = (3.0, 1.0) if method == "chat.postMessage" else (20.0, 45 / 60)
         if method in ("chat.postEphemeral", "views.publish"):
             capacity, per_second = 10.0, 100 / 60
-        elif (
-            method == "response_url"
-        ):  # each URL takes five answers; of all together Slack's pages say nothing
+        elif method == RESPONSE_URL:  # a URL takes five answers; of all together Slack's pages say nothing
             capacity, per_second = 30.0, 20.0
         fresh = _Bucket(capacity=capacity, per_second=per_second, tokens=capacity, at=self.monotonic())
         return self._buckets.setdefault((method, channel), fresh)

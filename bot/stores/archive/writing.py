@@ -108,6 +108,7 @@ class TarFile:
         self._file = CompressedFile(path)
         self._behind = Behind(self._take, name=f"writing {path.name}", held=_HELD_PIECES)
         self._sample: list[bytes] | None = []
+        self._sample_bytes = 0
         self._began: float | None = None
         self._sample_seconds = 0.0
         self.raw_bytes = 0
@@ -154,7 +155,8 @@ class TarFile:
             self._file.write(data)
             return
         self._sample.append(data)
-        if sum(map(len, self._sample)) >= SAMPLE_BYTES:
+        self._sample_bytes += len(data)
+        if self._sample_bytes >= SAMPLE_BYTES:
             self._write_sample(level_for(b"".join(self._sample), self._sample_seconds), WORKERS)
 
     def _write_sample(self, level: int, workers: int = 0) -> None:
