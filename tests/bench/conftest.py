@@ -10,6 +10,7 @@ import pytest
 from tests.bench import data
 from tests.bench.ground import Filled, Ground
 from tests.support.engine_available import require_engine
+from tests.support.yard import Yard
 
 MEBIBYTES = int(os.environ.get("SHIPKEEPER_BENCH_MIB", "1024"))
 TINY = int(os.environ.get("SHIPKEEPER_BENCH_TINY", "1000000"))
@@ -21,6 +22,14 @@ def ground() -> Iterator[Ground]:
     if os.geteuid() != 0:
         pytest.skip("filling volumes from outside needs root")
     made = Ground(require_engine())
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def yard() -> Iterator[Yard]:
+    """A place in the engine."""
+    made = Yard(require_engine())
     yield made
     made.close()
 

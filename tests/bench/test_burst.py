@@ -6,7 +6,6 @@ the median of its rounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,6 @@ from tests.bench.loading import (
     shouted,
 )
 from tests.bench.merged import keep
-from tests.support.engine_available import require_engine
 from tests.support.yard import Yard
 
 pytestmark = pytest.mark.bench
@@ -40,14 +38,6 @@ SECONDS = number("SHIPKEEPER_BURST_SECONDS", 0)
 
 KINDS = ("bare app", "bare app beside two copies by hand", "shipkeeper", "shipkeeper beside two backups")
 DOORS = {"socket": "Socket Mode", "http": "HTTP"}
-
-
-@pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
-    """A place in the engine."""
-    made = Yard(require_engine())
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shutil
 import statistics
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.bench.loading import Ours, Took, acked, copies_by_hand, filled, medians, ms, number, shouted
 from tests.bench.merged import keep
-from tests.support.engine_available import require_engine
 from tests.support.yard import Yard
 
 pytestmark = pytest.mark.bench
@@ -23,14 +21,6 @@ AT_ONCE = (1, 2, 4)
 _HEADS = ("at once", "shipkeeper", "by hand", "time ÷ by hand", "ack p50", "ack p99")
 _LINES = ("runs --mine", "help backup", "whoami")
 _A_SECOND = 5
-
-
-@pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
-    """A place in the engine."""
-    made = Yard(require_engine())
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from tests.bench.loading import SLACK_HEADS, Ours, Took, acked, filled, ms, number, shouted
 from tests.bench.merged import keep
-from tests.support.engine_available import require_engine
 from tests.support.yard import Yard
 
 pytestmark = pytest.mark.bench
@@ -28,14 +26,6 @@ _LINES = (
     "containers",
     "audit",
 )
-
-
-@pytest.fixture
-def yard() -> Iterator[Yard]:
-    """A place in the engine."""
-    made = Yard(require_engine())
-    yield made
-    made.close()
 
 
 def test_twenty_commands_a_second(yard: Yard, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
