@@ -156,9 +156,12 @@ class Workplace:
             self.wait_until_connected()
         return bot
 
-    def wait_until_connected(self, *, seconds: float = 10.0) -> None:
-        """Until Slack's side and the bot's side both say so."""
-        ready = lambda: self.bot.slack.is_ready and (self.http or self.playground.hub.connections)  # noqa: E731
+    def wait_until_connected(self, *, seconds: float = 30.0) -> None:
+        """Until Slack's side and the bot's side both say so, and of a socket that is replaced nothing is left.
+
+        What Slack sends while there are two may go over the one that the bot is just closing.
+        """
+        ready = lambda: self.bot.slack.is_ready and (self.http or len(self.playground.hub.connections) == 1)  # noqa: E731
         wait_for(ready, seconds=seconds, saying="the bot's connection")
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ AS_FAST_AS_TESTS = "[limits]\nper_minute = 0\n"
 """Where a test says nothing of limits, nobody is too fast: its person types as fast as a machine."""
 
 
-def wait_for(what: Callable[[], T], *, seconds: float = 10.0, saying: str = "it") -> T:
+def wait_for(what: Callable[[], T], *, seconds: float = 30.0, saying: str = "it") -> T:
     """Look until it is truthy, and return it; fails the test after that many seconds.
 
     It looks ever more seldom, up to 30 times a second: looking takes from what is looked at.
