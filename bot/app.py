@@ -24,6 +24,7 @@ from bot.breakglass import BreakGlass
 from bot.command import Command
 from bot.consent import Rule
 from bot.context import Ledger
+from bot.crowd import Crowd
 from bot.dispatch import Dispatcher
 from bot.ending import Endings
 from bot.engine import Engine
@@ -71,6 +72,7 @@ class App:
     sole: Sole
     services: Services
     dispatcher: Dispatcher
+    crowd: Crowd
     queue: EmbeddedQueue
     outbox: Outbox
     uploads: Uploads
@@ -238,6 +240,7 @@ def build(
         sole=Sole(settings.state, stores.database),
         services=services,
         dispatcher=dispatcher,
+        crowd=ledger.crowd,
         queue=stores.queue,
         outbox=stores.outbox,
         uploads=Uploads(stores.database, clock),

@@ -8,15 +8,14 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.crowd import Crowd
 from bot.errors import BotError
 
 _log = logging.getLogger(__name__)
-_STEP = 0.01
 _LONGEST_WAIT = 0.3
 """Seconds that begun work may wait for those who are still to be told; without end it would never begin."""
 
@@ -34,29 +33,6 @@ class Told:
         return max(self.waited, self.at - created_at)
 
 
-class Crowd:
-    """How many are at the door and were not told anything yet. May be used from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def arrived(self) -> None:
-        """One more."""
-        with self._lock:
-            self._count += 1
-
-    def left(self) -> None:
-        """One fewer."""
-        with self._lock:
-            self._count -= 1
-
-    @property
-    def is_there(self) -> bool:
-        """Whether anybody waits."""
-        return self._count > 0
-
-
 class Confirmations:
     """A thread that confirms together what was told meanwhile, and lets a crowd at the door go first."""
 
@@ -67,7 +43,6 @@ class Confirmations:
         self._clock = clock
         self._crowd = crowd
         self._told: queue.SimpleQueue[Told | None] = queue.SimpleQueue()
-        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def note(self, run_id: str, waited: timedelta) -> None:
@@ -81,7 +56,6 @@ class Confirmations:
 
     def stop(self) -> None:
         """End once everything is confirmed that was told. May be called twice."""
-        self._stop.set()
         self._told.put(None)
         if self._thread is not None:
             self._thread.join()
@@ -90,17 +64,11 @@ class Confirmations:
         is_over = False
         while not is_over:
             taken = [self._told.get()]
-            self._let_others_go_first()
+            self._crowd.wait_until_gone(_LONGEST_WAIT)
             while not self._told.empty():
                 taken.append(self._told.get())
             is_over = None in taken
             self._confirm_all([one for one in taken if one is not None])
-
-    def _let_others_go_first(self) -> None:
-        until = time.monotonic() + _LONGEST_WAIT
-        while self._crowd.is_there and time.monotonic() < until:
-            if self._stop.wait(_STEP):
-                return
 
     def _confirm_all(self, told: Sequence[Told]) -> None:
         if not told:

@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.command import Command
+from bot.crowd import Courtesy, Crowd
 from bot.errors import BotError, Cancelled, Interrupted, LostHold, StoreError
 from bot.language import Thread, say
 from bot.model import Actor, Invocation, Progress
@@ -27,13 +28,14 @@ _WATCH_SECONDS = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """Where a run's holder writes."""
+    """Where a run's holder writes, and for whom it steps aside."""
 
     claims: Claims
     journal: Journal
     undoer: Undoer
     clock: Callable[[], datetime]
     owner: str
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 class Step:
@@ -54,6 +56,7 @@ class RunContext:
         self._claim = claim
         self._ledger = ledger
         self._signal = signal
+        self._courtesy = Courtesy(ledger.crowd)
         if claim.run.cancel_requested_by is not None:  # asked while nobody held the run
             signal.cancel()
         self._lock = threading.Lock()
@@ -96,7 +99,11 @@ class RunContext:
         )
 
     def check(self) -> None:
-        """Raise Cancelled or Interrupted if an end was asked for. Cheap: call it for every chunk."""
+        """Raise Cancelled or Interrupted if an end was asked for. Cheap: call it for every chunk.
+
+        While people wait for an answer, it lets them go first for a moment.
+        """
+        self._courtesy.step_aside()
         if self._signal.cancelled():
             raise Cancelled(say("The run was cancelled. What it had begun was taken back."))
         if self._signal.stopping():

@@ -260,6 +260,7 @@ def _road(app: App, completion: Completion) -> Road:
         accept=accept,
         accept_told=lambda invocation: app.dispatcher.accept(invocation, told=True),
         confirm=app.dispatcher.confirm_all,
+        crowd=app.crowd,
         outbox=app.outbox,
         uploads=app.uploads,
         outgoing=app.services.outgoing,

@@ -15,7 +15,8 @@ from slack_sdk.errors import SlackApiError
 
 from bot.command import Command
 from bot.completion import Completion
-from bot.confirming import Confirmations, Crowd, Told
+from bot.confirming import Confirmations, Told
+from bot.crowd import Crowd
 from bot.language import say
 from bot.metrics import ACK_SECONDS, Histogram
 from bot.model import Invocation
@@ -56,6 +57,7 @@ class Road:
     accept: Accept
     accept_told: Callable[[Invocation], object]
     confirm: Callable[[Sequence[Told]], None]
+    crowd: Crowd
     outbox: Outbox
     uploads: Uploads
     outgoing: Outgoing
@@ -104,9 +106,8 @@ class SlackConnection:
         secret, app_token = account.signing_secret, account.app_token
         is_http = bool(secret) and not app_token
         self.acks = Histogram(ACK_SECONDS)
-        crowd = Crowd()
-        self._confirmations = Confirmations(road.confirm, road.clock, crowd)
-        told = AtDoor(confirm=self._confirmations.note, acks=self.acks, crowd=crowd)
+        self._confirmations = Confirmations(road.confirm, road.clock, road.crowd)
+        told = AtDoor(confirm=self._confirmations.note, acks=self.acks, crowd=road.crowd)
         self.http = HttpDoor(app, str(secret), told, self._refusals) if is_http else None
         self._socket = SocketDoor(app, app_token, told, self._refusals) if app_token else None
         if self._socket is not None:

@@ -26,7 +26,7 @@ from slack_sdk import WebClient
 from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from bot.confirming import Crowd
+from bot.crowd import Crowd
 from bot.metrics import Histogram
 from bot.slack.envelopes import envelope_in
 from bot.slack.gate import RUN

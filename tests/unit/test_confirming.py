@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.confirming import Confirmations, Crowd, Told
+from bot.confirming import Confirmations, Told
+from bot.crowd import Crowd
 from bot.errors import StoreError
 from bot.model import Status
 from tests.support.house import House, from_slack, wait_for
@@ -103,20 +103,3 @@ def test_of_several_words_about_one_run_the_first_counts(house: House) -> None:
     house.app.dispatcher.confirm_all(words)
     endings = [house.ending(run_id).status for run_id in ids]
     assert endings == [Status.SUCCEEDED, Status.EXPIRED, Status.SUCCEEDED]
-
-
-def test_a_crowd_is_counted_from_many_threads() -> None:
-    """Whoever came and left leaves nobody behind."""
-    crowd = Crowd()
-
-    def come_and_go() -> None:
-        for _ in range(500):
-            crowd.arrived()
-            crowd.left()
-
-    threads = [threading.Thread(target=come_and_go) for _ in range(8)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert not crowd.is_there

@@ -625,6 +625,27 @@ def test_what_is_kept_is_not_taken_back(house: House, engine: Watched, probe: Pr
     engine.unpause(engine.container("db"))
 
 
+def test_a_body_lets_those_at_the_door_go_first(house: House, probe: Probe) -> None:
+    """A look for whether to go on waits until whoever came to the same bot meanwhile has been told."""
+    order, crowd = list[str](), house.app.crowd
+
+    def tell() -> None:
+        order.append("told")
+        crowd.left()
+
+    def body(_services: Services, run: RunContext) -> None:
+        crowd.arrived()
+        telling = threading.Thread(target=tell)
+        telling.start()
+        run.check()
+        order.append("gone on")
+        telling.join()
+
+    probe.body = body
+    assert house.say("probe pgdata").status is Status.SUCCEEDED
+    assert order == ["told", "gone on"]
+
+
 # ---- 6. one door for errors --------------------------------------------------------------------------
 
 
