@@ -16,7 +16,7 @@ demo-script: setup     ## the same as a played conversation, proven step by step
 
 test: setup-tests      ## every test, on a real engine
 	@$(PY) -m compileall -q bot handlers
-	@$(ENGINE) test $(MAKE) --no-print-directory -j 2 run-tests check-style
+	@SHIPKEEPER_ENGINE_BASE=$${SHIPKEEPER_ENGINE_BASE:-$$($(PY) -m tests.support.memory)} $(ENGINE) test $(MAKE) --no-print-directory -j 2 run-tests check-style
 
 # Most tests wait more than they work, so several files run side by side, in the order of tests/conftest.py (else
 # files of few tests would come last, and those take minutes), and style and types are looked at meanwhile; what

@@ -92,7 +92,7 @@ def test_a_second_backup_of_the_copy_lists_the_same(house: House, yard: Yard) ->
                 item.kind,
                 item.mode,
                 item.uid,
-                item.size,
+                item.size if item.kind != "directory" else 0,  # some file systems count what is in it
                 max(item.mtime_ns, 0),
                 dict(item.attributes),
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,9 +17,14 @@ _NEEDED_BYTES = 8 << 30
 
 
 @functools.cache
+def in_memory() -> Path | None:
+    """A directory in memory; None where there is not enough of it."""
+    return _MEMORY if _has_room() and _holds_attributes() else None
+
+
 def fast_place() -> Path:
     """A directory in memory, or the usual one for temporary files."""
-    return _MEMORY if _has_room() and _holds_attributes() else Path(tempfile.gettempdir())
+    return in_memory() or Path(tempfile.gettempdir())
 
 
 def _has_room() -> bool:
@@ -39,3 +45,7 @@ def _holds_attributes() -> bool:
             return True
     except OSError:
         return False
+
+
+if __name__ == "__main__":  # `make test` asks where its engine is to lie
+    sys.stdout.write(str(in_memory() or ""))
