@@ -39,6 +39,7 @@ check-style:
 	@.venv/bin/lint-imports >/dev/null || .venv/bin/lint-imports
 
 bench: setup-bench     ## speed, memory and load beside what people use instead; slow, and never part of `make test`
+	@rm -rf build/bench
 	@$(ENGINE) bench $(PY) -m pytest -m bench -s
 	@$(PY) -m tests.bench.report
 

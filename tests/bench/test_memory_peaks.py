@@ -11,7 +11,7 @@ import pytest
 from bot.playground import Playground
 from tests.bench import data
 from tests.bench.ground import Filled, Ground, Work
-from tests.bench.report import record
+from tests.bench.merged import keep
 from tests.support import canaries
 from tests.support.process import Served, Site, finished
 
@@ -83,6 +83,6 @@ def _memory(bot: Served, name: str) -> int:
 
 
 def _tell(ground: Ground, rows: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    table = record("memory", HEADS, rows, [ground.machine])
+    table = keep("memory", HEADS, rows, [ground.machine])
     with capsys.disabled():
         print(f"\n{table}")

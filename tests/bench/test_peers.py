@@ -12,6 +12,7 @@ from tests.bench import data
 from tests.bench.conftest import MEBIBYTES
 from tests.bench.contestants import GZIP, LIMIT, SYNCS, ZSTD, peers, typed
 from tests.bench.ground import MOUNTED, Filled, Ground, Times, rounds
+from tests.bench.merged import keep
 from tests.bench.ours import BARE, LONGEST, OURS, Ours, open_house, without_proof
 from tests.bench.report import record
 from tests.support.process import Site, finished
@@ -54,12 +55,10 @@ PROOF = (
 
 
 class Scene:
-    """The ground with a house on it, and the rows that the tests have told so far."""
+    """The ground with a house on it, where everybody works in turn."""
 
     def __init__(self, ground: Ground, ours: Ours) -> None:
         self.ground, self.ours = ground, ours
-        self.kinds: list[list[str]] = []
-        self.proof: list[list[str]] = []
 
     def in_turn(self, filled: Filled, number: int, *names: str) -> dict[str, Times]:
         """The peers of those names, we, and we without proof; the page cache holds the volume.
@@ -76,34 +75,30 @@ class Scene:
         """A kind of data alone, in both tables; both as text."""
         times = self.in_turn(filled, number, LIMIT, ZSTD, GZIP)
         nowhere, zstd, gzip, ours = (times[name] for name in (LIMIT, ZSTD, GZIP, OURS))
-        self.kinds.append(
-            [
-                f"{_words(kind, filled)}; {number} rounds",
-                *(f"{one.wall:.2f}" for one in (nowhere, zstd, gzip, ours)),
-                f"{ours.wall / nowhere.wall:.2f}",
-                f"{ours.wall / zstd.wall:.2f}",
-                f"{gzip.wall / ours.wall:.2f}",
-                ", ".join(f"{one.kept / MB:.0f}" for one in (zstd, gzip, ours)),
-            ]
-        )
+        row = [
+            f"{_words(kind, filled)}; {number} rounds",
+            *(f"{one.wall:.2f}" for one in (nowhere, zstd, gzip, ours)),
+            f"{ours.wall / nowhere.wall:.2f}",
+            f"{ours.wall / zstd.wall:.2f}",
+            f"{gzip.wall / ours.wall:.2f}",
+            ", ".join(f"{one.kept / MB:.0f}" for one in (zstd, gzip, ours)),
+        ]
         self.ours.forget(filled)
-        return record("peers-kinds", KINDS, self.kinds) + self.proven(kind, times)
+        return keep("peers-kinds", KINDS, [row]) + self.proven(kind, times)
 
     def proven(self, kind: str, times: Mapping[str, Times]) -> str:
         """What the proof costs there, with the profile of our last run; the table as text."""
         ours, bare = times[OURS], times[BARE]
         profile = self.ours.last
-        self.proof.append(
-            [
-                kind,
-                ours.spread,
-                bare.spread,
-                f"{1 - bare.wall / ours.wall:.0%}",
-                profile.told,
-                f"{profile.ours:.1f}, {profile.engine:.1f}",
-            ]
-        )
-        return record("proof", PROOF, self.proof)
+        row = [
+            kind,
+            ours.spread,
+            bare.spread,
+            f"{1 - bare.wall / ours.wall:.0%}",
+            profile.told,
+            f"{profile.ours:.1f}, {profile.engine:.1f}",
+        ]
+        return keep("proof", PROOF, [row])
 
 
 @pytest.fixture(scope="module")
