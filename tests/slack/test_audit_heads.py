@@ -115,7 +115,7 @@ def test_it_is_posted_until_it_is_there(press: Press, fault: Fault) -> None:
     publisher.look()
     assert press.posted() == [], "it waits a while first"
     if fault.kind.value == "rate_limited":
-        wait_for(lambda: _posted_later(press, publisher), seconds=10, saying="the post")
+        wait_for(lambda: _posted_later(press, publisher), saying="the post")
     press.now += timedelta(minutes=1)
     press.publisher().look()
     assert len(press.posted()) == 1

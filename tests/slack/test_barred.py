@@ -116,7 +116,7 @@ def test_who_leaves_the_group_loses_its_role(grouped: Workplace, monkeypatch: py
         wait_for(lambda: grouped.run_of(run).status.is_ending, saying="the ending")
         return grouped.run_of(run).status is Status.DENIED
 
-    wait_for(is_denied, seconds=5, saying="the loss")
+    wait_for(is_denied, saying="the loss")
 
 
 def test_a_group_that_slack_does_not_tell_of_has_no_members(grouped: Workplace) -> None:

@@ -151,7 +151,7 @@ def test_a_file_that_can_never_be_sent_is_said_to_be_missing(work: Workplace) ->
     """Without the right to upload, people are told once under the result that there will be no file, and why."""
     told = work.told(work.slash("/docker", "report"), Status.SUCCEEDED)
     missing = lambda: [m for m in work.world.messages() if "cannot be sent here" in m.text]  # noqa: E731
-    wait_for(missing, seconds=10, saying="the word about the file")
+    wait_for(missing, saying="the word about the file")
     (said,) = missing()
     assert said.thread_ts == told.ts
     assert "missing_scope" in said.text

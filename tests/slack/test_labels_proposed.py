@@ -37,7 +37,7 @@ def test_proposals_are_posted_once(work: Workplace) -> None:
     def posted() -> list[Any]:
         return [one for one in work.world.messages() if one.user == BOT_USER and LABEL in one.text]
 
-    wait_for(posted, seconds=10, saying="the proposals")
+    wait_for(posted, saying="the proposals")
     work.restart()
     work.wait_until_quiet()
     (message,) = posted()
@@ -50,7 +50,7 @@ def test_proposals_are_posted_once(work: Workplace) -> None:
 def test_a_press_makes_the_schedule(work: Workplace) -> None:
     """As whoever pressed, by the clocks that the label means; it is not proposed again."""
     posted = lambda: [one for one in work.world.messages() if one.user == BOT_USER and LABEL in one.text]  # noqa: E731
-    wait_for(posted, seconds=10, saying="the proposals")
+    wait_for(posted, saying="the proposals")
     (message,) = posted()
     delivery = work.press(message, "Schedule other4", user="U0CAT")
     told = work.told(delivery, Status.SUCCEEDED)

@@ -192,7 +192,7 @@ class Workplace:
 
     def acked(self, delivery: Delivery) -> Delivery:
         """Wait for the ack; it must be there well below a second, and empty."""
-        wait_for(lambda: delivery.acked_at, seconds=5, saying=f"the ack of {delivery.summary}")
+        wait_for(lambda: delivery.acked_at, saying=f"the ack of {delivery.summary}")
         assert delivery.took is not None
         assert delivery.took < LONGEST_ACK_SECONDS
         assert not delivery.ack_payload
@@ -261,7 +261,7 @@ class Workplace:
             run = self.run_of(delivery)
             return [m for m in self.messages_of(run) if _says(m, run, status)]
 
-        return wait_for(now, seconds=10, saying=f"a message that says {status.value}")[0]
+        return wait_for(now, saying=f"a message that says {status.value}")[0]
 
     @property
     def too_early(self) -> list[str]:
@@ -297,7 +297,7 @@ class Workplace:
         self.engine.faults.go_on.set()
         self.wait_until_quiet()
         refuse_untrue(self.bot.app)
-        wait_for(lambda: not self.bot.app.services.outgoing.names(), seconds=5, saying="no file left")
+        wait_for(lambda: not self.bot.app.services.outgoing.names(), saying="no file left")
         assert not self.too_early, f"acked before the run was stored: {self.too_early}"
         assert not self.world.rate_violations, f"calls before Retry-After: {self.world.rate_violations}"
         refused = [call for call in self.world.calls() if call.error in ("invalid_blocks", "msg_too_long")]

@@ -59,7 +59,7 @@ def test_one_process_has_it_until_it_dies(tmp_path: Path, database: Database, da
         assert sole.holder() == HolderProcess(pid=other.pid, role="serve")
         other.send_signal(signal.SIGKILL)
         other.wait(timeout=10)
-        wait_for(lambda: sole.take("backup pgdata"), seconds=5, saying="taking over")
+        wait_for(lambda: sole.take("backup pgdata"), saying="taking over")
     assert sole.holder() == HolderProcess(pid=os.getpid(), role="backup pgdata")
     sole.free()
 
@@ -91,7 +91,7 @@ def test_one_postgresql_is_executed_from_one_place(
         assert not sole.take("serve")
         other.send_signal(signal.SIGKILL)
         other.wait(timeout=10)
-        wait_for(lambda: sole.take("serve"), seconds=5, saying="taking over")
+        wait_for(lambda: sole.take("serve"), saying="taking over")
     sole.free()
 
 
@@ -114,7 +114,7 @@ def test_a_broken_connection_does_not_lose_it(tmp_path: Path, database_url: str,
         witness = Database(database_url)
         _cut_connections(witness)
         witness.close()
-        wait_for(sole.keep, seconds=5, saying="keeping it")
+        wait_for(sole.keep, saying="keeping it")
         assert not other.take("serve")
     sole.free()
 
@@ -131,7 +131,7 @@ def test_what_another_process_took_is_not_kept(tmp_path: Path, database_url: str
     with _holder(tmp_path, database_url):
         assert not sole.keep()
         assert not sole.keep()
-    wait_for(sole.keep, seconds=5, saying="having it again")
+    wait_for(sole.keep, saying="having it again")
     sole.free()
     for one in (database, witness):
         one.close()

@@ -249,7 +249,7 @@ class TestIn:
             engine.faults.before[verb] = [*([lambda _engine: None] * calls), fail]
             outcome = house.say(f"cp {new} web:{place}")
             was_met = not engine.faults.before.pop(verb)
-            wait_for(lambda: not open_entries(house), seconds=10, saying="what was left to take back")
+            wait_for(lambda: not open_entries(house), saying="what was left to take back")
             now = (engine.layer("web").files(), engine.files("data"))
             if now != before:
                 assert "is copied" in outcome.reply.text

@@ -104,7 +104,7 @@ def test_the_work_of_another_shell_is_decided_and_left_to_it(shells: tuple[House
     first, second = shells
     assert second.say("backup nothing-here --quiesce pauze", seconds=5).status is Status.REJECTED
     run_id = second.accept("backup pgdata")
-    wait_for(lambda: second.run(run_id).lane is Lane.WORK, seconds=5, saying="the decision")
+    wait_for(lambda: second.run(run_id).lane is Lane.WORK, saying="the decision")
     assert second.say("runs", seconds=5).status is Status.SUCCEEDED
     assert second.run(run_id).status is Status.QUEUED
     first.app.end()

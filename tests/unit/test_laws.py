@@ -500,7 +500,7 @@ def test_what_cannot_be_taken_back_stays_held(house: House, engine: Watched) -> 
     engine.faults.failing.clear()
     engine.faults.cut_at_byte = None
     amended = "By now everything was taken back."
-    wait_for(lambda: amended in str(house.run(outcome.run_id).reply), seconds=10, saying="the amended text")
+    wait_for(lambda: amended in str(house.run(outcome.run_id).reply), saying="the amended text")
     assert engine.container("db").state == "running"
     assert _held(house.app, outcome.run_id) == ()
     assert _kinds(house.app, outcome.run_id) == ["started", "failed"]
@@ -530,7 +530,7 @@ def test_a_post_hook_waits_for_a_container_that_cannot_be_woken(
     assert "run hook db: waits until that container is back." in outcome.reply.text
     assert ran == ["pre line"]
     engine.faults.failing.clear()
-    wait_for(lambda: not _held(house.app, outcome.run_id), seconds=10, saying="the freed targets")
+    wait_for(lambda: not _held(house.app, outcome.run_id), saying="the freed targets")
     assert ran == ["pre line", "post line"]
     assert engine.container("db").state == "running"
 
@@ -576,7 +576,7 @@ def test_a_death_between_the_last_undo_and_the_freeing_frees_too(made: Settings,
         dead = _ended_with_a_debt(app, engine)
         assert not app.dispatcher._ledger.undoer.play_back(dead)
     with at_work(made, {"local": engine}) as house:
-        wait_for(lambda: not _held(house.app, dead), seconds=10, saying="the freed targets")
+        wait_for(lambda: not _held(house.app, dead), saying="the freed targets")
         assert "By now everything was taken back." in str(house.run(dead).reply)
         assert house.say("backup pgdata").status is Status.SUCCEEDED
 

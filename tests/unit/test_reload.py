@@ -210,7 +210,7 @@ def test_a_hangup_has_them_read_at_once(site: _Site) -> None:
         with OnHangup(reloader.ask):
             site.file.write_text(BOB)
             os.kill(os.getpid(), signal.SIGHUP)
-            wait_for(lambda: site.may("U0BOB"), seconds=5, saying="the change")
+            wait_for(lambda: site.may("U0BOB"), saying="the change")
     finally:
         reloader.stop()
         reloader.stop()
@@ -226,7 +226,7 @@ def test_a_change_of_the_file_is_seen(site: _Site) -> None:
         other.write_text(ANN.replace("U0ANN", "U0BOB"))
         os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
         other.replace(site.file)
-        wait_for(lambda: site.may("U0BOB"), seconds=8, saying="the change")
+        wait_for(lambda: site.may("U0BOB"), saying="the change")
     finally:
         reloader.stop()
 

@@ -139,7 +139,7 @@ def test_every_entry_is_copied_once_it_is_committed(audit: Audit, kind: str, tmp
     with copying(audit, listener.address, tmp_path):
         wait_for(lambda: len(listener.got) == 2, saying="the first two")
         audit.record(EVENT)
-        wait_for(lambda: len(listener.got) == 3, seconds=5, saying="the third")
+        wait_for(lambda: len(listener.got) == 3, saying="the third")
     listener.close()
     assert listener.numbers() == [1, 2, 3]
     assert verify(listener.entries(), Sealer()).problem is None

@@ -85,7 +85,7 @@ def test_others_are_not_kept_waiting_without_end() -> None:
     for one in hurried:
         one.start()
     line.join("patient", hurry=False)
-    wait_for(lambda: line.order, seconds=10, saying="the turn of the patient one")
+    wait_for(lambda: line.order, saying="the turn of the patient one")
     over.set()
     for one in hurried:
         one.join(10)
