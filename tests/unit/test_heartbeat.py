@@ -85,7 +85,7 @@ def test_a_server_that_hangs_delays_nothing() -> None:
             for _ in range(1000):
                 heart.beat()
                 clock.now += 5
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 3
             began = time.monotonic()
             heart.stop()
             assert time.monotonic() - began < 3
