@@ -19,7 +19,7 @@ both_doors = pytest.mark.parametrize("closed", ["socket", "http"], indirect=True
 MANY = 5_000
 LONG = 140
 BAR = 0.3 if "PYTEST_XDIST_WORKER" not in os.environ else 1.5
-"""Seconds that 95 of 100 answers may take."""
+"""Seconds that 95 of 100 answers may take; other test processes may keep all cores busy."""
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def asked_often(work: Workplace, view: View, user: str, times: int) -> tuple[lis
 
 @both_doors
 def test_five_thousand_volumes(work: Workplace) -> None:
-    """95 of 100 answers come within 300 ms on a machine that is not busy, and not one object is shown that the person may not touch."""
+    """95 of 100 answers come soon, and not one object is shown that the person may not touch."""
     work.slash("/backup", user="U0CAT")
     form = form_of(work, "U0CAT")
     wait_for(lambda: offered(work, form, "source", user="U0CAT"), saying="the volumes are known")
