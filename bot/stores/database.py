@@ -1,23 +1,23 @@
 """The one door to the database, and the only module that knows which database it is.
 
-Everything that SQLite and PostgreSQL do differently is here: locking, pragmas, append-only triggers.
+What SQLite and PostgreSQL do differently is here, locking and append-only triggers, and in `connecting`.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Executable, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, Executable, inspect, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from bot.errors import StoreError
 from bot.language import say
+from bot.stores.connecting import engine_for
 from bot.stores.turns import Turns
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _AFTER_COMMIT = "after_commit"
 _AS_WRITER = {"writes": True}
 _AT_ONE_MOMENT = {"isolation_level": "REPEATABLE READ"}  # SQLite's transactions are like that anyway
-_CONNECT_SECONDS = 4
 _WRITE_LOCK_KEY = 0x5348_4950  # "SHIP": PostgreSQL's advisory locks take a number
 
 
@@ -45,11 +44,7 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         # Waiting here is instant; SQLite's own busy handler sleeps and may starve a thread.
         self._writing = Turns()
-        self._engine = _engine(url, self.is_sqlite, only_looks)
-        if self.is_sqlite:
-            if not only_looks:
-                event.listen(self._engine, "connect", _prepare_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
+        self._engine = engine_for(url, only_looks=only_looks)
 
     @contextmanager
     def write(self, *, hurry: bool = False) -> Iterator[Connection]:
@@ -140,21 +135,26 @@ class SoleHolder:
 
     def __init__(self, database: Database) -> None:
         self._engine: Engine = database._engine
+        self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._session: int | None = None
 
     def keep(self) -> bool:
-        """Take it again if our connection broke; False while another one has it. Raises StoreError."""
-        if self._connection is not None:
-            try:
-                with _as_store_error():
-                    self._connection.execute(text("SELECT 1"))
-                    self._connection.commit()
-                return True
-            except StoreError:
-                self.free()
-        self._end_former_session()
-        return self.take()
+        """Take it again if our connection broke; False while another one has it. Raises StoreError.
+
+        May be called from any thread.
+        """
+        with self._lock:
+            if self._connection is not None:
+                try:
+                    with _as_store_error():
+                        self._connection.execute(text("SELECT 1"))
+                        self._connection.commit()
+                    return True
+                except StoreError:
+                    self.free()
+            self._end_former_session()
+            return self.take()
 
     def _end_former_session(self) -> None:
         """The server may not have noticed yet that our former connection is dead, and keep the lock for it."""
@@ -203,60 +203,6 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     alembic.upgrade(config, "head")
-
-
-def _engine(url: str, is_sqlite: bool, only_looks: bool) -> Engine:
-    try:
-        options = _engine_options(is_sqlite)
-        return create_engine(url, **(options | _that_only_look(url, is_sqlite) if only_looks else options))
-    except (ArgumentError, ImportError, ValueError) as error:  # its text may repeat the address: not shown
-        raise StoreError(
-            say(
-                "SHIPKEEPER_DATABASE_URL cannot be used ({error}). Nothing was changed. Give "
-                "sqlite:///PATH, or postgresql+psycopg://… with the `postgresql` extra installed.",
-                error=type(error).__name__,
-            )
-        ) from None
-
-
-def _engine_options(is_sqlite: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {"hide_parameters": True}  # errors are logged, and rows hold response URLs
-    if is_sqlite:
-        return options | {"connect_args": {"timeout": 10, "check_same_thread": False}}
-    # Without a limit libpq waits for as long as TCP does, which is minutes, and nobody would hear why.
-    patience = {"connect_timeout": _CONNECT_SECONDS}
-    return options | {
-        "connect_args": patience,
-        "pool_pre_ping": True,
-        "pool_size": 10,
-        "isolation_level": "READ COMMITTED",
-    }
-
-
-def _that_only_look(url: str, is_sqlite: bool) -> dict[str, Any]:
-    if not is_sqlite:
-        return {"connect_args": {"options": "-c default_transaction_read_only=on", "connect_timeout": 2}}
-    path = make_url(url).database or ""
-
-    def connect() -> sqlite3.Connection:
-        # Without a write-ahead log nobody has it open, and looking as usual would make one (SQLite's manual, "WAL").
-        mode = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
-        return sqlite3.connect(
-            f"file:{quote(path)}?{mode}", uri=True, timeout=0, check_same_thread=False, isolation_level=None
-        )
-
-    return {"creator": connect}
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves; pysqlite would say it too late
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager

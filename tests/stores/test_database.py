@@ -242,6 +242,44 @@ def test_connections_that_were_cut_are_made_anew(postgres: Cluster) -> None:
     bench.close()
 
 
+@pytest.mark.parametrize("only_looks", [False, True], ids=["writes", "looks"])
+def test_no_wait_for_postgresql_is_for_ever(postgres: Cluster, only_looks: bool) -> None:
+    """Not for a lock that a process holds which stands still, nor for a server that lost its power."""
+    database = Database(
+        postgres.create(f"patient{int(only_looks)}", template="migrated"), only_looks=only_looks
+    )
+    with database.read() as connection:
+        shown = {
+            name: connection.execute(text(f"SHOW {name}")).scalar_one()
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout", "tcp_keepalives_idle")
+        }
+        parameters = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+    database.close()
+    assert shown["lock_timeout"] == "15s"
+    assert shown["idle_in_transaction_session_timeout"] == "1min"
+    assert {"keepalives_idle", "tcp_user_timeout", "connect_timeout"} <= set(parameters)
+
+
+def test_a_lock_that_is_not_given_back_is_a_store_error(postgres: Cluster) -> None:
+    """Whoever waits for it is told, and the lock inside our own process is free again for the next."""
+    url = postgres.create("held", template="migrated")
+    ours, frozen = Database(url), Database(url)
+    with frozen.write() as holding:
+        frozen.serialise(holding)
+        with pytest.raises(StoreError):
+            _in_line(ours, wait="50ms")
+    _in_line(ours)
+    for one in (ours, frozen):
+        one.close()
+
+
+def _in_line(database: Database, wait: str = "10s") -> None:
+    """Have the lock that keeps writers of all processes in line, for a moment."""
+    with database.write() as connection:
+        connection.execute(text(f"SET LOCAL lock_timeout = '{wait}'"))
+        database.serialise(connection)
+
+
 def test_errors_do_not_repeat_what_rows_hold(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """Rows hold response URLs, which let anybody post: the log of a failed statement must not."""
     with pytest.raises(StoreError), bench.database.write() as connection:
