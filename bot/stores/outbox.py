@@ -15,7 +15,7 @@ from sqlalchemy import Integer, Select, and_, bindparam, case, literal, or_, sel
 from bot.consent import Approval
 from bot.errors import Conflict, NotFound
 from bot.language import say
-from bot.model import Status
+from bot.model import Origin, Status
 from bot.stores.approvals import approval_of
 from bot.stores.database import Database
 from bot.stores.runrow import Lane, Run, run_of
@@ -84,7 +84,12 @@ def _behind(is_last: bool) -> Select[tuple[object, ...]]:
         .where(is_due)
         .where(or_(messages.c.quiet.is_(False), runs.c.status.not_in(AS_HOPED)))
         .where(or_(runs.c.lane == Lane.WORK.value, runs.c.ended_at.is_not(None)))
-        .order_by(case((runs.c.ended_at.is_(None), 1), else_=0), runs.c.created_at)
+        .order_by(
+            case((runs.c.ended_at.is_(None), 1), else_=0),
+            # Hundreds of schedules may end at once in one channel, which takes a message a second.
+            case((runs.c.origin == Origin.SCHEDULE.value, 1), else_=0),
+            runs.c.created_at,
+        )
         .limit(bindparam("limit", type_=Integer))
     )
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, text
 
-from bot.model import Button, Invocation, Plan, Reply, Status
+from bot.model import Button, Invocation, Origin, Plan, Reply, Status
 from bot.stores.audit import Audit, AuditEvent
 from bot.stores.claims import Claim, Claims, Ending
 from bot.stores.database import Database
@@ -57,12 +57,12 @@ class Bench:
         made = invocation(asked, at=self.now) if isinstance(asked, str) else asked
         return self.runs.submit(made, host="local", released=released)[0]
 
-    def asked_in_slack(self, line: str = "backup pgdata") -> Run:
-        """Store a command line that has a message in Slack."""
+    def asked_in_slack(self, line: str = "backup pgdata", origin: Origin = Origin.SLACK) -> Run:
+        """Store a command line that has a message in Slack, typed there or by a schedule."""
         made = from_slack(line)
         return self.submit(
             Invocation(
-                line=made.line, actor=made.actor, origin=made.origin, at=self.now, place=made.place, key=None
+                line=made.line, actor=made.actor, origin=origin, at=self.now, place=made.place, key=None
             )
         )
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot.errors import Conflict, NotFound
-from bot.model import Button, Progress, Status
+from bot.model import Button, Origin, Progress, Status
 from bot.stores.outbox import Outbox
 from tests.stores.bench import VOLUME, Bench, all_at_once
 
@@ -31,6 +31,18 @@ def test_results_come_before_progress(bench: Bench) -> None:
     bench.claim(bench.asked_in_slack("backup undecided"))
     assert _told(bench) == [first.id, second.id, running.id]
     assert [message.run.id for message in bench.outbox.behind(1)] == [first.id]
+
+
+def test_people_are_told_before_schedules(bench: Bench) -> None:
+    """Hundreds of schedules that end at once do not keep an answer from whoever typed a command meanwhile."""
+    timed = []
+    for number in range(12):
+        timed.append(bench.asked_in_slack(f"backup timed{number}", origin=Origin.SCHEDULE))
+        bench.later(1)
+    asked = bench.asked_in_slack("backup asked")
+    for run in (*timed, asked):
+        bench.finish(bench.claim(run))
+    assert _told(bench) == [asked.id, *(run.id for run in timed[:9])]
 
 
 def test_only_slack_is_told(bench: Bench) -> None:
