@@ -110,6 +110,7 @@ class App:
             self.housekeeper.take_back_again()
         else:
             self._sweep_files()
+        self.queue.may_execute = self.sole.keep
         self.queue.start(self.dispatcher.execute, only=only)
         if only is None:
             self.housekeeper.start()

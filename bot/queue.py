@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bot.errors import StoreError
@@ -83,6 +83,9 @@ class EmbeddedQueue:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._loop: threading.Thread | None = None
+        self._is_held_back = False
+        self.may_execute: Callable[[], bool] = lambda: True
+        """Asked at every round: while it says no, another process executes, and its runs are no orphans of ours."""
 
     def bind(self, runs: Runs) -> None:
         """Where to look. The table needs the queue to wake, and the queue needs the table."""
@@ -158,9 +161,13 @@ class EmbeddedQueue:
                 return
             is_round = time.monotonic() - polled_at >= _POLL_SECONDS
             try:
-                self._fill({*Lane} if is_round else set())
                 if is_round:
                     polled_at = time.monotonic()
+                    self._is_held_back = not self.may_execute()
+                if self._is_held_back:
+                    continue
+                self._fill({*Lane} if is_round else set())
+                if is_round:
                     for run_id in self._runs.asked_to_cancel():
                         self.cancel(run_id)
                 if time.monotonic() - recovered_at > _RECOVER_SECONDS:
@@ -197,6 +204,10 @@ class EmbeddedQueue:
         while (following := self._next_in_front()) is not None:
             self._hand_over(following)
 
+    @property
+    def _goes_on(self) -> bool:
+        return not (self._stopping.is_set() or self._is_held_back)
+
     def _free_in_front(self) -> int:
         here = [run_id for run_id, at in self._places.items() if at.lane is Lane.FRONT]
         deciding = sum(1 for run_id in here if run_id not in self._turned_to)
@@ -205,7 +216,7 @@ class EmbeddedQueue:
     def _next_in_front(self) -> Task | None:
         """Take one of those that are ready, if one more may be decided about now."""
         with self._lock:
-            while self._ready and self._free_in_front() > 0 and not self._stopping.is_set():
+            while self._ready and self._free_in_front() > 0 and self._goes_on:
                 run_id, host = self._ready.popleft()
                 if run_id not in self._signals and run_id not in self._sent_back:
                     return self._taken(run_id, Place(Lane.FRONT, host))

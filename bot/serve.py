@@ -113,6 +113,7 @@ class Bot:
         self._tabs.stop()
         self.timer.stop()
         self._discovery.stop()
+        self.slack.close_door()  # what came in now would be begun by the next process, long after it was asked
         self.app.queue.stop(self._settings.limits.grace)
         self.slack.stop()
         self.completion.stop()
@@ -204,6 +205,7 @@ def _hold_until(stopping: threading.Event, bot: Bot) -> None:
         bot.app.alarms.watch_itself()
         try:
             lost = 0 if bot.app.sole.keep() else lost + 1
+            bot.slack.hold_back(is_held_back=lost > 0)
         except StoreError as error:  # while it is away nobody else can take it either
             _log.error("the right to execute cannot be made sure of: %s", error)
         if lost == _LOOKS:

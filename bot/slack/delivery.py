@@ -65,6 +65,8 @@ class Delivery:
         self._budget = Budget()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self.is_held_back = False
+        """While another process tells people, this one must not: each would post a message of its own."""
 
     @property
     def is_alive(self) -> bool:
@@ -89,6 +91,8 @@ class Delivery:
         self._round(is_last=True)
 
     def _round(self, *, is_last: bool = False) -> None:
+        if self.is_held_back:
+            return
         try:
             for message in self._outbox.behind(_AT_ONCE, is_last=is_last):
                 if not self._send(message):
