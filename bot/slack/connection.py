@@ -146,8 +146,8 @@ class SlackConnection:
 
         When Slack cannot be reached, it is tried again in the background until it can.
         """
+        self._confirmations.start()  # by HTTP the door is open already, and Slack may take long to answer
         reached = self._introduce()
-        self._confirmations.start()
         self._delivery.start()
         self._uploading.start()
         self._heads.start()
@@ -159,17 +159,25 @@ class SlackConnection:
 
     def stop(self) -> None:
         """Take nothing in any more, and send what is left. May be called twice."""
-        self._stop.set()
-        if self._connector is not None:
-            self._connector.join()
-        if self._socket is not None:
-            self._socket.shut()
+        self.close_door()
         self._confirmations.stop()
         self._opener.stop()
         self._delivery.stop()
         self._uploading.stop()
         self._heads.stop()
         self._pages.stop()
+
+    def close_door(self) -> None:
+        """Take nothing in any more by Socket Mode; messages are still sent. May be called twice."""
+        self._stop.set()
+        if self._connector is not None:
+            self._connector.join()
+        if self._socket is not None:
+            self._socket.shut()
+
+    def hold_back(self, *, is_held_back: bool) -> None:
+        """Send no message while another process does, and again afterwards."""
+        self._delivery.is_held_back = is_held_back
 
     def _introduce(self) -> bool:
         try:

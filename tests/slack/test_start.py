@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import pytest
 
 from bot.model import Status
+from bot.playground import Fault
 from bot.settings import SettingsError
 from bot.slack.connection import SlackRefused
 from tests.slack.workplace import Workplace
+from tests.support.house import wait_for
 
 pytestmark = pytest.mark.slack
 
@@ -94,3 +97,42 @@ def test_stopping_while_slack_is_waited_for_ends_at_once(closed: Workplace) -> N
     closed.open(connected=False)
     closed.close()
     closed.close()
+
+
+@pytest.mark.parametrize("closed", ["http"], indirect=True)
+def test_what_comes_before_slack_has_answered_is_done(closed: Workplace) -> None:
+    """By HTTP the door is open before Slack has said who we are, and whoever was told in time gets a result."""
+    closed.playground.faults.next("auth.test", Fault.slow(7))
+    closed.playground.request_url = f"http://127.0.0.1:{closed.port}/slack/events"
+    opening = threading.Thread(target=closed.open)
+    opening.start()
+    try:
+        wait_for(lambda: _listens(closed.port), saying="the web door")
+        closed.told(closed.slash("/backup", "pgdata"), Status.SUCCEEDED)
+    finally:
+        opening.join()
+        closed.close()
+
+
+def test_a_bot_that_stops_takes_nothing_in(closed: Workplace) -> None:
+    """While what runs is given its time to end, Slack's people read at once that nobody is there."""
+    closed.open()
+    with closed.stalled_reads():
+        running = closed.slash("/backup", "pgdata")
+        closed.shown(running, Status.RUNNING)
+        stopping = threading.Thread(target=closed.close)
+        stopping.start()
+        wait_for(lambda: not closed.playground.hub.connections, saying="a closed door")
+        assert stopping.is_alive()
+        delivery = closed.playground.slash("/backup", "other1")
+        wait_for(lambda: delivery.error, saying="Slack's own error")
+    stopping.join()
+    assert delivery.acks == 0
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
