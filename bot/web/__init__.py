@@ -87,11 +87,19 @@ def _slack(door: SlackDoor) -> Callable[[Request], object]:
         if isinstance(body, Response):
             return body
         answer, sent = await run_in_threadpool(door.answer, body, dict(request.headers), received)
+
+        async def told() -> (
+            None
+        ):  # here, for a thread would be free only after all who wait have been answered
+            sent()
+
+        # Starlette calls what comes after an answer even when nobody was there to take it.
+        is_gone = await request.is_disconnected()
         return Response(
             answer.body,
             status_code=answer.status,
             headers=answer.first_headers_without_set_cookie(),
-            background=BackgroundTask(sent),
+            background=None if is_gone else BackgroundTask(told),
         )
 
     return events

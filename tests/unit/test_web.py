@@ -9,9 +9,11 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+import anyio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from bot.web import WebServer, make_web
 from tests.support.house import wait_for
@@ -137,6 +139,37 @@ def test_a_request_came_in_when_it_came_in() -> None:
         assert max(door.received) < freed
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["there", "gone"])
+def test_only_who_is_still_there_was_told(is_there: bool) -> None:
+    """An answer that nobody takes any more counts as not sent: Slack comes again, and the run is known."""
+    door = _Door()
+    asked: list[Message] = [{"type": "http.request", "body": b"x", "more_body": False}]
+    said: list[str] = []
+
+    async def receive() -> Message:
+        if asked:
+            return asked.pop(0)
+        if is_there:
+            await anyio.sleep_forever()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        said.append(message["type"])
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/slack/events",
+        "raw_path": b"/slack/events",
+        "query_string": b"",
+        "headers": [(b"content-length", b"1")],
+    }
+    anyio.run(make_web(lambda: {}, lambda: {}, door), scope, receive, send)
+    assert len(door.came) == 1
+    assert said == ["http.response.start", "http.response.body"]
+    assert door.sent.is_set() is is_there
 
 
 def test_half_a_request_does_not_keep_the_door_open() -> None:
