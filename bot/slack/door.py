@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,7 +36,6 @@ from bot.slack.signed import Refused, carried, is_ssl_check, require_signature
 _log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
 _INVALID = '{"error": "invalid request"}'
-_REMEMBERED = 1_000
 _LAST_LISTEN = 0.2
 _READ_BYTES = 1 << 16
 """The SDK's reader calls itself for each piece of a frame; with its usual 1,024 bytes a megabyte is too deep for it."""
@@ -154,7 +152,7 @@ class SocketDoor(SocketModeHandler):
         super().__init__(app, app_token, ping_interval=5, concurrency=_AT_ONCE)
         self._told = told
         self._refusals = refusals
-        self._received: OrderedDict[str, float] = OrderedDict()
+        self._received: dict[str, float] = {}
         self._enqueue = self.client.enqueue_message
         client: Any = self.client
         client.enqueue_message = self._take_in
@@ -171,8 +169,8 @@ class SocketDoor(SocketModeHandler):
     def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
         """Carry one envelope to the listeners, acknowledge it, then confirm the run."""
         received = self._received.pop(req.envelope_id, time.monotonic())
-        request = BoltRequest(mode="socket_mode", body=req.payload, headers=build_headers(req))
         try:
+            request = BoltRequest(mode="socket_mode", body=req.payload, headers=build_headers(req))
             response = self.app.dispatch(request)
             send_response(client, req, response, received)
         finally:
@@ -187,15 +185,14 @@ class SocketDoor(SocketModeHandler):
         if message is None:
             self._refusals.note("malformed")
             return
+        if message["type"] == "hello":
+            return  # it asks for nothing
         if message["type"] == "disconnect":
             self._listen_briefly()
-        envelope_id = message.get("envelope_id")
-        if envelope_id:
+        else:
             self._told.crowd.arrived()
-            self._received[envelope_id] = time.monotonic()
-            while len(self._received) > _REMEMBERED:
-                self._received.popitem(last=False)
-        self._enqueue(raw)
+            self._received.setdefault(message["envelope_id"], time.monotonic())
+        self._enqueue(raw.lstrip())  # with a blank before it the SDK would take it for nothing
 
     def _begin_anew(self, error: Exception) -> None:
         """Give up a socket of which something could not be read: where the next frame begins is not known.

@@ -43,7 +43,7 @@ class Lifeline:
     def has_ended(self) -> bool:
         """Whether Slack's side of the socket was closed: what was sent just now may not have arrived."""
         session = self._client.current_session
-        return session is None or _has_ended(session)
+        return session is None or session.sock is None or _has_ended(session)
 
     def begin(self) -> None:
         """Look from now on."""

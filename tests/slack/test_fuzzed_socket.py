@@ -158,6 +158,16 @@ def test_an_odd_goodbye_brings_a_new_connection(work: Workplace) -> None:
     work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
 
 
+def test_nobody_is_counted_who_is_never_told(work: Workplace) -> None:
+    """Slack's own words with an id, and an envelope behind a blank: nobody seems to wait for ever, and work goes on."""
+    hub, good = work.playground.hub, next(one for one in recorded(work) if "command" in one.payload)
+    hub.send_text(json.dumps({"type": "hello", "envelope_id": "a-b-c"}))
+    envelope = {"type": "slash_commands", "envelope_id": "d-e-f", "payload": good.payload}
+    hub.send_text(f" {json.dumps({**envelope, 'accepts_response_payload': True})}")
+    work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+    wait_for(lambda: not work.bot.app.crowd.is_there, saying="an empty door")
+
+
 def test_what_slack_sends_is_taken_in(work: Workplace) -> None:
     """Every kind of payload, and Slack's words about the socket itself, pass."""
     for one in recorded(work):

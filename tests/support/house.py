@@ -153,6 +153,7 @@ def refuse_untrue(app: App, *, engines: Mapping[str, Engine] | None = None) -> N
     assert not open_runs, f"runs without an ending: {open_runs}"
     _refuse_loose_ends(app, {run.id for run in runs}, engines or app.services.engines)
     _refuse_half_backups(app)
+    wait_for(lambda: not app.crowd.is_there, saying="that everybody at the door has been told")
     chain = app.services.audit.check_chain()
     assert chain.broken_at is None, f"the audit chain breaks at line {chain.broken_at}"
     endings: dict[str, int] = {}
