@@ -248,7 +248,8 @@ class Dispatcher:
         context = RunContext(claim, self._ledger, signal)
         context.check()
         plan = self._planned(claim.run, asked)
-        if self._waits(claim, asked, plan):
+        context.check()
+        if self._waits(claim, asked, plan, context):
             return None
         started = self._endings.event(claim.run, None, plan.text, asked, plan.targets)
         try:
@@ -260,7 +261,7 @@ class Dispatcher:
             return None
         return asked.command.run(asked.arguments, self._services, context)
 
-    def _waits(self, claim: Claim, asked: Asked, plan: Plan) -> bool:
+    def _waits(self, claim: Claim, asked: Asked, plan: Plan, context: RunContext) -> bool:
         """Whether somebody has to approve it first. What they approve is the same in every language."""
         line, targets = claim.run.invocation.line, (*asked.targets, *plan.targets)
         work = Work(command=asked.command.name, host=asked.host, targets=targets, line=line)
@@ -269,6 +270,7 @@ class Dispatcher:
             with speaking(ENGLISH):
                 made, binds = self._planned(claim.run, asked), asked.command.binds
                 more = binds(asked.arguments, self._services, claim.run.invocation) if binds else {}
+                context.check()  # Docker was asked, and nobody shall be asked to approve what was cancelled meanwhile
                 return bound(made, self._services.engines.get(asked.host), more)
 
         return self._services.approvals.must_wait(claim, work, plan, look)

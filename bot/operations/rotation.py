@@ -79,7 +79,7 @@ def sources_of(targets: Iterable[str]) -> frozenset[str]:
 
 def _verified(archive: Archive, turn: Turn) -> Iterator[tuple[Backup, Marks]]:
     """Newest first; what is known to be bad, or cannot be known, is nothing to prove by turns."""
-    for backup in archive.backups(turn.host):
+    for backup in archive.backups(turn.host, anew=True):
         if turn.includes(backup.volume):
             marks = archive.marks(backup)
             if is_verified(backup, marks):

@@ -17,6 +17,7 @@ from slack_sdk.webhook import WebhookClient
 
 from bot.slack.blocks import Rendered
 from bot.slack.rates import RESPONSE_URL
+from bot.slack.trust import trusted
 from bot.stores.outbox import Message
 
 _log = logging.getLogger(__name__)
@@ -207,7 +208,7 @@ class Sender:
 
     def respond(self, url: str, rendered: Rendered) -> Refusal | None:
         """The same by the response URL, for which no other message waits; the refusal if Slack does not take it."""
-        answer = WebhookClient(url, timeout=10, retry_handlers=[]).send(
+        answer = WebhookClient(url, timeout=10, retry_handlers=[], ssl=trusted()).send(
             text=rendered.text, blocks=rendered.blocks, response_type="ephemeral", replace_original=False
         )
         if answer.status_code == 200:

@@ -391,3 +391,19 @@ def test_an_approved_run_waits_for_its_target(house: House) -> None:
         hold(connection, "local", ("volume:pgdata",), run_id=other, at=run.created_at)
     assert house.say(from_slack(f"approve {run.id}", user="U0ADA")).status is Status.SUCCEEDED
     assert house.ending(run.id).status is Status.SUCCEEDED  # the housekeeper frees what ended runs hold
+
+
+def test_what_was_cancelled_while_it_was_planned_asks_nobody(house: House, engine: FakeEngine) -> None:
+    """Docker may take its time over a plan; whoever cancelled meanwhile leaves no question to approvers behind."""
+    asked: list[str] = []
+
+    def cancel(_: object) -> None:
+        (run,) = (run for run in house.app.services.runs.newest(limit=1) if run.id not in asked)
+        asked.append(run.id)
+        house.app.dispatcher.cancel(run, run.invocation.actor)
+
+    engine.faults.before["users_of"] = [cancel]
+    outcome = house.say(from_slack("backup pgdata"))
+    assert outcome.status is Status.CANCELLED
+    assert asked == [outcome.run_id]
+    assert house.app.services.approvals.of(outcome.run_id) is None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ArchiveError, NotFound
+from bot.operations.rotation import Turn, next_to_verify
 from bot.stores.archive import Archive, Backup
 from bot.stores.archive import scanning as scanning_room
 from bot.stores.archive.manifest import Manifest, parse_manifest
@@ -109,6 +110,13 @@ def test_a_manifest_written_just_now_is_not_believed(archive: Archive, reader: R
     back_up(archive, "web", "r4")
     archive.backups()
     assert reader.during(archive.backups) == {"r4": 1}
+
+
+def test_what_is_proven_by_turns_was_read_just_now(archive: Archive, reader: Reader) -> None:
+    """A proof is held against the manifest that the disk holds, and not against one that is remembered."""
+    archive.backups()
+    assert reader.during(archive.backups) == {}
+    assert reader.during(lambda: next_to_verify(archive, Turn(host="local"))) == {"r1": 1, "r2": 1, "r3": 1}
 
 
 def test_after_an_hour_all_are_read_again(archive: Archive, reader: Reader) -> None:
