@@ -59,6 +59,7 @@ class RunContext:
         self._courtesy = Courtesy(ledger.crowd)
         if claim.run.cancel_requested_by is not None:  # asked while nobody held the run
             signal.cancel()
+        self._hurries = 0
         self._lock = threading.Lock()
         self._shown_at = 0.0
         self._unshown: Progress | None = None
@@ -101,9 +102,10 @@ class RunContext:
     def check(self) -> None:
         """Raise Cancelled or Interrupted if an end was asked for. Cheap: call it for every chunk.
 
-        While people wait for an answer, it lets them go first for a moment.
+        While people wait for an answer, it lets them go first for a moment, unless it is in a hurry.
         """
-        self._courtesy.step_aside()
+        if not self._hurries:
+            self._courtesy.step_aside()
         if self._signal.cancelled():
             raise Cancelled(say("The run was cancelled. What it had begun was taken back."))
         if self._signal.stopping():
@@ -113,6 +115,15 @@ class RunContext:
                     "Type the command again."
                 )
             )
+
+    @contextmanager
+    def in_a_hurry(self) -> Iterator[None]:
+        """While the body runs, `check` lets nobody go first: people's containers are kept still for it."""
+        self._hurries += 1
+        try:
+            yield
+        finally:
+            self._hurries -= 1
 
     @contextmanager
     def watched(self, end: Callable[[], None]) -> Iterator[None]:

@@ -34,6 +34,15 @@ class _Caught:
         self.error = error
         return True
 
+    def throw(self) -> None:
+        """Raise it, if there is any, and let go of it: kept, it and the frames that it names would be a circle."""
+        error, self.error = self.error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error
+
 
 class Behind(Generic[T]):
     """Does `work` to each piece, in their order, on a thread of its own that begins with the first piece.
@@ -52,8 +61,9 @@ class Behind(Generic[T]):
     def put(self, piece: T) -> None:
         """Hand a piece over; waits while too many wait. Raises what `work` raised of an earlier one."""
         if self._thread is None:
-            self._thread = Thread(self._go, name=self._name)
-            self._thread.start()
+            thread = Thread(self._go, name=self._name)
+            thread.start()
+            self._thread = thread  # one that could not be started cannot be waited for
         self._refuse()
         self._pieces.put(piece)
 
@@ -71,9 +81,13 @@ class Behind(Generic[T]):
         return not self._thread.is_alive()
 
     def stop(self) -> None:
-        """End it without those that wait; raises nothing. May be called twice, and after `finish`."""
+        """End it without those that wait; raises nothing. May be called twice, and after `finish`.
+
+        The work is let go of: mostly it belongs to whoever holds this, and the two would be a circle.
+        """
         self._is_over = True
         self._join()
+        self._work = _nothing
 
     def _join(self) -> None:
         if self._thread is not None:
@@ -97,14 +111,22 @@ class Behind(Generic[T]):
                 self._work(piece)
 
 
+def _nothing(_piece: object) -> None:
+    pass
+
+
 class Beside:
     """While the body runs, `work` is done on another thread; leaving waits for it, and raises what it raised.
 
-    When the body raises as well, that counts, and what `work` raised is a note on it.
+    When the body raises as well, that counts, and what `work` raised is a note on it. Work that is not over then is
+    not waited for to its end: `end` makes it give up, and what it raises for that says nothing.
     """
 
-    def __init__(self, work: Callable[[], object], *, name: str) -> None:
+    def __init__(
+        self, work: Callable[[], object], *, name: str, end: Callable[[], None] | None = None
+    ) -> None:
         self._work = work
+        self._end = end
         self._caught = _Caught()
         self._thread = Thread(self._go, name=name)
 
@@ -118,12 +140,14 @@ class Beside:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        is_ended = error is not None and self._end is not None and self._thread.is_alive()
+        if is_ended and self._end is not None:
+            self._end()
         self._thread.join()
-        if self._caught.error is None:
-            return
         if error is None:
-            raise self._caught.error
-        error.add_note(str(self._caught.error))
+            self._caught.throw()
+        elif self._caught.error is not None and not is_ended:
+            error.add_note(str(self._caught.error))
 
 
 def ahead(pieces: Iterator[T], *, name: str, held: int = HELD) -> Generator[T, None, None]:
@@ -154,8 +178,7 @@ def ahead(pieces: Iterator[T], *, name: str, held: int = HELD) -> Generator[T, N
         while not is_over:
             is_over = made.get() is None
         thread.join()
-    if caught.error is not None:
-        raise caught.error
+    caught.throw()
 
 
 @contextmanager

@@ -53,8 +53,11 @@ class TarParser:
         self._offset = 0
         self._piece = bytearray()
         self._wanted = BLOCK_BYTES
-        self._state: Callable[[memoryview, int], int] = self._collect
-        self._take: Callable[[bytes], None] = self._header
+        # Bound to itself, a parser would be a circle, which lives until the collector comes by, with all it holds.
+        self._state: Callable[[TarParser, memoryview, int], int] = TarParser._collect
+        self._take: Callable[[TarParser, bytes], None] = TarParser._header
+        self._extension_header = Header(b"", "", 0, 0, 0, 0, 0)
+        self._extension_block = b""
         self._left = 0
         self._current = Header(b"", "", 0, 0, 0, 0, 0)
         self._extended: dict[str, str] = {}
@@ -84,7 +87,7 @@ class TarParser:
         view = memoryview(data)
         start, at, end = self._offset, 0, len(view)
         while at < end:
-            at = self._state(view, at)
+            at = self._state(self, view, at)
             self._offset = start + at
 
     def close(self) -> None:
@@ -123,7 +126,7 @@ class TarParser:
             self._piece.clear()
         else:
             piece = bytes(view[at:end])
-        self._take(piece)
+        self._take(self, piece)
         return end
 
     def _body(self, view: memoryview, at: int) -> int:
@@ -147,12 +150,12 @@ class TarParser:
         return len(view)
 
     def _expect_header(self) -> None:
-        self._wanted, self._take, self._state = BLOCK_BYTES, self._header, self._collect
+        self._wanted, self._take, self._state = BLOCK_BYTES, TarParser._header, TarParser._collect
 
     def _expect_padding(self, size: int) -> None:
         self._left = -size % BLOCK_BYTES
         if self._left:
-            self._state = self._skip
+            self._state = TarParser._skip
         else:
             self._expect_header()
 
@@ -183,7 +186,7 @@ class TarParser:
         self._zero_blocks += 1
         if self._zero_blocks == 2:
             self._ended = True
-            self._state = self._after_end
+            self._state = TarParser._after_end
 
     def _expect_extension(self, header: Header, block: bytes) -> None:
         if not 0 < header.size <= MAX_EXTENSION_BYTES:
@@ -194,12 +197,14 @@ class TarParser:
         if max(self._extension_bytes, self._global_bytes) > _MAX_EXTENSIONS_BYTES:
             raise self._malformed(say("extended headers without end precede an entry"))
 
-        def take(piece: bytes) -> None:
-            self._extension(header.type, piece)
-            self.extended(header, block, piece)
-            self._expect_padding(header.size)
+        self._extension_header, self._extension_block = header, block
+        self._wanted, self._take = header.size, TarParser._extended_header
 
-        self._wanted, self._take = header.size, take
+    def _extended_header(self, piece: bytes) -> None:
+        header = self._extension_header
+        self._extension(header.type, piece)
+        self.extended(header, self._extension_block, piece)
+        self._expect_padding(header.size)
 
     def _extension(self, kind: bytes, piece: bytes) -> None:
         if kind in (PAX, PAX_GLOBAL):
@@ -234,7 +239,7 @@ class TarParser:
         self._extension_bytes = 0
         self.opened(header, block, records)
         if header.size:
-            self._state = self._body
+            self._state = TarParser._body
         else:
             self._finish_entry()
 

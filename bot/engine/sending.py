@@ -25,6 +25,7 @@ class _Feed:
     def __init__(self) -> None:
         self._pieces: queue.Queue[bytes | None] = queue.Queue(_HELD_PIECES)
         self._given_up = threading.Event()
+        self._offered = self._taken = 0
         self.is_wanted = threading.Event()
         """Set when the first piece is asked for: the daemon was reached."""
 
@@ -34,7 +35,13 @@ class _Feed:
             self._pieces.put(piece, timeout=_LOOK_SECONDS)
         except queue.Full:
             return False
+        self._offered += bool(piece)
         return True
+
+    @property
+    def is_left(self) -> bool:
+        """Whether a piece waits that nobody will take any more; to be asked once the other thread has ended."""
+        return self._offered > self._taken
 
     def give_up(self) -> None:
         """Let the other thread find an error where the next piece should be."""
@@ -52,6 +59,7 @@ class _Feed:
             if piece is None:
                 return
             if piece:
+                self._taken += 1
                 yield piece
 
 
@@ -76,11 +84,21 @@ class _Sending(Thread):
         self.is_over.set()
         return True
 
+    def throw(self) -> None:
+        """Raise the error, if there is one, and let go of it: kept, it and the frames it names would be a circle."""
+        error, self.error = self.error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error
+
 
 def send(put: Callable[[Iterator[bytes]], None], tar: Iterator[bytes], check: Callable[[], None]) -> None:
     """Let `put` send the tar, and ask `check` several times a second while nothing moves.
 
-    Raises what `tar` or `check` raise, unchanged, and at once; else what `put` raises.
+    Raises what `tar` or `check` raise, unchanged, and at once; else what `put` raises, and StreamCut when it ended well
+    before it had taken all of the tar. Whatever `tar` proves at its end, behind the last of its bytes, is proven.
     """
     feed = _Feed()
     sending = _Sending(put, feed)
@@ -88,10 +106,7 @@ def send(put: Callable[[Iterator[bytes]], None], tar: Iterator[bytes], check: Ca
     try:
         while not (feed.is_wanted.wait(_LOOK_SECONDS) or sending.is_over.is_set()):
             check()
-        for piece in tar:
-            _hand_over(piece, feed, sending, check)
-            if sending.is_over.is_set():
-                break
+        is_left = not _hand_all_over(tar, feed, sending, check)
         _hand_over(None, feed, sending, check)
         while not sending.is_over.wait(_LOOK_SECONDS):
             check()
@@ -99,10 +114,29 @@ def send(put: Callable[[Iterator[bytes]], None], tar: Iterator[bytes], check: Ca
         if not sending.is_over.is_set():
             feed.give_up()
             sending.join(_LAST_SECONDS)
-    if sending.error is not None:
-        raise sending.error
+    sending.throw()
+    if is_left or feed.is_left:
+        raise StreamCut(
+            say(
+                "Docker answered before it had taken all of the tar. Nothing of what it made of it counts. Look at "
+                "Docker's log, then send the command again."
+            )
+        )
 
 
-def _hand_over(piece: bytes | None, feed: _Feed, sending: _Sending, check: Callable[[], None]) -> None:
-    while not sending.is_over.is_set() and not feed.offer(piece):
+def _hand_all_over(tar: Iterator[bytes], feed: _Feed, sending: _Sending, check: Callable[[], None]) -> bool:
+    """False when there was a piece that nobody took any more; an empty one is nothing to take."""
+    for piece in tar:
+        is_offered = _hand_over(piece, feed, sending, check)
+        if sending.error is not None or (piece and not is_offered):
+            return False
+    return True
+
+
+def _hand_over(piece: bytes | None, feed: _Feed, sending: _Sending, check: Callable[[], None]) -> bool:
+    """Wait until there is room for it; False when nobody takes any more."""
+    while not sending.is_over.is_set():
+        if feed.offer(piece):
+            return True
         check()
+    return False

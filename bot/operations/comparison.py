@@ -14,6 +14,7 @@ from typing import Any
 from bot.entry import Entry, printable
 from bot.errors import EngineError
 from bot.language import say, say_count
+from bot.operations.context import heeding
 from bot.operations.scratch import Scratch, merged, to_bytes, to_path
 from bot.reasons import Reason
 
@@ -26,7 +27,11 @@ _COLUMNS = ", ".join(f"f.{name}" for name in _NAMES)
 
 
 def refuse_differences(
-    wanted: Callable[[], Iterable[Entry]], found: Iterable[Entry], volume: str, directory: Path | None = None
+    wanted: Callable[[], Iterable[Entry]],
+    found: Iterable[Entry],
+    volume: str,
+    directory: Path | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Raises EngineError, naming the first five differences, unless both lists hold the same things.
 
@@ -35,7 +40,8 @@ def refuse_differences(
 
     Order does not count. Hard links are the same when the same paths share the same content, whichever comes
     first. Times are compared as the API keeps them: whole seconds, and none before 1970 (engine fact 11). The lists
-    may be of any length: they are kept in a temporary file in `directory`. Raises StoreError when that fails.
+    may be of any length: they are kept in a temporary file in `directory`. Raises StoreError when that fails, and what
+    `check` raises, which is called now and then meanwhile.
     """
     rest = iter(found)
     same, first = _same(wanted(), rest)
@@ -43,9 +49,9 @@ def refuse_differences(
         return
     count, shown = 0, []
     with Scratch(directory) as scratch:
-        present = _things(scratch, "found", chain(islice(wanted(), same), first, rest))
-        expected = _things(scratch, "wanted", wanted())
-        for one, other in merged(expected, present):
+        present = _things(scratch, "found", heeding(check, chain(islice(wanted(), same), first, rest)))
+        expected = _things(scratch, "wanted", heeding(check, wanted()))
+        for one, other in heeding(check, merged(expected, present)):
             if one == other:
                 continue
             count += 1

@@ -5,9 +5,9 @@ Must not know who keeps the journal nor who reads the progress.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bot.model import Actor
 
@@ -45,6 +45,10 @@ REMOVE_CLONE = "remove_clone"
 between)."""
 
 
+_LOOK_EVERY = 256
+_T = TypeVar("_T")
+
+
 class Step(Protocol):
     """One undoable thing while it is being done."""
 
@@ -67,7 +71,13 @@ class RunContext(Protocol):
         """Write down, durably, how to undo what the body is about to do; on leaving, undo it unless kept."""
 
     def check(self) -> None:
-        """Raises Cancelled or LostHold when the work must end; to be called once a chunk."""
+        """Raises Cancelled or LostHold when the work must end; to be called once a chunk.
+
+        It may wait for a moment, so that people who ask for something meanwhile are answered first.
+        """
+
+    def in_a_hurry(self) -> AbstractContextManager[None]:
+        """While the body runs, nobody goes first: people's containers are kept still for it. It may be nested."""
 
     def watched(self, end: Callable[[], None]) -> AbstractContextManager[None]:
         """While the body runs: as soon as the work must end, call `end` once, from another thread.
@@ -77,3 +87,11 @@ class RunContext(Protocol):
 
     def progress(self, step: str, done_bytes: int = 0, total_bytes: int | None = None) -> None:
         """How far it is; cheap, may be called once a chunk."""
+
+
+def heeding(check: Callable[[], None], things: Iterable[_T]) -> Iterator[_T]:
+    """The things as they come; `check` is called now and then, and what it raises ends them."""
+    for count, thing in enumerate(things):
+        if count % _LOOK_EVERY == 0:
+            check()
+        yield thing

@@ -26,6 +26,8 @@ PROOF_DUMP = "dump-ended-as-its-program-ends-one"
 """The program's exit code was 0, and what it wrote ends in the mark that its whole dumps end in."""
 ROOT_NAME = "volume"
 _BLOCK_BYTES = 512
+_PIECE_BYTES = 1 << 20
+"""No piece is longer: some of them wait in memory until they are compressed."""
 
 
 class Dumped(Copy):
@@ -77,5 +79,6 @@ def _tar(name: str, spool: Spool) -> Iterator[bytes]:
     for info in (root, file):
         yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
         if info is file:
-            yield from spool.read()
+            for chunk in spool.read():
+                yield from (chunk[at : at + _PIECE_BYTES] for at in range(0, len(chunk), _PIECE_BYTES))
     yield bytes(-spool.raw_bytes % _BLOCK_BYTES + 2 * _BLOCK_BYTES)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from bot.entry import ROOT, Entry, Item
+from bot.operations.context import heeding
 from bot.operations.scratch import Scratch, merged, to_bytes
 from bot.operations.walkdiff import WALK_COLUMNS, Compared, Judge, carried
 from bot.taredit import UNCHANGED, Edit
@@ -129,16 +130,20 @@ class Extras:
         self._scratch.fill(f"INSERT OR REPLACE INTO told VALUES ({marks})", map(_told, entries))
         self._scratch.run(*_EXCUSE, "DROP TABLE told")
 
-    def compare(self, walk: Iterable[Item], below: str = "") -> Compared:
+    def compare(
+        self, walk: Iterable[Item], below: str = "", check: Callable[[], None] = lambda: None
+    ) -> Compared:
         """What a walk after a restore finds otherwise than the items say, hard differences and losses apart.
 
         `below` is the path that the walk began at, and only what is there counts. Without any items, which old backups
-        do not have, nothing is compared.
+        do not have, nothing is compared. `check` is called now and then, and may raise.
         """
         judge = Judge()
         if self.count:
+            walk = heeding(check, walk)
             self._put("found", (_moved(item, below) for item in walk) if below else walk)
-            for one, other in merged(self._rows("wanted", below), self._rows("found", below)):
+            pairs = merged(self._rows("wanted", below), self._rows("found", below))
+            for one, other in heeding(check, pairs):
                 judge.take(one, other)
         return judge.verdict()
 

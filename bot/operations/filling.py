@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bot.engine import Engine, HostPath, Storage
-from bot.entry import Entry, Item
+from bot.entry import Entry
 from bot.errors import EngineError
 from bot.language import say
 from bot.operations.context import REMOVE_HELPER, RunContext
@@ -25,7 +25,6 @@ from bot.stores.archive import Archive, Backup
 from bot.tarstream import TarReader
 from bot.words import size
 
-_LOOK_EVERY = 256
 _SPARE = 1.05
 _END = bytes(1024)
 _MOUNTED = "/volume"
@@ -147,9 +146,10 @@ class Filler:
             if tool is not None and self.has_inventory:
                 path = "/".join(part for part in (spot.walk, self._wanted.path) if part)
                 walk = partial(self._walk, tool, path, self._run.check)
-                looking.enter_context(Beside(walk, name=f"walk-{self._run.run_id}"))
+                end = ending(self._engine, tool)  # else what differs is told only after the whole walk
+                looking.enter_context(Beside(walk, name=f"walk-{self._run.run_id}", end=end))
             with closing(self._read_back(spot)) as found:
-                self._wanted.refuse_differences(found)
+                self._wanted.refuse_differences(found, self._run.check)
 
     def compare_exchanged(self, tool: str, path: str, check: Callable[[], None]) -> None:
         """Walk through what is at `path` in the tool's storage now, and compare it with what is wanted.
@@ -167,7 +167,7 @@ class Filler:
             self._run.watched(ending(self._engine, tool)),
             self._engine.inventory(tool, path, attributes=True) as items,
         ):
-            self.losses = self._wanted.refuse_other_items(_looking(items, check))
+            self.losses = self._wanted.refuse_other_items(items, check)
 
     @contextmanager
     def _helper(self, name: str, storage: Storage, *, read_only: bool, at: str) -> Iterator[None]:
@@ -177,11 +177,15 @@ class Filler:
 
     def _chunks(self) -> Generator[bytes, None, None]:
         done = 0
-        with closing(self._wanted.tar()) as tar:
+
+        def tick() -> None:
+            self._run.check()
+            self._run.progress(say("restoring"), min(done, self.raw_bytes), self.raw_bytes)
+
+        with closing(self._wanted.tar(tick)) as tar:
             for chunk in tar:
                 done += len(chunk)
-                self._run.check()
-                self._run.progress(say("restoring"), min(done, self.raw_bytes), self.raw_bytes)
+                tick()
                 yield chunk
 
     def _read_back(self, spot: Spot) -> Generator[Entry, None, None]:
@@ -223,15 +227,8 @@ def filling(
         run.progress(say("verifying"), min(done_bytes, stored), stored)
 
     archive.prove_stored(backup, tick)
-    with wanted(archive, backup, path) as found:
+    with wanted(archive, backup, path, run.check) as found:
         yield Filler(engine, archive, run, found)
-
-
-def _looking(items: Iterator[Item], check: Callable[[], None]) -> Iterator[Item]:
-    for count, item in enumerate(items):
-        if count % _LOOK_EVERY == 0:
-            check()
-        yield item
 
 
 def _tar_of_directories(names: Sequence[str]) -> bytes:

@@ -7,8 +7,8 @@ place; the old one keeps a second name until all is proven. Must not know where 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from bot.engine import Container, Engine, HostPath, Storage
@@ -78,7 +78,8 @@ def put(
     """
     new = _names(run.run_id)[0]
     with _settled() as settle, _held(engine, run, spot) as holder, _scraps(run, spot):
-        engine.write_volume(holder, _counted(run, content, new), spot.directory, check=run.check)
+        with closing(_counted(run, content, new)) as tar:
+            engine.write_volume(holder, tar, spot.directory, check=run.check)
         _refuse_other(spot, sha256_at(engine, holder, _path(spot, new), run), content)
         with _taken_back(engine, run, spot, holder) as keep:
             made = facts_at(engine, holder, _path(spot, new))
@@ -183,13 +184,14 @@ def _refuse_other(spot: Spot, found: str | None, content: Stored) -> None:
         )
 
 
-def _counted(run: RunContext, content: Stored, name: str) -> Iterator[bytes]:
+def _counted(run: RunContext, content: Stored, name: str) -> Generator[bytes, None, None]:
     done = 0
-    for chunk in content.tar(name):
-        run.check()
-        done += len(chunk)
-        run.progress(say("copying"), min(done, content.size), content.size)
-        yield chunk
+    with closing(content.tar(name)) as tar:
+        for chunk in tar:
+            run.check()
+            done += len(chunk)
+            run.progress(say("copying"), min(done, content.size), content.size)
+            yield chunk
 
 
 def _names(run_id: str) -> tuple[str, str]:

@@ -91,7 +91,7 @@ def asleep(
         yield downtime
         return
     room = _Room(engine, sleepers, policy, downtime)
-    with ExitStack() as waking:
+    with run.in_a_hurry(), ExitStack() as waking:
         waking.push(_unless_lost(room.close))
         with Watchdog(downtime, policy.max_downtime, room.wake_everybody):
             downtime.begin()

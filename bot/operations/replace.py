@@ -194,6 +194,7 @@ class _Replacement:
                         )
                     )
                 filler.compare_exchanged(tool, place.name, self._refuse_late)
+                self._refuse_late()
                 self.run.check()
                 step.keep()
                 kept = True

@@ -6,8 +6,8 @@ Must not know why it is copied, nor whether what it takes the place of is kept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 from bot import taredit
@@ -39,8 +39,8 @@ class Facts:
     """It is setuid or setgid, or has capabilities: a change of its owner, even to the same one, takes those away."""
 
 
-Content = Callable[[str], Iterator[bytes]]
-"""A file's tar under the name it is given; it may be asked for more than once."""
+Content = Callable[[str], Generator[bytes, None, None]]
+"""A file's tar under the name it is given; it may be asked for more than once. Close what is not read to its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def made_of(facts: Facts, open_chunks: Callable[[], Iterable[bytes]], what: str)
     """A file of these bytes; its tar raises EngineError when they are more or fewer than `facts` say."""
     seen = hashlib.sha256()
 
-    def tar(name: str) -> Iterator[bytes]:
+    def tar(name: str) -> Generator[bytes, None, None]:
         nonlocal seen
         seen, count = hashlib.sha256(), 0
         yield _header(name, facts)
@@ -90,12 +90,13 @@ def _changed(what: str, size: int, count: int) -> str:
     )
 
 
-def renamed(chunks: Callable[[], Iterator[bytes]], root: str) -> Content:
+def renamed(chunks: Callable[[], Generator[bytes, None, None]], root: str) -> Content:
     """The tar of one file under another name, with whatever its header says of it."""
 
-    def tar(name: str) -> Iterator[bytes]:
+    def tar(name: str) -> Generator[bytes, None, None]:
         edit = taredit.Edit(records={"path": name})
-        return taredit.edit(chunks(), lambda _entry: edit, root)
+        with closing(chunks()) as read:
+            yield from taredit.edit(read, lambda _entry: edit, root)
 
     return tar
 

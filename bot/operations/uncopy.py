@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot.engine import Engine
 from bot.errors import Conflict
@@ -145,5 +146,6 @@ def _content(archive: Archive, run: RunContext, backup: Backup) -> Iterator[Stor
 
     archive.prove(backup, tick)
     (entry,) = archive.entries(backup)
-    with wanted(archive, backup, "") as found:
-        yield Stored(tar=renamed(found.tar, found.root), size=entry.size, sha256=lambda: entry.sha256 or "")
+    with wanted(archive, backup, "", run.check) as found:
+        tar = renamed(partial(found.tar, run.check), found.root)
+        yield Stored(tar=tar, size=entry.size, sha256=lambda: entry.sha256 or "")

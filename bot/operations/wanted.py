@@ -5,13 +5,14 @@ Must not know where it is put.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from bot import taredit
 from bot.entry import ROOT, Entry, Item, printable
 from bot.language import say
 from bot.operations.comparison import refuse_differences
+from bot.operations.context import heeding
 from bot.operations.extras import Extras
 from bot.operations.selection import Selection, select
 from bot.operations.walkdiff import Loss
@@ -57,9 +58,10 @@ class Wanted:
             return self._backup.manifest.raw.bytes
         return self._selection.total_bytes + self._selection.count * _HEADERS_BYTES
 
-    def tar(self) -> Generator[bytes, None, None]:
+    def tar(self, check: Callable[[], None] = lambda: None) -> Generator[bytes, None, None]:
         """The tar to unpack, while the whole stored one is proven; close it.
 
+        `check` is called once a chunk that is read, and may raise: of many, nothing may be left to be unpacked.
         Raises ArchiveError, at the end at the latest, when the backup is damaged: then what was unpacked is nothing.
         """
         decides: list[taredit.Decide] = []
@@ -67,47 +69,57 @@ class Wanted:
             decides.append(self._selection.decide)
         if self._extras is not None:
             decides.append(self._extras.decide)
-        with closing(self._archive.open_proven(self._backup)) as chunks:
+        with closing(self._archive.open_proven(self._backup)) as proven:
+            chunks = _checked(proven, check)
             if decides:
                 yield from taredit.edit(chunks, taredit.in_turn(decides, self.root), self.root)
             else:
                 yield from chunks
 
-    def refuse_differences(self, found: Iterable[Entry]) -> None:
+    def refuse_differences(self, found: Iterable[Entry], check: Callable[[], None]) -> None:
         """Raises EngineError (reason `differs`) unless a tar read back holds exactly what is wanted."""
-        refuse_differences(self._expected, found, self._backup.volume, self._backup.files.directory)
+        refuse_differences(self._expected, found, self._backup.volume, self._backup.files.directory, check)
 
     def _expected(self) -> Iterable[Entry]:
         entries = self._archive.entries(self._backup)
         return entries if self._selection is None else self._selection.entries(entries)
 
-    def refuse_other_items(self, walk: Iterable[Item]) -> tuple[str, ...]:
+    def refuse_other_items(self, walk: Iterable[Item], check: Callable[[], None]) -> tuple[str, ...]:
         """Raises EngineError (reason `differs`) unless a walk that began at `path` found what is wanted.
 
-        Returns what no restore can put back, a text each.
+        Returns what no restore can put back, a text each. `check` is called now and then, and may raise.
         """
         if self._extras is None:
             return ()
-        compared = self._extras.compare(walk, self.path)
+        compared = self._extras.compare(walk, self.path, check)
         compared.refuse(self._backup.volume)
         return tuple(_in_words(loss) for loss in compared.losses)
 
 
 @contextmanager
-def wanted(archive: Archive, backup: Backup, path: str) -> Iterator[Wanted]:
-    """All of a backup, or what is at `path` in it.
+def wanted(
+    archive: Archive, backup: Backup, path: str, check: Callable[[], None] = lambda: None
+) -> Iterator[Wanted]:
+    """All of a backup, or what is at `path` in it; `check` is called now and then while its lists are read.
 
-    Raises NotFound when nothing is there, ArchiveError when a list of the backup is damaged.
+    Raises NotFound when nothing is there, ArchiveError when a list of the backup is damaged, what `check` raises.
     """
     with ExitStack() as held:
         root = backup.manifest.source.root
-        selection = select(lambda: archive.entries(backup), path, root) if path else None
+        selection = select(lambda: heeding(check, archive.entries(backup)), path, root) if path else None
         extras = None
         if backup.manifest.inventory is not None:
-            extras = held.enter_context(Extras(archive.items(backup), backup.files.directory))
+            items = heeding(check, archive.items(backup))
+            extras = held.enter_context(Extras(items, backup.files.directory))
             if not backup.is_ok:
-                extras.excuse(archive.entries(backup))
+                extras.excuse(heeding(check, archive.entries(backup)))
         yield Wanted(archive, backup, selection, extras)
+
+
+def _checked(chunks: Iterable[bytes], check: Callable[[], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        check()
+        yield chunk
 
 
 def _in_words(loss: Loss) -> str:

@@ -55,6 +55,8 @@ class FakeRun:
         self.entries: list[tuple[str, Mapping[str, str]]] = []
         self.steps: list[str] = []
         self.checks = 0
+        self.hurries = 0
+        """How many of those who are in a hurry there are now."""
         self.raise_at: int | None = None
         self.error: Exception = Cancelled("The run was cancelled.")
         self._ending = threading.Event()
@@ -98,6 +100,15 @@ class FakeRun:
             raise self.error
         if self._ending.is_set():
             raise Cancelled("The run was cancelled.")
+
+    @contextmanager
+    def in_a_hurry(self) -> Iterator[None]:
+        """Counted in `hurries`."""
+        self.hurries += 1
+        try:
+            yield
+        finally:
+            self.hurries -= 1
 
     @contextmanager
     def watched(self, end: Callable[[], None]) -> Iterator[None]:

@@ -29,7 +29,7 @@ from bot.operations.downtime import Downtime
 from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.sources import resolve
 from bot.reasons import Reason
-from bot.stores.archive import Archive, Backup
+from bot.stores.archive import Archive, Backup, Draft
 from tests.fakes import FakeEngine
 from tests.support.fake_run import FakeRun, Recorder
 
@@ -774,6 +774,25 @@ def test_a_dump_takes_the_place_of_the_files(engine: Recorder, archive: Archive,
     assert made.is_ok
     archive.prove(made, lambda _: None)
     assert "dump of db for volume pgdata" in reply_of(Backed(backup=made)).text
+
+
+def test_a_dump_that_compresses_well_is_stored_in_small_pieces(
+    engine: Recorder, archive: Archive, run: FakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of them wait in memory for the compressor, so none may be long."""
+    engine.add_container("db", ["pgdata"], image="postgres:16")
+    engine.programs["db"] = lambda _: (DUMP[:45] + bytes(24 << 20) + DUMP[45:], "", 0)
+    write, sizes = Draft.write, list[int]()
+
+    def measured(self: Draft, data: bytes) -> None:
+        sizes.append(len(data))
+        write(self, data)
+
+    monkeypatch.setattr(Draft, "write", measured)
+    made = back_up(engine, archive, run, planned(engine, dump=True)).backup
+    archive.prove(made, lambda _: None)
+    assert sum(sizes) > 24 << 20
+    assert max(sizes) <= 1 << 20
 
 
 @pytest.mark.parametrize(("output", "code"), [(b"", 0), (DUMP, 1), (DUMP[:-60], 0)])

@@ -93,3 +93,22 @@ def test_long_lists_are_kept_on_disk_and_removed(tmp_path: Path) -> None:
     )
     assert [link.endswith("(deleted)") for link in held] == [True]
     assert not held_in(tmp_path)
+
+
+def test_whoever_compares_may_be_told_to_end() -> None:
+    """While the lists are kept, and while they are compared: four times in a thousand things."""
+    asked: list[int] = []
+    wanted = [BASE, *(file(f"f{number:04}") for number in range(999))]
+
+    def asking(most: int) -> None:
+        def check() -> None:
+            asked.append(1)
+            if len(asked) == most:
+                raise InterruptedError
+
+        asked.clear()
+        with pytest.raises(InterruptedError):
+            refuse_differences(lambda: wanted, reversed(wanted), "v", None, check)
+
+    for most in (1, 5, 9, 12):
+        asking(most)

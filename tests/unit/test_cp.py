@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,11 @@ import pytest
 
 from bot.errors import EngineError
 from bot.model import Outcome, Status
+from bot.operations.placing import Spot, put
+from bot.operations.single import Stored, renamed
+from bot.reasons import Reason
 from tests.fakes import FakeEngine
+from tests.support.fake_run import FakeRun
 from tests.support.house import House, at_work, from_slack, refuse_untrue, settings, wait_for
 
 CONF = b"worker_processes 1;\n" * 100
@@ -264,3 +268,37 @@ class TestIn:
 def open_entries(house: House) -> object:
     """What the journal still has to take back."""
     return house.app.dispatcher._ledger.journal.open_entries()
+
+
+@pytest.mark.parametrize("way", ["as it is", "renamed"])
+def test_a_copy_that_fails_closes_what_it_read(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """At once, while the error is still in somebody's hands: behind it are perhaps threads that read ahead."""
+    closed: list[str] = []
+
+    def read(name: str = "volume") -> Generator[bytes, None, None]:
+        try:
+            info = tarfile.TarInfo(name)
+            info.size = 1 << 30
+            yield info.tobuf()
+            while True:
+                yield bytes(1 << 20)
+        finally:
+            closed.append(name)
+
+    def refuse(_holder: str, tar: Iterator[bytes], *_: object, **__: object) -> None:
+        next(tar)
+        raise EngineError("no space left")
+
+    content = Stored(tar=read if way == "as it is" else renamed(read, "volume"), size=1 << 30, sha256=str)
+    container = engine.container("web")
+    spot = Spot(
+        container="web", container_id=container.id, place="/etc/big", directory="/etc", name="big", storage=None,
+        is_new=True,
+    )  # fmt: skip
+    monkeypatch.setattr(engine, "write_volume", refuse)
+    with pytest.raises(EngineError, match="no space left") as raised:
+        put(engine, FakeRun(engine), spot, content)
+    assert len(closed) == 1
+    assert raised.value.reason is Reason.ENGINE

@@ -119,6 +119,20 @@ def test_a_damaged_backup_is_not_restored(engine: Recorder, archive: Archive, ba
     assert not is_verified(backup, archive.marks(backup))
 
 
+def test_a_backup_that_could_not_be_read_is_not_held_against_it(
+    engine: Recorder, archive: Archive, backup: Backup
+) -> None:
+    """Something else than a file in its place tells nothing of what was there, and nothing is known of the backup."""
+    tar = backup.files.tar
+    kept = tar.rename(tar.with_name("kept"))
+    tar.mkdir()
+    with pytest.raises(ArchiveError, match="could not be read"):
+        _drill(engine, archive, backup)
+    tar.rmdir()
+    kept.rename(tar)
+    assert is_verified(backup, archive.marks(backup))
+
+
 def test_what_comes_back_differently_is_found(engine: Recorder, archive: Archive, backup: Backup) -> None:
     """When the volume does not hold what the backup does, that is no proof, whatever the checks say."""
     engine.faults.before["read_volume"] = [

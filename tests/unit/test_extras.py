@@ -287,3 +287,18 @@ def test_what_the_items_raise_arrives_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(InterruptedError), Extras(broken(), tmp_path):
         pass
     assert not held_in(tmp_path)
+
+
+def test_whoever_compares_may_be_told_to_end() -> None:
+    """While the walk comes in, and while what it found is compared."""
+    asked: list[int] = []
+    many = [ROOT, *(item(f"f{number:04}") for number in range(1000))]
+
+    def check() -> None:
+        asked.append(1)
+        if len(asked) > 5:
+            raise InterruptedError
+
+    with Extras(many) as extras, pytest.raises(InterruptedError):
+        extras.compare(many, check=check)
+    assert len(asked) == 6

@@ -646,6 +646,37 @@ def test_a_body_lets_those_at_the_door_go_first(house: House, probe: Probe) -> N
     assert order == ["told", "gone on"]
 
 
+def test_a_body_that_is_in_a_hurry_lets_nobody_go_first(
+    house: House, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers may be kept still for it: whoever is at the door waits, and they do not."""
+    monkeypatch.setattr("bot.crowd._LONGEST_PAUSE", 30.0)
+    order, crowd, looked = list[str](), house.app.crowd, threading.Event()
+
+    def tell() -> None:
+        looked.wait(5)
+        order.append("told")
+        crowd.left()
+
+    def body(_services: Services, run: RunContext) -> None:
+        crowd.arrived()
+        telling = threading.Thread(target=tell)
+        telling.start()
+        with run.in_a_hurry():
+            with run.in_a_hurry():
+                run.check()
+            run.check()
+            order.append("gone on")
+        looked.set()
+        run.check()
+        order.append("ended")
+        telling.join()
+
+    probe.body = body
+    assert house.say("probe pgdata").status is Status.SUCCEEDED
+    assert order == ["gone on", "told", "ended"]
+
+
 # ---- 6. one door for errors --------------------------------------------------------------------------
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
 from bot.overlap import Behind, Beside, ahead
+from tests.support.uncollected import uncollected
 
 
 @pytest.fixture(autouse=True)
@@ -152,3 +154,99 @@ def test_what_is_done_beside_is_waited_for_and_raises_after_the_body() -> None:
     with pytest.raises(ValueError, match="body") as raised, Beside(fail, name="test"):
         raise ValueError("body")
     assert raised.value.__notes__ == ["beside"]
+
+
+def test_work_beside_a_body_that_failed_is_ended() -> None:
+    """Nobody waits for the rest of it, and what it says of its end is not told; other words of its own are."""
+    ended = threading.Event()
+
+    def work() -> None:
+        assert ended.wait(30)
+        raise OSError("it was taken away")
+
+    with (
+        pytest.raises(ValueError, match="body") as raised,
+        Beside(work, name="test", end=ended.set),
+    ):
+        raise ValueError("body")
+    assert ended.is_set()
+    assert not hasattr(raised.value, "__notes__")
+
+
+def test_work_beside_a_body_that_went_well_is_not_ended() -> None:
+    """Nor is work that ended by itself before the body failed: what it raised stays a note."""
+    ended, done, failed = threading.Event(), threading.Event(), threading.Event()
+    with Beside(lambda: done.wait(0.05), name="test", end=ended.set):
+        pass
+
+    def fail() -> None:
+        failed.set()
+        raise OSError("beside")
+
+    def body() -> None:
+        failed.wait()
+        for thread in threading.enumerate():
+            if thread.name == "beside":
+                thread.join()
+        raise ValueError("body")
+
+    with pytest.raises(ValueError, match="body") as raised, Beside(fail, name="beside", end=ended.set):
+        body()
+    assert not ended.is_set()
+    assert raised.value.__notes__ == ["beside"]
+
+
+def test_a_thread_that_cannot_be_started_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`stop` raises nothing then either."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    behind = Behind(print, name="test")
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr("bot.overlap.Thread.start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            behind.put(1)
+    behind.stop()
+
+
+class _Held:
+    """Something that is to be let go of."""
+
+
+def test_an_error_is_let_go_of_with_all_that_its_frames_hold() -> None:
+    """Whoever makes pieces ahead, or works beside, holds perhaps a file, a thread, or much memory."""
+    seen: list[weakref.ref[_Held]] = []
+
+    def pieces() -> Iterator[int]:
+        held = _Held()
+        seen.append(weakref.ref(held))
+        yield 1
+        raise OSError("gone")
+
+    def make() -> None:
+        for _ in pieces():
+            pass
+
+    with uncollected():
+        with pytest.raises(OSError, match="gone"):
+            list(ahead(pieces(), name="test"))
+        with pytest.raises(OSError, match="gone"), Beside(make, name="test"):
+            pass
+        assert [one() for one in seen] == [None, None]
+
+
+def test_what_is_stopped_lets_go_of_its_work() -> None:
+    """It belongs to whoever holds the thread's other end, mostly."""
+    held = _Held()
+    seen = weakref.ref(held)
+
+    def work(_: int, held: _Held = held) -> None:
+        del held
+
+    behind = Behind(work, name="test")
+    behind.put(1)
+    behind.stop()
+    del work, held
+    with uncollected():
+        assert seen() is None

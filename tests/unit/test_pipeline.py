@@ -6,7 +6,8 @@ import hashlib
 import os
 import random
 import threading
-from datetime import UTC, datetime
+import weakref
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,14 @@ import zstandard
 
 from bot.errors import ArchiveError
 from bot.stores.archive import Archive
+from bot.stores.archive.disk import part_of
 from bot.stores.archive.facts import Content
 from bot.stores.archive.level import FAST, SAMPLE_BYTES, level_for
 from bot.stores.archive.reading import read_back
 from bot.stores.archive.writing import TarFile
+from tests.support.archives import Clock, fill, manifest_of, small_tar
+from tests.support.house import wait_for
+from tests.support.uncollected import kernel_threads, open_files, uncollected
 
 _WORDS = [
     word.encode() for word in ("backup", "volume", "restore", "proof", "engine", "registry", "run", "ends")
@@ -89,3 +94,88 @@ def test_whoever_leaves_while_it_is_read_back_leaves_no_thread(tmp_path: Path) -
     draft.discard()
     assert not archive.backups()
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_closed_tar_leaves_no_thread_of_the_compressor(tmp_path: Path, *, is_finished: bool) -> None:
+    """They, and the mebibytes they work in, end with it; so does what it held of a beginning."""
+    with uncollected():
+        before = kernel_threads()
+        tar = TarFile(tmp_path / "volume.tar.zst")
+        for _ in range(SAMPLE_BYTES // (1 << 20) + 1):
+            tar.write(os.urandom(1 << 20))
+        wait_for(lambda: kernel_threads() > before + 1, saying="compressing on other threads")
+        if is_finished:
+            tar.finish()
+        tar.close()
+        wait_for(lambda: kernel_threads() <= before, saying="the end of all threads")
+        seen = weakref.ref(tar)
+        del tar
+        assert seen() is None
+
+
+def test_a_draft_is_let_go_of_when_it_was_left(tmp_path: Path) -> None:
+    """With all that its files and its lists hold in memory."""
+    archive = Archive(tmp_path, lambda: datetime.now(UTC))
+    with uncollected():
+        with archive.begin("local", "pgdata", "r1") as draft:
+            fill(draft, small_tar())
+            draft.publish(manifest_of(draft.seal()))
+        seen = weakref.ref(draft)
+        del draft
+        assert seen() is None
+
+
+def test_a_draft_that_cannot_begin_leaves_no_file_open(tmp_path: Path) -> None:
+    """When its second file cannot be made, the first is closed: nobody leaves what was never entered."""
+    archive = Archive(tmp_path, lambda: datetime.now(UTC))
+    draft = archive.begin("local", "pgdata", "r1")
+    part = part_of(draft.files.entries)
+    part.parent.mkdir(parents=True)
+    part.touch()
+    before = open_files()
+    with pytest.raises(ArchiveError, match="Starting backup"):
+        draft.__enter__()
+    assert open_files() == before
+
+
+def test_a_draft_whose_thread_cannot_begin_closes_all_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine out of threads is not to run out of descriptors as well."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    archive, before = Archive(tmp_path, lambda: datetime.now(UTC)), open_files()
+    monkeypatch.setattr("bot.overlap.Thread.start", refuse)
+    with archive.begin("local", "pgdata", "r1") as draft:
+        draft.spool("dump")
+        with pytest.raises(RuntimeError, match="can't start"):
+            draft.write(b"x")
+    assert open_files() == before
+
+
+def test_a_draft_that_is_sealed_early_ends_when_all_is_in_it(tmp_path: Path) -> None:
+    """What is looked at after that belongs to the backup as well, and to the time that it took."""
+    clock = Clock()
+    with Archive(tmp_path, clock).begin("local", "pgdata", "r1") as draft:
+        fill(draft, small_tar())
+        draft.begin_sealing().finish()
+        clock.now += timedelta(hours=1)
+        sealed = draft.seal()
+        assert sealed.ended_at == clock.now
+        assert draft.publish(manifest_of(sealed)).manifest.ended_at == clock.now
+
+
+def test_a_spool_of_zeros_is_read_in_pieces_that_take_little_memory(tmp_path: Path) -> None:
+    """A few kilobytes of it are hundreds of mebibytes of content."""
+    archive, zeros, count = Archive(tmp_path, lambda: datetime.now(UTC)), bytes(1 << 20), 64
+    with archive.begin("local", "pgdata", "r1") as draft:
+        spool = draft.spool("dump")
+        for _ in range(count):
+            spool.write(zeros)
+        assert spool.path.stat().st_size < 1 << 14
+        sizes = [len(chunk) for chunk in spool.read()]
+    assert sum(sizes) == count << 20
+    assert max(sizes) <= 16 << 20

@@ -193,6 +193,18 @@ def test_who_was_put_to_sleep_by_another_hand_is_not_woken(
     assert not [line for line in acts(engine) if line in ("unpause web", "start web")]
 
 
+def test_a_run_is_in_a_hurry_while_anybody_sleeps(engine: Recorder, run: FakeRun) -> None:
+    """Until all are woken; and never when nobody is."""
+    add(engine, "web")
+    seen: list[int] = []
+    engine.before = {verb: lambda: seen.append(run.hurries) for verb in ("pause", "unpause")}
+    with asleep(engine, run, planned(engine, Quiesce.PAUSE), POLICY):
+        seen.append(run.hurries)
+    assert (seen, run.hurries) == ([1, 1, 1], 0)
+    with asleep(engine, run, (), POLICY):
+        assert run.hurries == 0
+
+
 def test_a_cancel_between_two_sleepers_wakes_the_first(engine: Recorder, run: FakeRun) -> None:
     """The run is asked before each container, and whoever sleeps by then is woken."""
     engine.add_container("a", ["data"])

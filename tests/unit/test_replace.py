@@ -19,6 +19,7 @@ from bot.model import Status
 from bot.operations.backup import Still, back_up, back_up_still
 from bot.operations.backupplan import Wish
 from bot.operations.backupplan import plan as plan_backup
+from bot.operations.filling import Filler
 from bot.operations.quiesce import QuiescePolicy
 from bot.operations.replace import Means, replace
 from bot.operations.replaced import Replaced, reply_after_crash, reply_of
@@ -398,6 +399,21 @@ def test_downtime_counts_behind_the_exchange_too(world: World) -> None:
     calls = world.mortal.calls
     assert calls.index("exchange") < calls.index("exchange_back") < calls.index("start")
     assert calls.count("start") == 2
+
+
+def test_downtime_counts_to_the_end_of_the_comparison(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is put in order and compared behind the last thing that was looked at takes its time, too."""
+    world.policy = QuiescePolicy(max_downtime=timedelta(seconds=2))
+    compare = Filler.compare_exchanged
+
+    def slowly(self: Filler, tool: str, path: str, check: Callable[[], None]) -> None:
+        compare(self, tool, path, check)
+        threading.Event().wait(2.1)
+
+    monkeypatch.setattr(Filler, "compare_exchanged", slowly)
+    error = refused(world, EngineError, "was not exchanged and compared by then")
+    assert error.reason is Reason.DOWNTIME
+    assert "exchange_back" in world.mortal.calls
 
 
 def test_an_exchange_that_fails_is_taken_back(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +16,13 @@ from bot.operations.backup import back_up
 from bot.operations.backupplan import Wish, plan
 from bot.operations.quiesce import QuiescePolicy
 from bot.operations.restore import RestorePlan, default_name, reply_of_new, restore, restore_part, restored_by
+from bot.operations.stage import tool_of
+from bot.operations.wanted import wanted
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup
 from tests.fakes import FakeEngine
 from tests.support.fake_run import FakeRun, Recorder
+from tests.support.house import wait_for
 
 FILES = {"a": b"one", "b": b"two" * 500, "conf/c": b"three"}
 
@@ -98,6 +102,63 @@ def test_one_path_is_restored_with_what_leads_to_it(
     with pytest.raises(NotFound, match="conf"):
         restore_part(engine, archive, run, RestorePlan(backup=backup, into="other", path="conf/nothing"))
     assert engine.names() == {"pgdata", "part"}
+
+
+def test_a_cancel_is_heard_while_nothing_of_a_backup_is_wanted(
+    engine: Recorder, archive: Archive, run: FakeRun
+) -> None:
+    """Of mebibytes that are left out nothing comes by, and yet they take their time."""
+    engine.put_file("pgdata", "big", bytes(8 << 20))
+    backup = back_up_now(engine, archive, "pgdata")
+    asked: list[int] = []
+
+    def check() -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            raise Cancelled("enough")
+
+    with (
+        wanted(archive, backup, "conf/c") as found,
+        closing(found.tar(check)) as tar,
+        pytest.raises(Cancelled, match="enough"),
+    ):
+        next(tar)
+    restore_part(engine, archive, run, RestorePlan(backup=backup, into="part", path="conf/c"))
+    assert engine.files("part") == {"conf/c": b"three"}
+    assert run.steps.count("restoring") > 8
+
+
+def test_a_cancel_is_heard_while_lists_are_read(archive: Archive, backup: Backup) -> None:
+    """Before anything is made, they may take minutes."""
+
+    def check() -> None:
+        raise Cancelled("enough")
+
+    for path in ("", "conf/c"):
+        with pytest.raises(Cancelled, match="enough"), wanted(archive, backup, path, check):
+            pass
+
+
+def test_what_came_back_differently_is_told_before_the_walk_is_over(
+    engine: Recorder, archive: Archive, run: FakeRun, backup: Backup
+) -> None:
+    """The walk beside it is ended: it may take an hour, and what it says of its end is no news."""
+    tool, ended = tool_of(run.run_id), list[bool]()
+
+    def stand_still(_: FakeEngine) -> None:
+        ended.append(wait_for(lambda: f"remove_helper {tool}" in engine.log, saying="the walk's end"))
+
+    engine.faults.before["inventory"] = [stand_still]
+    engine.faults.before["read_volume"] = [
+        lambda _: None,  # whether it is empty
+        lambda host: host.put_file("fresh", "a", b"other"),
+    ]
+    with pytest.raises(EngineError) as raised:
+        restore(engine, archive, run, backup, "fresh")
+    assert raised.value.reason is Reason.DIFFERS
+    assert ended == [True]
+    assert not hasattr(raised.value, "__notes__")
+    assert not engine.helpers()
 
 
 def test_a_single_file_becomes_a_volume_that_holds_it(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import weakref
 from dataclasses import replace
 from typing import Literal
 
@@ -18,6 +19,7 @@ from bot.reasons import Reason
 from bot.tarheader import member_name, relative_path
 from bot.tarstream import TarReader
 from tests.support.effort import examples
+from tests.support.uncollected import uncollected
 
 Member = tuple[tarfile.TarInfo, bytes]
 Form = Literal[1, 2]
@@ -308,3 +310,14 @@ def test_a_line_that_is_no_entry_is_refused(line: str) -> None:
     """Only what an entry wrote is read as one."""
     with pytest.raises(ValueError):
         Entry.from_line(line)
+
+
+@pytest.mark.parametrize("read_bytes", [0, 700, 1024, 1500, len(SMALL)])
+def test_a_reader_is_let_go_of_wherever_it_stopped(read_bytes: int) -> None:
+    """With whoever takes its entries, and without waiting for a collector of circles."""
+    with uncollected():
+        reader = TarReader(lambda _: None)
+        reader.feed(SMALL[:read_bytes])
+        seen = weakref.ref(reader)
+        del reader
+        assert seen() is None

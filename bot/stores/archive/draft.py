@@ -6,8 +6,8 @@ Must not know where the bytes come from. Without `publish` there is never a back
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -93,9 +93,13 @@ class Draft:
         return self._items.count
 
     def __enter__(self) -> Draft:
-        with disk_errors(say("Starting backup {backup}", backup=self.id), self.files.directory):
-            self._tar = self._begun()
-            self._entries.start()
+        try:
+            with disk_errors(say("Starting backup {backup}", backup=self.id), self.files.directory):
+                self._tar = self._begun()
+                self._entries.start()
+        except BaseException:  # nobody leaves what was never entered
+            self._close()
+            raise
         return self
 
     def _begun(self) -> TarFile:
@@ -171,6 +175,7 @@ class Draft:
         tick(self._read_back_bytes)
         if self._sealed is None:
             raise self._never_begun()
+        self._sealed = replace(self._sealed, ended_at=self._clock())  # whoever sealed early went on reading
         return self._sealed
 
     def _finish_and_read_back(self, tar: TarFile) -> None:
@@ -259,11 +264,12 @@ class Draft:
 
     def _close(self) -> None:
         self._is_left = True
-        if self._sealing is not None:
-            self._sealing.stop()
-        for file in (self._tar, self._entries.file, self._items.file, *self._spools):
-            if file is not None:
-                file.close()
+        with ExitStack() as closing:  # whichever of them fails, the others are closed
+            for file in (*self._spools, self._items.file, self._entries.file, self._tar):
+                if file is not None:
+                    closing.callback(file.close)
+            if self._sealing is not None:
+                closing.callback(self._sealing.stop)
 
     def _open_tar(self) -> TarFile:
         if self._tar is None or self._sealing is not None:

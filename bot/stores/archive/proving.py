@@ -62,8 +62,15 @@ def proven(backup: Backup) -> Generator[bytes, None, None]:
 
 
 def _proven_tar(backup: Backup) -> Iterator[bytes]:
+    with closing(read_list(backup.files.entries, backup.manifest.entries, bytes)) as lines:
+        yield from _compared_tar(backup, _Listed(backup.files, lines))
+    for place, _ in enumerate(read_items(backup)):
+        if place % _ITEMS_A_CHUNK == 0:
+            yield b""
+
+
+def _compared_tar(backup: Backup, listed: _Listed) -> Iterator[bytes]:
     files, manifest = backup.files, backup.manifest
-    listed = _Listed(files, read_list(files.entries, manifest.entries, bytes))
     reader = TarReader(listed.compare, manifest.source.root)
     hashed = ahead(read_raw(files.tar, manifest.stored.sha256, manifest.raw), name=f"hashing {backup.id}")
     try:
@@ -76,9 +83,6 @@ def _proven_tar(backup: Backup) -> Iterator[bytes]:
     except EngineError as error:
         raise damaged(files.tar, say("what it holds is not a whole tar of what was backed up")) from error
     listed.refuse_any()
-    for place, _ in enumerate(read_items(backup)):
-        if place % _ITEMS_A_CHUNK == 0:
-            yield b""
 
 
 class _Listed:

@@ -5,6 +5,7 @@ Must not know engines; it changes nothing on disk.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -25,7 +26,11 @@ from bot.stores.archive.manifest import OUTCOME_OK, Manifest
 from bot.words import size
 
 _PIECE_BYTES = 1 << 14
-"""A piece may hold a thousand times as many zeros: small ones keep the memory small."""
+_SLICE_BYTES = 256
+"""So much is decompressed at a time: of zeros it becomes 32,000 times as much, which is 8 MiB."""
+
+_LOST = (errno.ENOENT, errno.EIO)
+"""What a disk says that has lost a file, or a part of one; all else may pass, and tells nothing of the file."""
 
 _T = TypeVar("_T")
 
@@ -106,7 +111,18 @@ def decompress(path: Path, sha256: str) -> Iterator[bytes]:
 
 
 def _unreadable(path: Path, error: OSError) -> ArchiveError:
-    return damaged(path, say("it cannot be read ({reason})", reason=error.strerror or error))
+    reason = error.strerror or error
+    if error.errno in _LOST:
+        return damaged(path, say("it cannot be read ({reason})", reason=reason))
+    return ArchiveError(
+        say(
+            "{file} could not be read ({reason}). Nothing is known of the backup, and nothing was changed. "
+            "Make sure that the bot may read below {directory}, then run it again.",
+            file=path.name,
+            reason=reason,
+            directory=path.parent,
+        )
+    )
 
 
 def read_raw(path: Path, stored_sha256: str, raw: Content) -> Generator[bytes, None, None]:
@@ -158,16 +174,35 @@ def read_growing(path: Path, raw: Content) -> Iterator[bytes]:
             # Of a frame without an end, zstandard's stream reader may keep back what its decoder still holds.
             decoder = zstandard.ZstdDecompressor().decompressobj()
             while left and (piece := file.read(_PIECE_BYTES)):
-                chunk = decoder.decompress(piece)[:left]
-                hashed.update(chunk)
-                left -= len(chunk)
-                yield chunk
+                for made in _decoded(decoder, piece):
+                    chunk = made[:left]
+                    hashed.update(chunk)
+                    left -= len(chunk)
+                    yield chunk
+                    if not left:
+                        break
     except zstandard.ZstdError as error:
         raise damaged(path, say("it cannot be decompressed ({reason})", reason=error)) from error
     except OSError as error:
         raise _unreadable(path, error) from error
     if left or hashed.hexdigest() != raw.sha256:
         raise damaged(path, say("the disk did not give back what was written"))
+
+
+def _decoded(decoder: zstandard.ZstdDecompressionObj, piece: bytes) -> Iterator[bytes]:
+    """What a piece holds, little by little, but not less at a time than is worth the trouble."""
+    held: list[bytes] = []
+    held_bytes = 0
+    for at in range(0, len(piece), _SLICE_BYTES):
+        made = decoder.decompress(piece[at : at + _SLICE_BYTES])
+        held.append(made)
+        held_bytes += len(made)
+        if held_bytes >= CHUNK_BYTES:
+            yield b"".join(held)
+            held.clear()
+            held_bytes = 0
+    if held_bytes:
+        yield b"".join(held)
 
 
 def split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -200,8 +235,11 @@ def parse_lines(path: Path, lines: Iterator[bytes], make: Callable[[bytes], _T])
         raise damaged(path, say("a line of it is not what should be there")) from error
 
 
-def read_list(path: Path, recorded: EntriesFile, make: Callable[[bytes], _T]) -> Iterator[_T]:
-    """What `make` makes of each line; raises ArchiveError, at the end at the latest, when the list is damaged."""
+def read_list(path: Path, recorded: EntriesFile, make: Callable[[bytes], _T]) -> Generator[_T, None, None]:
+    """What `make` makes of each line; raises ArchiveError, at the end at the latest, when the list is damaged.
+
+    It works ahead, so close it.
+    """
     count = 0
     for thing in parse_lines(path, split_lines(decompress(path, recorded.sha256)), make):
         count += 1

@@ -46,17 +46,20 @@ class CompressedFile:
 
     def compress_with(self, level: int, workers: int = 0) -> None:
         """To be said before the first byte: how hard, and how many threads of its own help whoever writes."""
-        self._zstd = zstandard.ZstdCompressor(level=level, write_checksum=True, threads=workers).compressobj()
+        made = zstandard.ZstdCompressor(level=level, write_checksum=True, threads=workers).compressobj()
+        self._zstd: zstandard.ZstdCompressionObj | None = made
 
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
         self._raw.update(data)
         self.raw_bytes += len(data)
-        self._store(self._zstd.compress(data))
+        if self._zstd is not None:
+            self._store(self._zstd.compress(data))
 
     def finish(self) -> None:
         """Write what is left, sync, close, and let the kernel forget it, so that reading means the disk."""
-        self._store(self._zstd.flush())
+        if self._zstd is not None:
+            self._store(self._zstd.flush())
         self._is_finished = True
         if self._descriptor is not None:
             os.fsync(self._descriptor)
@@ -64,7 +67,8 @@ class CompressedFile:
         forget_cached(self.path)
 
     def close(self) -> None:
-        """Let go of the file; may be called twice."""
+        """Let go of the file, and of what compresses it, threads and all; may be called twice."""
+        self._zstd = None
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
@@ -75,7 +79,7 @@ class CompressedFile:
 
     def read_so_far(self) -> Iterator[bytes]:
         """What was written until now; raises ArchiveError when the disk gives back anything else."""
-        if not self._is_finished and self._descriptor is not None:
+        if not self._is_finished and self._zstd is not None:
             with self.errors(say("Writing {file}", file=self.path.name)):
                 self._store(self._zstd.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
         return read_growing(self.path, self.raw())
@@ -140,6 +144,7 @@ class TarFile:
     def close(self) -> None:
         """Let go of the file; may be called twice."""
         self._behind.stop()
+        self._sample = None
         self._file.close()
 
     def raw(self) -> Content:
