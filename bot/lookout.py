@@ -56,7 +56,10 @@ def offered(
     """What a shell is told; `engines` in the place of those of the settings."""
     completion = Completion(_rooms(settings, commands, engines))
     completion.start()
-    return Shells(completion, commands, _SECONDS).offers(words, user).text
+    try:
+        return Shells(completion, commands, _SECONDS).offers(words, user).text
+    finally:
+        completion.stop(waits=False)
 
 
 def _rooms(

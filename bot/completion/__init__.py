@@ -57,9 +57,12 @@ class Completion:
         """Look around for the first time, in the background."""
         self._inventory.start()
 
-    def stop(self) -> None:
-        """End, without waiting for a host that does not answer. May be called twice."""
-        self._inventory.stop()
+    def stop(self, *, waits: bool = True) -> None:
+        """End; a host that does not answer is not waited for, or only shortly. May be called twice."""
+        if waits:
+            self._inventory.stop()
+        else:
+            self._inventory.stop(0)
 
     def warm(self) -> None:
         """Somebody is about to ask: what is known gets looked at anew, in the background, if it is old."""

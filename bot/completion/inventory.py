@@ -75,12 +75,12 @@ class Shelf:
         self._thread = threading.Thread(target=self._keep, name=f"inventory-{self._name}", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End, unless the place does not answer. May be called twice."""
+    def stop(self, patience: float = _PATIENCE) -> None:
+        """End; a place that does not answer is waited for so many seconds. May be called twice."""
         self._stopped.set()
         self._wanted.set()
         if self._thread is not None:
-            self._thread.join(_PATIENCE)
+            self._thread.join(patience)
 
     def _look_soon(self) -> None:
         with self._changed:
@@ -147,7 +147,7 @@ class Inventory:
         for shelf in self._shelves:
             shelf.start()
 
-    def stop(self) -> None:
-        """End. May be called twice."""
+    def stop(self, patience: float = _PATIENCE) -> None:
+        """End; each place that does not answer is waited for so many seconds. May be called twice."""
         for shelf in self._shelves:
-            shelf.stop()
+            shelf.stop(patience)

@@ -22,7 +22,7 @@ from bot.lookout import offered
 from bot.model import Status
 from bot.tabdoor import TabDoor, asked
 from tests.fakes import FakeEngine
-from tests.support.house import House, at_work, settings
+from tests.support.house import House, at_work, settings, wait_for
 from tests.support.tabs import answering, with_the_program
 
 COMMANDS = handlers.load()
@@ -307,3 +307,10 @@ def test_the_program_loads_nothing_to_ask_a_bot(house: House, tmp_path: Path) ->
     assert done.stdout.splitlines() == ["none", "pgdata\tin use · local"]
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert not loaded & {"sqlalchemy", "docker", "pydantic", "rich", "handlers"}
+
+
+def test_nothing_goes_on_looking(press: _Looked) -> None:
+    """Whoever looks in a process that lives on leaves no thread behind that would look again and again."""
+    press("backup ")
+    looking = lambda: [one for one in threading.enumerate() if one.name.startswith("inventory-")]  # noqa: E731
+    wait_for(lambda: not looking(), saying="the end of the looks")
