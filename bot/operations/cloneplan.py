@@ -177,7 +177,7 @@ class CloneWish:
         return self._made(engine)
 
     def _made(self, engine: Engine) -> ClonePlan:
-        snapshot = find(engine, self.snapshot)
+        snapshot = find(engine, self.snapshot, self.is_ours)
         sorting = _Sorting(self, snapshot, self.archive)
         for mounted in snapshot.facts.mounts:
             sorting.sort(mounted, engine.host)

@@ -367,6 +367,20 @@ def test_a_clone_gets_volumes_of_its_own(engine: Recorder, archive: Archive, run
         clone(engine, archive, run, _wish(engine, archive, run.run_id))
 
 
+def test_an_older_image_with_the_same_labels_takes_nobodys_place(
+    engine: Recorder, archive: Archive, run: FakeRun
+) -> None:
+    """Of two that say they are the snapshot, the one that the run made is cloned, however old the other says it is."""
+    made = _take(engine, archive, run).snapshot
+    kept = engine.committed[made.image.id]
+    older = {"sha256:older": replace(kept, seen=replace(made.image, id="sha256:older"))}
+    engine.committed = {**older, **engine.committed}
+    engine.kept_images["sha256:older"] = replace(engine.kept_images[made.image.id], id="sha256:older")
+    assert _wish(engine, archive, run.run_id).snapshot.image.id == "sha256:older"
+    ours = _wish(engine, archive, run.run_id, is_ours=lambda _, image: image == made.image.id)
+    assert ours.snapshot.image.id == made.image.id
+
+
 def test_live_volumes_are_shared_only_when_asked(engine: Recorder, archive: Archive, run: FakeRun) -> None:
     """Without backups nothing is mounted, unless the original's own volumes are wanted; that is told, and held."""
     _take(engine, archive, run)
