@@ -33,8 +33,8 @@ from bot.errors import BotError
 from bot.examining import Rooms, doctor_of
 from bot.heartbeat import Heartbeat
 from bot.keeping import Stores, open_stores
-from bot.model import Status
 from bot.operations import undo
+from bot.operations.context import REMOVE_SNAPSHOT
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.snapshotplan import Naming
@@ -175,7 +175,7 @@ class Housekeeper:
         try:
             with undoing():
                 sweep(self._services.engines.values(), self._services.archive, self._is_over)
-                sweep_snapshots(self._services.engines.values(), self._has_failed)
+                sweep_snapshots(self._services.engines.values(), self._left_by)
         except BotError as error:
             _log.warning("leftovers of earlier runs could not be looked for: %s", error)
         while not self._stop.wait(_TIDY_SECONDS):
@@ -187,11 +187,12 @@ class Housekeeper:
     def _is_over(self, run_id: str) -> bool:
         return any(run.status.is_ending for run in self._services.runs.some({run_id}))
 
-    def _has_failed(self, run_id: str) -> bool:
-        return any(
-            run.status.is_ending and run.status not in (Status.SUCCEEDED, Status.PARTIAL)
-            for run in self._services.runs.some({run_id})
-        )
+    def _left_by(self, run_id: str) -> Mapping[str, str] | None:
+        """What a run that is over and kept no snapshot wrote down of it; one that was cancelled may have kept it."""
+        if not self._is_over(run_id):
+            return None
+        noted = [one for one in self._services.noted(run_id) if one.verb == REMOVE_SNAPSHOT]
+        return None if any(one.kept for one in noted) else next((one.arguments for one in noted), None)
 
 
 def build(

@@ -29,6 +29,7 @@ class BreakGlass:
         run = self._hearing.runs.get(run_id)
         self._store.refuse_over(run_id)
         asked = self._asked(run_id)
+        refuse_unknown(self._hearing.policy, by)
         self._refuse_unentitled(asked, by)
         if not reason.strip():
             raise UsageError(say("Breaking the glass needs a reason. Nothing was changed."))

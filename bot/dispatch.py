@@ -247,6 +247,7 @@ class Dispatcher:
         """The work lane: plan, hold, write `started`, run. None when it waits for its target."""
         context = RunContext(claim, self._ledger, signal)
         context.check()
+        asked.refuse_moved(claim.run)
         plan = self._planned(claim.run, asked)
         context.check()
         if self._waits(claim, asked, plan, context):
@@ -276,6 +277,10 @@ class Dispatcher:
         return self._services.approvals.must_wait(claim, work, plan, look)
 
     def _planned(self, run: Run, asked: Asked) -> Plan:
+        """What it comes to, with what roles were asked for: others may meddle with it who may do the same."""
+        return replace(self._made(run, asked), about=asked.targets, right=asked.command.right)
+
+    def _made(self, run: Run, asked: Asked) -> Plan:
         command, arguments = asked.command, asked.arguments
         if command.plan_for is not None:
             return command.plan_for(arguments, self._services, run.invocation)

@@ -67,6 +67,18 @@ class Asked:
     host: str
     targets: tuple[str, ...]
 
+    def refuse_moved(self, run: Run) -> None:
+        """Raises Conflict where the line means another host than it did: what is done is undone on that one."""
+        if self.host != run.host:
+            raise Conflict(
+                say(
+                    "When it was typed it meant host {before}, and now, by the settings or the archive, it means "
+                    "{now}. Nothing was changed. Type it again, with --host.",
+                    before=run.host,
+                    now=self.host,
+                )
+            )
+
 
 class Endings:
     """Writes how runs end."""

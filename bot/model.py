@@ -107,7 +107,8 @@ class Plan:
 
     A target is `kind:name`, for example `volume:pgdata` or `container:db`, on the run's host. `binds` says what it
     was made from: `kind:name` to whatever tells it from another one (an id, a digest, a moment), the same in every
-    language. One that `only_looks` changes nothing when it is carried out.
+    language. One that `only_looks` changes nothing when it is carried out. `about` and `right` are what roles were
+    asked for when it was made; who is to meddle with the run is asked for the same.
     """
 
     text: str
@@ -115,6 +116,8 @@ class Plan:
     steps: tuple[str, ...] = ()
     binds: Mapping[str, str] = field(default_factory=dict)
     only_looks: bool = False
+    about: tuple[str, ...] = ()
+    right: Right | None = None
 
     @property
     def digest(self) -> str:

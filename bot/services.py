@@ -14,10 +14,11 @@ from bot.breakglass import BreakGlass
 from bot.command import Command
 from bot.doctor import Finding
 from bot.engine import Engine
-from bot.errors import Conflict, NotFound, PermissionDenied, UsageError
+from bot.errors import BotError, Conflict, NotFound, PermissionDenied, UsageError
 from bot.language import say
-from bot.model import Actor, Invocation
+from bot.model import Actor, Invocation, Right
 from bot.operations.build import BuildRule
+from bot.operations.context import REMOVE_SNAPSHOT
 from bot.operations.drill import DrillRule
 from bot.operations.fetching import Uploads
 from bot.operations.quiesce import QuiescePolicy
@@ -26,6 +27,7 @@ from bot.operations.retention import Retention
 from bot.operations.runbooks import Runbook
 from bot.operations.snapshotplan import Naming
 from bot.pace import Pace
+from bot.parsing import arguments_of
 from bot.people import Directory, language_of
 from bot.permissions import Policy, Request
 from bot.stores.alarms import AlarmStore
@@ -98,17 +100,16 @@ class Services:
         if run.invocation.actor.id == by.actor.id:
             return run
         command = self.commands.get(run.command or "")
-        # Of a run without a plan it is not known what it is about, and a look was answered privately: that is for
-        # those who may do the same to everything.
-        targets = run.plan.targets[:1] if run.plan else ("*",)
         named = f"`{command.name}`" if command else say("what it says")
         if command is None or not (policy or self.policy).allows(
             Request(
                 actor=by.actor,
                 origin=by.origin,
                 channel=by.place.channel if by.place else None,
-                command=command,
-                targets=targets,
+                command=replace(command, right=self._right_of(run, command)),
+                # Of a run without a plan it is not known what it is about, and a look was answered privately: that is
+                # for those who may do the same to everything.
+                targets=(run.plan.about if run.plan else ()) or ("*",),
                 host=run.host,
             )
         ):
@@ -120,6 +121,17 @@ class Services:
                 )
             )
         return run
+
+    def _right_of(self, run: Run, command: Command) -> Right:
+        """What its line needs, which may be more than its command needs; all, where nobody can tell any more."""
+        if run.plan is not None and run.plan.right is not None:
+            return run.plan.right
+        if command.right_for is None:
+            return command.right
+        try:
+            return command.right_for(arguments_of(command, run.invocation.line), self)
+        except BotError:
+            return Right.ADMIN
 
     def to_repeat(self, run_id: str, by: Invocation, policy: Policy | None = None) -> Run:
         """The run whose line may be said again; raises as `run_of`, and Conflict while it is at work."""
@@ -146,6 +158,13 @@ class Services:
     def was_kept(self, run_id: str, verb: str) -> bool:
         """Whether the run did what that verb of the undo journal would take back, and it is to stay."""
         return self.kept(run_id, verb) is not None
+
+    def made_image(self, run_id: str, image: str) -> bool:
+        """Whether that run was a snapshot of ours that came to the image of that id, and to no other."""
+        return self.was_kept(run_id, REMOVE_SNAPSHOT) and any(
+            run.reply is not None and run.reply.facts.get("image") == image
+            for run in self.runs.some({run_id})
+        )
 
     def engine(self, host: str | None) -> Engine:
         """The engine of that host, or of the default one; raises NotFound with the nearest name."""

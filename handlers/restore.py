@@ -11,7 +11,7 @@ from bot.kinds import HostName, NewContainerName, RestorableName, Text, VolumeNa
 from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations.cloneplan import ClonePlan, CloneWish
-from bot.operations.restorable import RestoreAsked, host_of, restored, restored_before_crash, wish_of
+from bot.operations.restorable import RestoreAsked, host_of, restored, restored_before_crash, told, wish_of
 from bot.operations.restoration import Terms
 from bot.operations.restoring import RestoreWish, binds_of, only_looked_at
 from bot.parsing import arguments_of
@@ -44,7 +44,8 @@ def _wish(arguments: Arguments, services: Services) -> RestoreWish | CloneWish:
         name=arguments.as_ or "",
         share_volumes=arguments.share_volumes,
     )
-    return wish_of(asked, services.archive, lambda: services.engine(_host(arguments, services)))
+    engine = lambda: services.engine(_host(arguments, services))  # noqa: E731
+    return wish_of(asked, services.archive, engine, services.made_image)
 
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
@@ -69,8 +70,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, archive = services.engine(run.host), services.archive
     made = _wish(arguments, services).plan(engine)
     if arguments.dry_run:
-        told = " ".join((made.explained(engine), say("Nothing was changed.")))
-        return Reply(text=told, facts={"host": run.host, **made.facts})
+        return told(made, engine)
     terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
     return restored(engine, archive, run, made, terms)
 

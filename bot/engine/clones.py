@@ -13,6 +13,7 @@ from bot.engine import HELPER_LABEL, RUN_LABEL, Container, HostPath
 from bot.engine.configuration import Fitted, Port, Surroundings, bound_ports, fitted, is_identity
 from bot.engine.containers import ContainerVerbs
 from bot.engine.mounts import docker_mount, missing_path_is_not_found
+from bot.engine.powers import powers
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone
 from bot.engine.translate import scrub
 from bot.engine.volumes import VolumeVerbs
@@ -26,6 +27,10 @@ class CloneVerbs(ContainerVerbs, VolumeVerbs):
     def left_out(self, configuration: str) -> tuple[str, ...]:
         """What a clone would not have, a phrase each; raises EngineError."""
         return fitted(configuration, self._surroundings()).left_out
+
+    def powers(self, configuration: str) -> tuple[str, ...]:
+        """What a clone could do to its host that not every container can, a phrase each; raises EngineError."""
+        return powers(configuration)
 
     def run_clone(self, clone: Clone) -> Container:
         """Make and start it; raises NotFound, Conflict, or EngineError."""

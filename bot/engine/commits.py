@@ -61,9 +61,12 @@ class CommitVerbs(ContainerVerbs):
         images = [_snapshot(raw) for raw in found if raw is not None]
         return tuple(sorted(images, key=lambda image: (image.made_at, image.id)))
 
-    def remove_snapshot(self, run_id: str) -> bool:
+    def remove_snapshot(
+        self, run_id: str, *, is_own: Callable[[SnapshotImage], bool] = lambda _: True
+    ) -> bool:
         """Remove what the run committed; raises Conflict while a container is made from it, or EngineError."""
-        made = [image for image in self.snapshots() if image.labels.get(SNAPSHOT_LABEL) == run_id]
+        labelled = [image for image in self.snapshots() if image.labels.get(SNAPSHOT_LABEL) == run_id]
+        made = [image for image in labelled if is_own(image)]
         for image in made:
             with self._connection.call(
                 say("remove the image of run {run_id}", run_id=run_id), changes=True

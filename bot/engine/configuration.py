@@ -6,7 +6,7 @@ Words and Docker's JSON only (the Engine API's ContainerCreate and ContainerInsp
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,27 @@ _CONFIG = (
     "ExposedPorts",
     "Domainname",
 )
-# Mounts are decided anew for every clone; the others only tell of the old container or of other platforms.
-_HOST_CONFIG_LEFT = frozenset(
-    {"Binds", "Mounts", "VolumesFrom", "ContainerIDFile", "ConsoleSize", "Isolation", "VolumeDriver"}
-)
+# All that is kept of HostConfig, and all that is taken from a text. Not what mounts something, for mounts are decided
+# anew for every clone. The engine reads names in any case, so only a list of what may stay leaves the others out.
+_HOST_CONFIG = frozenset(
+    {
+        "Annotations", "AutoRemove", "BlkioDeviceReadBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteBps",
+        "BlkioDeviceWriteIOps", "BlkioWeight", "BlkioWeightDevice", "CapAdd", "CapDrop", "Cgroup",
+        "CgroupParent", "CgroupnsMode", "CpuPeriod", "CpuQuota", "CpuRealtimePeriod", "CpuRealtimeRuntime",
+        "CpuShares", "CpusetCpus", "CpusetMems", "DeviceCgroupRules", "DeviceRequests", "Devices", "Dns",
+        "DnsOptions", "DnsSearch", "ExtraHosts", "GroupAdd", "Init", "IpcMode", "KernelMemory",
+        "KernelMemoryTCP", "Links", "LogConfig", "MaskedPaths", "Memory", "MemoryReservation", "MemorySwap",
+        "MemorySwappiness", "NanoCpus", "NetworkMode", "OomKillDisable", "OomScoreAdj", "PidMode",
+        "PidsLimit", "PortBindings", "Privileged", "PublishAllPorts", "ReadonlyPaths", "ReadonlyRootfs",
+        "RestartPolicy", "Runtime", "SecurityOpt", "ShmSize", "StorageOpt", "Sysctls", "Tmpfs", "UTSMode",
+        "Ulimits", "UsernsMode",
+    }
+)  # fmt: skip
+_MEMORY_MOUNT = ("Type", "Target", "ReadOnly", "Consistency", "TmpfsOptions")
 # An empty list here is not “nothing said” but “nothing masked”.
 _KEPT_EMPTY = frozenset({"MaskedPaths", "ReadonlyPaths"})
+MISSHAPEN = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What JSON that is not shaped as Docker's makes whoever looks into it raise."""
 _OF_ANOTHER = "container:"
 _MODES = ("NetworkMode", "IpcMode", "PidMode", "UsernsMode", "Cgroup")
 _OWN_NETWORKS = ("none", "host", "bridge", "default", "")
@@ -76,7 +91,7 @@ def written(raw: Mapping[str, Any]) -> str:
     config = {key: raw["Config"][key] for key in _CONFIG if raw["Config"].get(key) not in (None, "")}
     labels = raw["Config"].get("Labels") or {}
     host = {key: value for key, value in raw["HostConfig"].items() if _is_said(key, value)}
-    host["Mounts"] = [one for one in raw["HostConfig"].get("Mounts") or () if one.get("Type") == "tmpfs"]
+    host["Mounts"] = _in_memory(raw["HostConfig"].get("Mounts"))
     made = {
         "version": _VERSION,
         "config": config,
@@ -91,9 +106,64 @@ def written(raw: Mapping[str, Any]) -> str:
 
 
 def fitted(text: str, around: Surroundings) -> Fitted:
-    """What of it a clone can have there; raises EngineError for a text that this version cannot read."""
-    made = _read(text)
-    host, missing = dict(made["host"]), _without_others(made["host"])
+    """What of it a clone can have there; raises EngineError for a text that this version cannot read.
+
+    The text is anybody's who can write a label: nothing comes of it that `written` could not have written.
+    """
+    made = read(text)
+    try:
+        return _fitted(made, around)
+    except MISSHAPEN as error:
+        raise unreadable(error) from error
+
+
+def read(text: str) -> dict[str, Any]:
+    """The same as `written` made of it: whatever it could not have written is not there. Raises EngineError."""
+    try:
+        made = json.loads(text)
+        if made["version"] != _VERSION:
+            raise ValueError(f"version {made['version']}")
+        host = {key: value for key, value in made["host"].items() if key in _HOST_CONFIG}
+        found = {
+            "config": {key: made["config"][key] for key in _CONFIG if key in made["config"]},
+            "labels": {key: str(one) for key, one in made["labels"].items() if not is_identity(key)},
+            "host": {**host, "Mounts": _in_memory(made["host"].get("Mounts"))},
+            "networks": [
+                {"name": str(one["name"]), "aliases": one["aliases"], "address": one["address"]}
+                for one in made["networks"]
+            ],
+            "read_only": [str(place) for place in made["read_only"]],
+        }
+    except MISSHAPEN as error:
+        raise unreadable(error) from error
+    return found
+
+
+def unreadable(error: Exception) -> EngineError:
+    """What a text that is not one of ours comes to."""
+    return EngineError(
+        say(
+            "The configuration that was kept with the snapshot cannot be read ({reason}). Nothing was changed. "
+            "Start a container from its image by hand.",
+            reason=error,
+        )
+    )
+
+
+def bound_ports(raw: Mapping[str, Any]) -> frozenset[Port]:
+    """The fixed ports of the host that an inspected container publishes when it runs."""
+    bindings = raw["HostConfig"].get("PortBindings") or {}
+    return frozenset(
+        (_protocol(port), str(binding["HostPort"]))
+        for port, found in bindings.items()
+        for binding in found or ()
+        if _is_fixed(binding)
+    )
+
+
+def _fitted(made: Mapping[str, Any], around: Surroundings) -> Fitted:
+    host = made["host"]
+    missing = _without_others(host)
     for mode in _MODES:
         if str(host.get(mode, "")).startswith(_OF_ANOTHER):
             del host[mode]
@@ -113,36 +183,17 @@ def fitted(text: str, around: Surroundings) -> Fitted:
     )
 
 
-def bound_ports(raw: Mapping[str, Any]) -> frozenset[Port]:
-    """The fixed ports of the host that an inspected container publishes when it runs."""
-    bindings = raw["HostConfig"].get("PortBindings") or {}
-    return frozenset(
-        (_protocol(port), str(binding["HostPort"]))
-        for port, found in bindings.items()
-        for binding in found or ()
-        if _is_fixed(binding)
-    )
-
-
-def _read(text: str) -> dict[str, Any]:
-    try:
-        made = json.loads(text)
-        if made["version"] != _VERSION:
-            raise ValueError(f"version {made['version']}")
-    except (ValueError, TypeError, KeyError) as error:
-        raise EngineError(
-            say(
-                "The configuration that was kept with the snapshot cannot be read ({reason}). Nothing was changed. "
-                "Start a container from its image by hand.",
-                reason=error,
-            )
-        ) from error
-    found: dict[str, Any] = made
-    return found
+def _in_memory(mounts: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """Those that hold no data that outlives their container, with nothing that could make another mount of them."""
+    return [
+        {key: one[key] for key in _MEMORY_MOUNT if key in one}
+        for one in mounts or ()
+        if one.get("Type") == "tmpfs"
+    ]
 
 
 def _is_said(key: str, value: object) -> bool:
-    if key in _HOST_CONFIG_LEFT:
+    if key not in _HOST_CONFIG:
         return False
     return value is not None if key in _KEPT_EMPTY else bool(value)
 

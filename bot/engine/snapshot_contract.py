@@ -91,14 +91,20 @@ class SnapshotEngine(Protocol):
     def snapshots(self) -> tuple[SnapshotImage, ...]:
         """Every image with the label of snapshots, the oldest first."""
 
-    def remove_snapshot(self, run_id: str) -> bool:
+    def remove_snapshot(
+        self, run_id: str, *, is_own: Callable[[SnapshotImage], bool] = lambda _: True
+    ) -> bool:
         """Remove what that run committed, names included; False when nothing is there. May be called twice.
 
-        Raises Conflict while a container is made from it.
+        Images that were built from it bear its labels, too: only those go that `is_own` says are it. Raises Conflict
+        while a container is made from it.
         """
 
     def left_out(self, configuration: str) -> tuple[str, ...]:
         """What a clone made now would not have of the original's configuration, a phrase each: taken ports, say."""
+
+    def powers(self, configuration: str) -> tuple[str, ...]:
+        """What a clone could do to its host that not every container can, a phrase each. Asks no daemon."""
 
     def run_clone(self, clone: Clone) -> Container:
         """Make it and start it; raises NotFound without the image or a mount's storage, Conflict for a taken name.

@@ -5,10 +5,11 @@ Must not know who asked for it; never touches the original, nor its volumes unle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.engine import Container, Engine, Storage
+from bot.engine import Container, Engine, Mount, Storage
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone
 from bot.errors import EngineError
 from bot.language import say, say_count
@@ -18,6 +19,8 @@ from bot.operations.context import REMOVE_CLONE, RunContext
 from bot.operations.restore import Restored, RestorePlan, restore_part
 from bot.reasons import Reason
 from bot.stores.archive import Archive
+
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +135,9 @@ def _told(container: Container, snapshot: str, host: str) -> Reply:
 def _refuse_different(container: Container, wanted: Mapping[str, Storage]) -> None:
     """Docker makes volumes of its own for the places that the image declares; anything else would be wrong."""
     found = {mount.destination: mount.storage for mount in container.mounts}
-    if any(found.get(place) != storage for place, storage in wanted.items()):
+    is_lacking = any(found.get(place) != storage for place, storage in wanted.items())
+    unwanted = (one for one in container.mounts if one.destination not in wanted)
+    if is_lacking or any(not _is_of_the_image(mount) for mount in unwanted):
         raise EngineError(
             say(
                 "Docker made {container}, but it does not mount what it was told to. It and its new volumes are "
@@ -141,3 +146,8 @@ def _refuse_different(container: Container, wanted: Mapping[str, Storage]) -> No
             ),
             reason=Reason.DIFFERS,
         )
+
+
+def _is_of_the_image(mount: Mount) -> bool:
+    """A volume without a name of its own, or memory: nothing that anybody else has."""
+    return mount.kind == "tmpfs" or (mount.kind == "volume" and bool(_ANONYMOUS.fullmatch(mount.source)))

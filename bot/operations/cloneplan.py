@@ -26,7 +26,7 @@ class ClonePlan:
     """A clone to be: `volumes` is new volume -> the backup in it, `mounts` destination -> what lies there.
 
     `missing` says what is not mounted though the original mounted it, `left_out` what the clone has not of the
-    original's configuration; a phrase each.
+    original's configuration, `powers` what it could do to its host; a phrase each.
     """
 
     snapshot: Snapshot
@@ -35,6 +35,7 @@ class ClonePlan:
     mounts: Mapping[str, Storage] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    powers: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -74,9 +75,16 @@ class ClonePlan:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the clone shares or lacks, a sentence each."""
+        """What the clone may do to others, shares or lacks, a sentence each."""
         shared = [at for at, one in self.mounts.items() if one not in self.volumes]
         found = []
+        if self.powers:
+            found.append(
+                say(
+                    "It has more power over its host than other containers, as the original had: {powers}.",
+                    powers="; ".join(self.powers),
+                )
+            )
         if shared:
             found.append(
                 say(
@@ -146,26 +154,35 @@ def _nor(things: str, other: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class CloneWish:
-    """What was asked for: the snapshot, a name (else one made of the original's), and whether to share live volumes."""
+    """What was asked for: the snapshot, a name (else one made of the original's), and whether to share live volumes.
+
+    `is_ours(snapshot, image)` says whether that run of ours made that very image: labels are anybody's who can build.
+    """
 
     archive: Archive
     snapshot: str
     name: str = ""
     share_volumes: bool = False
+    is_ours: Callable[[str, str], bool] = lambda *_: False
 
     def targets(self, engine: Callable[[], Engine]) -> tuple[str, ...]:
         """What roles must allow."""
         return self._made(engine()).targets
 
     def plan(self, engine: Engine) -> ClonePlan:
-        """What it comes to. Raises NotFound without the snapshot, Conflict for shares of another host."""
+        """What it comes to.
+
+        Raises NotFound without the snapshot, Conflict for shares of another host and for power that nobody of us gave.
+        """
         return self._made(engine)
 
     def _made(self, engine: Engine) -> ClonePlan:
-        snapshot = find(engine, self.snapshot)
+        snapshot = find(engine, self.snapshot, self.is_ours)
         sorting = _Sorting(self, snapshot, self.archive)
         for mounted in snapshot.facts.mounts:
             sorting.sort(mounted, engine.host)
+        powers = engine.powers(snapshot.facts.configuration)
+        self._refuse_power(snapshot, (*powers, *sorting.shared_paths))
         return ClonePlan(
             snapshot=snapshot,
             name=self.name or f"{snapshot.facts.container}-restored-{snapshot.id}",
@@ -173,7 +190,21 @@ class CloneWish:
             mounts=sorting.mounts,
             missing=tuple(sorting.missing),
             left_out=engine.left_out(snapshot.facts.configuration),
+            powers=powers,
         )
+
+    def _refuse_power(self, snapshot: Snapshot, powers: tuple[str, ...]) -> None:
+        """Whoever builds or pulls an image writes its labels; that must not make them master of the host."""
+        if powers and not self.is_ours(snapshot.id, snapshot.image.id):
+            raise Conflict(
+                say(
+                    "The labels of image {image} want power over its host for a container: {powers}. No run that is "
+                    "known here made that image, and anybody who builds one can write such labels. Nothing was made. "
+                    "If you trust it, start a container from it by hand.",
+                    image=snapshot.reference,
+                    powers="; ".join(powers),
+                )
+            )
 
 
 class _Sorting:
@@ -187,6 +218,7 @@ class _Sorting:
         self.volumes: dict[str, Backup] = {}
         self.mounts: dict[str, Storage] = {}
         self.missing: list[str] = []
+        self.shared_paths: list[str] = []
 
     def sort(self, mounted: Mounted, host: str) -> None:
         """One mount; those without a disk come with the configuration."""
@@ -227,6 +259,8 @@ class _Sorting:
                 )
             )
         is_path = mounted.kind == "bind"
+        if is_path:
+            self.shared_paths.append(mounted.words)
         self.mounts[mounted.destination] = HostPath(mounted.source) if is_path else mounted.source
 
     def _volume(self, backup: Backup) -> str:

@@ -46,11 +46,16 @@ class RestoreAsked:
         return bool(self.name or self.share_volumes)
 
 
-def wish_of(asked: RestoreAsked, archive: Archive, engine: Callable[[], Engine]) -> RestoreWish | CloneWish:
+def wish_of(
+    asked: RestoreAsked,
+    archive: Archive,
+    engine: Callable[[], Engine],
+    is_ours: Callable[[str, str], bool],
+) -> RestoreWish | CloneWish:
     """What is wished for. An id that names a snapshot and the backups taken with it means the snapshot.
 
     Raises UsageError for flags that exclude each other, NotFound when nothing has that id. Only where the archive
-    knows no backup of that id is the engine asked.
+    knows no backup of that id is the engine asked. `is_ours` is that of a `CloneWish`.
     """
     if asked.speaks_of_backup and asked.speaks_of_snapshot:
         raise UsageError(
@@ -61,7 +66,11 @@ def wish_of(asked: RestoreAsked, archive: Archive, engine: Callable[[], Engine])
         )
     if asked.speaks_of_snapshot or (not asked.speaks_of_backup and _is_snapshot(asked, archive, engine)):
         return CloneWish(
-            archive=archive, snapshot=asked.reference, name=asked.name, share_volumes=asked.share_volumes
+            archive=archive,
+            snapshot=asked.reference,
+            name=asked.name,
+            share_volumes=asked.share_volumes,
+            is_ours=is_ours,
         )
     return RestoreWish(
         backup=archive.find(asked.reference),
@@ -78,6 +87,12 @@ def host_of(reference: str, archive: Archive) -> str | None:
     if "/" in reference:
         return archive.find(reference).host
     return hosts.pop() if len(hosts) == 1 else None
+
+
+def told(made: RestorePlan | ReplacePlan | ClonePlan, engine: Engine) -> Reply:
+    """What would be done, and that nothing was; raises as `explained` of the plan does."""
+    text = " ".join((made.explained(engine), say("Nothing was changed.")))
+    return Reply(text=text, facts={"host": engine.host, **made.facts})
 
 
 def restored(

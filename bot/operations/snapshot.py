@@ -19,7 +19,7 @@ from bot.operations.hooks import HookRun
 from bot.operations.snapshotlabels import Facts, Snapshot, labels_of, read
 from bot.operations.snapshotplan import SnapshotPlan
 from bot.operations.snapshots import backups_of
-from bot.operations.snapshotundo import seconds_of
+from bot.operations.snapshotundo import how_to_find
 from bot.operations.tagging import holder
 from bot.operations.together import Group, taken_together
 from bot.reasons import Reason
@@ -55,10 +55,9 @@ def take(engine: Engine, archive: Archive, run: RunContext, plan: SnapshotPlan, 
     run.check()
     refuse_named(engine, making.reference)
     committing = _Committing(engine, run, plan, making)
-    seconds = seconds_of(plan.configuration.layer_bytes)
     group = Group(plans=plan.backups, users=plan.users, sleepers=plan.sleepers, policy=plan.policy)
     with run.undoable(
-        REMOVE_SNAPSHOT, run=run.run_id, seconds=str(seconds), name=making.reference.familiar
+        REMOVE_SNAPSHOT, run=run.run_id, name=making.reference.familiar, **how_to_find(plan.configuration)
     ) as step:
         try:
             with taken_together(engine, archive, run, group, committing.commit) as together:

@@ -163,7 +163,7 @@ class Asking:
 
     def _unauthorized(self) -> RegistryError:
         place = self._place
-        if not self._secrets:
+        if not self.was_challenged:  # a token may have been given to nobody in particular
             return RegistryError(
                 say(
                     "{place} lets nobody do this without a login, and the settings give none. Nothing was "

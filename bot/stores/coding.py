@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from bot.model import Attachment, Button, Plan, Progress, Reply, Status, Table
+from bot.model import Attachment, Button, Plan, Progress, Reply, Right, Status, Table
 
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -26,6 +26,8 @@ def plan_from_json(value: dict[str, Any] | None) -> Plan | None:
         steps=tuple(value["steps"]),
         binds=value.get("binds", {}),
         only_looks=value.get("only_looks", False),
+        about=tuple(value.get("about", ())),
+        right=Right(value["right"]) if value.get("right") else None,
     )
 
 

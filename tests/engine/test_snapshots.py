@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from bot.engine import RUN_LABEL
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL
 from bot.model import Outcome, Status
+from bot.operations.snapshotlabels import labels_of
+from bot.operations.snapshots import find
 from tests.support.busybox import HEEDING
 from tests.support.house import House, at_work, settings
 from tests.support.registries import RealRegistry
@@ -167,6 +171,31 @@ def test_a_snapshot_and_its_volumes_are_restored_after_the_original_is_gone(bot:
     assert raw["Config"]["Labels"]["com.docker.compose.project"] == ""
     again = bot.say(f"restore {outcome.run_id}")
     assert (again.status, web.yard.state(clone)) == (Status.REJECTED, "running")
+
+
+def test_an_image_that_only_says_it_is_a_snapshot_gets_nothing_of_the_host(bot: House, web: Web) -> None:
+    """Whatever its labels want mounted is not, in no case of letters, and power over the host is refused."""
+    made = bot.say(f"snapshot {web.name}", seconds=120)
+    _said(made)
+    snapshot = find(bot.app.services.engine(None), made.run_id)
+    web.api.remove_image(snapshot.image.id, force=True)
+    bind = {"Type": "bind", "Source": "/", "Target": "/host"}
+    sly = {"Type": "tmpfs", "Target": "/host", "type": "bind", "source": "/"}
+    mounting = {"Binds": ["/:/host"], "binds": ["/:/host"], "Mounts": [bind, sly], "mounts": [bind]}
+    said = json.loads(snapshot.facts.configuration)
+    for host, status in ((mounting, Status.SUCCEEDED), ({"Privileged": True}, Status.REJECTED)):
+        text = json.dumps({**said, "host": {**said["host"], **host}})
+        labels = labels_of(replace(snapshot.facts, configuration=text))
+        forged = web.api.commit(web.name, conf={"Labels": {**snapshot.image.labels, **labels}})["Id"]
+        clone = f"{web.name}-{status.value}"
+        web.clones.append(clone)
+        told = bot.say(f"restore {made.run_id} --as {clone}", seconds=120)
+        assert told.status is status, told.reply.text
+        if status is Status.SUCCEEDED:
+            assert {one["Type"] for one in web.api.inspect_container(clone)["Mounts"]} <= {"tmpfs"}
+            assert web.execute("ls -A /host", clone) == ""
+            web.api.remove_container(clone, force=True, v=True)
+        web.api.remove_image(forged, force=True)
 
 
 def test_a_snapshot_stays_when_its_push_fails(bot: House, web: Web, company: RealRegistry) -> None:

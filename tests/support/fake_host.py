@@ -60,6 +60,8 @@ class BoxFacts(TypedDict, total=False):
     """The names in its environment."""
     ports: Iterable[str]
     """Ports of the host that it publishes."""
+    powers: Iterable[str]
+    """What its configuration lets it do to its host, as `powers` of an engine says it."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -85,6 +87,7 @@ class Box:
     image_id: str = ""
     variables: Iterable[str] = ()
     ports: Sequence[str] = ()
+    powers: Sequence[str] = ()
 
     def look(self) -> Container:
         """The container as it is seen; each look brings a starting one nearer to its health."""
@@ -198,6 +201,7 @@ class FakeHost:
             box.health, box.healthy_after = facts.get("health", ""), facts.get("healthy_after", 0)
             box.looks_left = box.healthy_after
             box.variables, box.ports = tuple(facts.get("variables", ())), list(facts.get("ports", ()))
+            box.powers = tuple(facts.get("powers", ()))
             tmpfs = [Mount(kind="tmpfs", source="", destination=one) for one in facts.get("tmpfs", ())]
             box.container = replace(box.container, mounts=(*box.container.mounts, *tmpfs))
             for path, data in facts.get("files", {}).items():

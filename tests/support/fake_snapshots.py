@@ -43,7 +43,7 @@ class SnapshotVerbs(FakeImages):
             box = self.present(container.id)
             labels = {key: value for key, value in box.container.labels.items() if not is_identity(key)}
             return Configuration(
-                text=json.dumps({"labels": labels, "ports": box.ports}),
+                text=json.dumps({"labels": labels, "ports": box.ports, "powers": box.powers}),
                 image=box.image_id,
                 layers=self._layers(box.image_id),
                 variables=tuple(sorted(box.variables)),
@@ -71,17 +71,16 @@ class SnapshotVerbs(FakeImages):
         """Every committed image that is here, the oldest first."""
         self._enter("snapshots")
         with self.lock:
-            return tuple(
-                replace(kept.seen, references=self.kept_images[identifier].references)
-                for identifier, kept in self.committed.items()
-                if identifier in self.kept_images
-            )
+            return self._snapshots()
 
-    def remove_snapshot(self, run_id: str) -> bool:
+    def remove_snapshot(
+        self, run_id: str, *, is_own: Callable[[SnapshotImage], bool] = lambda _: True
+    ) -> bool:
         """Remove what the run committed, or Conflict."""
         self._enter("remove_snapshot")
         with self.lock:
-            made = [id for id, one in self.kept_images.items() if one.labels.get(SNAPSHOT_LABEL) == run_id]
+            labelled = [one for one in self._snapshots() if one.labels.get(SNAPSHOT_LABEL) == run_id]
+            made = [one.id for one in labelled if is_own(one)]
             for identifier in made:
                 if any(box.image_id == identifier for box in self.boxes.values()):
                     raise Conflict(f"A container is made from the image of run {run_id}.")
@@ -95,6 +94,11 @@ class SnapshotVerbs(FakeImages):
             taken = {port for box in self.boxes.values() for port in box.ports}
             wanted = json.loads(configuration)["ports"]
             return tuple(f"port {port} of the host, which is taken" for port in wanted if port in taken)
+
+    def powers(self, configuration: str) -> tuple[str, ...]:
+        """What the test's container was made with."""
+        self._enter("powers")
+        return tuple(json.loads(configuration).get("powers", ()))
 
     def run_clone(self, clone: Clone) -> Container:
         """Make it and start it."""
@@ -136,6 +140,13 @@ class SnapshotVerbs(FakeImages):
                 del self.boxes[name]
 
     # --- inside ---
+
+    def _snapshots(self) -> tuple[SnapshotImage, ...]:
+        return tuple(
+            replace(kept.seen, references=self.kept_images[identifier].references)
+            for identifier, kept in self.committed.items()
+            if identifier in self.kept_images
+        )
 
     def _committed(self, box: Box, commit: Commit) -> Kept:
         labels = {

@@ -14,8 +14,9 @@ import pytest
 
 from bot import binding, environment
 from bot.consent import Rule, Vote
+from bot.errors import PermissionDenied
 from bot.language import LANGUAGES
-from bot.model import Actor, Invocation, Outcome, Plan, Status
+from bot.model import Actor, Invocation, Origin, Outcome, Plan, Status
 from bot.reference import parse
 from bot.settings import SettingsError
 from bot.stores.locks import hold
@@ -407,3 +408,21 @@ def test_what_was_cancelled_while_it_was_planned_asks_nobody(house: House, engin
     assert outcome.status is Status.CANCELLED
     assert asked == [outcome.run_id]
     assert house.app.services.approvals.of(outcome.run_id) is None
+
+
+def test_only_a_person_breaks_the_glass(tmp_path: Path, engine: FakeEngine) -> None:
+    """Neither a clock, whoever owns it, nor a shell user whom nobody knows, though a role names both."""
+    rules = RULES.replace('members = ["U0ANN"]', 'members = ["U0ANN", "cli:tester"]')
+    with at_work(settings(tmp_path / "state", toml=ROLES + rules), {"local": engine}) as house:
+        run = asked_for(house, "backup pgdata")
+        line = f"break-glass {run.id} it burns"
+        by_shell = house.say(line)
+        assert by_shell.status is Status.DENIED
+        assert "Nobody knows which person" in by_shell.reply.text
+        clock = replace(from_slack(line), origin=Origin.SCHEDULE, place=None)
+        with pytest.raises(PermissionDenied, match="Only a person can decide"):
+            house.app.services.break_glass.do(run.id, clock, "it burns")
+        assert house.run(run.id).status is Status.WAITING
+        assert house.say(from_slack(line)).status is Status.SUCCEEDED
+        assert house.ending(run.id).status is Status.SUCCEEDED
+        refuse_untrue(house.app)

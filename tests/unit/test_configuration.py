@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.engine.configuration import Surroundings, bound_ports, fitted, is_identity, written
+from bot.engine.powers import powers
 from bot.errors import EngineError
 
 ID = "ab" * 32
@@ -108,3 +109,78 @@ def test_identities_are_known() -> None:
     ours = ("com.docker.compose.service", "shipkeeper.run", "shipkeeper.snapshot.by")
     theirs = ("shipkeeper.quiesce", "shipkeeper.backup.pre", "team")
     assert [one for one in (*ours, *theirs) if is_identity(one)] == list(ours)
+
+
+# ---- texts that somebody else wrote ------------------------------------------------------------------------
+
+
+def _forged(**changes: Any) -> str:
+    """A text that anybody may write into the labels of an image."""
+    return json.dumps({**json.loads(written(_raw())), **changes})
+
+
+def test_what_was_never_written_is_never_read() -> None:
+    """A text that mounts the host, in whichever case the engine would read it, mounts nothing."""
+    sneaky = {"Type": "tmpfs", "Target": "/t", "type": "bind", "source": "/"}
+    host = {
+        **{
+            key: ["/:/host"]
+            for key in ("Binds", "binds", "BINDS", "VolumesFrom", "VolumeDriver", "privileged")
+        },
+        "Mounts": [{"Type": "bind", "Source": "/", "Target": "/host"}, sneaky],
+        "mounts": [{"Type": "bind", "Source": "/", "Target": "/host"}],
+        "Memory": 5,
+    }
+    config = {"User": "0", "Volumes": {"/v": {}}, "HostConfig": host, "Image": "other", "Env": ["A=b"]}
+    labels = {"team": "shop", "shipkeeper.helper": "x", "com.docker.compose.project": "shop"}
+    made = fitted(_forged(host=host, config=config, labels=labels), Surroundings())
+    assert made.host == {
+        "Memory": 5,
+        "NetworkMode": "none",
+        "Mounts": [{"Type": "tmpfs", "Target": "/t"}],
+    }
+    assert made.config == {"User": "0", "Labels": {"team": "shop"}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host": []},
+        {"host": {"Mounts": ["/"]}},
+        {"host": {"NetworkMode": ["host"]}},
+        {"host": {"PortBindings": {"80": ["1"]}}},
+        {"labels": ["a"]},
+        {"networks": [1]},
+        {"config": 5, "read_only": 5},
+    ],
+)
+def test_what_is_shaped_otherwise_is_refused(changes: dict[str, Any]) -> None:
+    """Whatever a label says, it comes to a sentence."""
+    with pytest.raises(EngineError, match="cannot be read"):
+        fitted(_forged(**changes), Surroundings())
+
+
+def test_power_over_the_host_is_named() -> None:
+    """An ordinary container has none; each thing that reaches beyond the container is a phrase."""
+    hidden = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/scsi", "/sys/firmware", "/more"]
+    ordinary = _raw(CapDrop=["ALL"], SecurityOpt=["no-new-privileges"], MaskedPaths=hidden, PidMode="")
+    assert powers(written(ordinary)) == ()
+    assert powers(written(_raw(Privileged=True))) == ("all rights on its host (--privileged)",)
+    named = powers(
+        written(
+            _raw(
+                CapAdd=["SYS_ADMIN", "NET_ADMIN"],
+                Devices=[{"PathOnHost": "/dev/sda"}],
+                NetworkMode="host",
+                UTSMode="host",
+                SecurityOpt=["seccomp=" + "x" * 99, "no-new-privileges"],
+                ReadonlyPaths=[],
+                Annotations={"a": "b"},
+            )
+        )
+    )
+    assert named[0] == "the capabilities SYS_ADMIN, NET_ADMIN"
+    assert named[1:4] == ("devices of its host", "its host's network namespace", "its host's uts namespace")
+    assert (len(named), len(named[4]) < 100, "seccomp=x" in named[4]) == (7, True, True)
+    with pytest.raises(EngineError, match="cannot be read"):
+        powers(_forged(host={"CapAdd": 5}))

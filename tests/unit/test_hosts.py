@@ -13,6 +13,7 @@ from bot.engine import Volume
 from bot.errors import EngineError
 from bot.model import Status
 from tests.fakes import FakeEngine
+from tests.support.approving import RULES, waits
 from tests.support.house import House, at_work, from_slack, refuse_untrue, settings, wait_for
 
 HOSTS = """
@@ -140,3 +141,29 @@ def test_a_backup_of_another_host_is_judged_by_its_host(house: House) -> None:
     assert house.say(from_slack(f"verify {on_prod}")).status is Status.SUCCEEDED
     assert house.say(from_slack(f"verify {on_dev}")).status is Status.DENIED
     assert house.say(from_slack("verify 00000000")).status is Status.REJECTED
+
+
+def test_what_waited_while_another_host_became_the_default_is_not_done_there(tmp_path: Path) -> None:
+    """It was typed, and shown, for the one that was the default then: on neither anything is done."""
+    engines = {"dev": FakeEngine("dev"), "prod-1": FakeEngine("prod-1")}
+    for engine in engines.values():
+        engine.add_volume("pgdata", {"a": b"1"})
+    state, other = tmp_path / "state", HOSTS.replace('prod.sock"', 'prod.sock"\ndefault = true')
+    with at_work(settings(state, toml=HOSTS + RULES), engines) as house:
+        run, named = (
+            waits(house.app, house.accept(from_slack(line, user="U0ADA")))
+            for line in ("backup pgdata", "backup pgdata --host dev --note x")
+        )
+        assert run.host == "dev"
+    with at_work(settings(state, toml=other + RULES), engines) as house:
+        for one in (run, named):
+            assert house.say(from_slack(f"approve {one.id}")).status is Status.SUCCEEDED
+        outcome = house.ending(run.id)
+        assert outcome.status is Status.REJECTED
+        assert (
+            "it meant host dev, and now, by the settings or the archive, it means prod-1"
+            in outcome.reply.text
+        )
+        assert house.ending(named.id).status is Status.SUCCEEDED
+        assert [backup.host for backup in house.app.services.archive.backups()] == ["dev"]
+        refuse_untrue(house.app)

@@ -106,6 +106,21 @@ def test_a_token_is_fetched_and_used() -> None:
         assert _refused(_client(server, wrong).prove).reason is Reason.UNAUTHORIZED
 
 
+def test_a_registry_that_nobody_logged_in_to_blames_no_login() -> None:
+    """A token that anybody gets opens nothing: what is missing is a login, not a better one."""
+
+    def answer(asked: Asked) -> Said:
+        if asked.path.startswith("/token"):
+            return Said(body=b'{"token":"for-anybody"}')
+        return Said(status=401, headers={"WWW-Authenticate": f'Bearer realm="http://{server.host}/token"'})
+
+    with ScriptedHttp(answer) as server:
+        for login, words in ((None, "the settings give none"), (ME, "did not accept the login")):
+            client = _client(server, login)
+            refused = _refused(lambda client=client: client.digest(parse(f"{server.host}/team/web:1")))
+            assert (refused.reason, words in str(refused)) == (Reason.UNAUTHORIZED, True), str(refused)
+
+
 def test_passwords_may_have_any_letters() -> None:
     """Whatever alphabet they are in, they go to registry and realm as UTF-8."""
     korean = Login(username="bot", password="비밀번호")

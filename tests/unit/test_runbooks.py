@@ -154,6 +154,21 @@ def test_who_may_run_what(house: House, fake_engine: FakeEngine) -> None:
     assert seen["U0BOB"] == {"vacuum": "table=TEXT [jobs=1…9]", "rotate": "user=app|report"}
 
 
+def test_what_a_runbook_wrote_is_for_those_who_may_run_it(house: House) -> None:
+    """Another's run is shown, cancelled and repeated as it would be started: by runbook and right, not by container."""
+    runs = {
+        line: house.say(from_slack(line)).run_id
+        for line in ("exec db vacuum table=x", "exec db say what=x", "exec db shut")
+    }
+    for line, run_id in runs.items():
+        status = Status.SUCCEEDED if "vacuum" in line else Status.DENIED
+        for word in ("details", "retry"):
+            _is(house.say(from_slack(f"{word} {run_id}", user="U0BOB")), status)
+        _is(house.say(from_slack(f"details {run_id}")), Status.SUCCEEDED)
+    unplanned = house.say(from_slack("exec gone vacuum table=x")).run_id
+    _is(house.say(from_slack(f"details {unplanned}", user="U0BOB")), Status.DENIED, "is not yours")
+
+
 def test_a_runbook_that_takes_too_long_is_killed(house: House, fake_engine: FakeEngine) -> None:
     """At its limit it is ended and the run fails; what it had written by then is shown."""
     fake_engine.programs["db"] = lambda _: (b"begun", "", None)

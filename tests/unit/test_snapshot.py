@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.engine import RUN_LABEL, HostPath
-from bot.engine.snapshot_contract import Commit
+from bot.engine import RUN_LABEL, HostPath, Mount
+from bot.engine.snapshot_contract import Commit, SnapshotImage
 from bot.errors import BotError, Cancelled, Conflict, EngineError, NotFound, UsageError
 from bot.model import Status
 from bot.operations.clone import clone, clone_after_crash, reply_of_clone
@@ -29,7 +29,7 @@ from bot.operations.snapshotplan import (
 )
 from bot.operations.snapshots import find, listed
 from bot.operations.snapshottold import reply_after_crash, reply_of
-from bot.operations.snapshotundo import seconds_of, sweep_snapshots
+from bot.operations.snapshotundo import how_to_find, seconds_of, sweep_snapshots
 from bot.reference import parse
 from bot.stores.archive import SNAPSHOT, Archive
 from tests.support.fake_run import FakeRun, Recorder
@@ -226,7 +226,7 @@ def test_a_dead_process_leaves_nothing(engine: Recorder, run: FakeRun) -> None:
 
     life = made.container
     run.entries = [
-        ("remove_snapshot", {"run": run.run_id, "seconds": "5", "name": "x"}),
+        ("remove_snapshot", {"run": run.run_id, "name": "x", "seconds": "5", "layers": "2"}),
         ("unpause", {"container": life.id, "started_at": life.started_at, "name": life.name}),
     ]
     engine.pause(life)
@@ -250,8 +250,30 @@ def test_what_came_later_than_anybody_waited_is_swept(engine: Recorder) -> None:
         _commit(engine, made, run_id)
     kept = engine.snapshots()[1]
     engine.tag(kept.id, NAME)
-    sweep_snapshots([engine], lambda run_id: run_id != "cccccccc")
+    sweep_snapshots([engine], lambda run_id: {"layers": "2"} if run_id != "cccccccc" else None)
     assert [image.labels[RUN_LABEL] for image in engine.snapshots()] == ["bbbbbbbb", "cccccccc"]
+
+
+def test_what_was_built_from_a_snapshot_is_never_taken_back(engine: Recorder, run: FakeRun) -> None:
+    """It bears the snapshot's labels, and has more layers: neither the sweep nor a dead process's undo removes it."""
+    made = _plan(engine)
+    how = how_to_find(made.configuration)
+    assert how["layers"] == "2"
+    for run_id in (run.run_id, "aaaaaaaa"):
+        _commit(engine, made, run_id)
+        _build_from(engine, engine.snapshots()[-1])
+    sweep_snapshots([engine], lambda run_id: how if run_id == "aaaaaaaa" else None)
+    sweep_snapshots([engine], lambda run_id: how if run_id == "aaaaaaaa" else None)
+    run.entries = [("remove_snapshot", {"run": run.run_id, "name": "x", **how})]
+    run.recover()
+    assert [len(image.layers) for image in engine.snapshots()] == [3, 3]
+
+
+def _build_from(engine: Recorder, image: SnapshotImage) -> None:
+    kept = engine.committed[image.id]
+    child = replace(image, id=f"{image.id}-child", layers=(*image.layers, "one more"))
+    engine.committed[child.id] = replace(kept, seen=child)
+    engine.kept_images[child.id] = replace(engine.kept_images[image.id], id=child.id)
 
 
 def test_a_commit_is_given_time_by_its_size() -> None:
@@ -345,11 +367,25 @@ def test_a_clone_gets_volumes_of_its_own(engine: Recorder, archive: Archive, run
         clone(engine, archive, run, _wish(engine, archive, run.run_id))
 
 
+def test_an_older_image_with_the_same_labels_takes_nobodys_place(
+    engine: Recorder, archive: Archive, run: FakeRun
+) -> None:
+    """Of two that say they are the snapshot, the one that the run made is cloned, however old the other says it is."""
+    made = _take(engine, archive, run).snapshot
+    kept = engine.committed[made.image.id]
+    older = {"sha256:older": replace(kept, seen=replace(made.image, id="sha256:older"))}
+    engine.committed = {**older, **engine.committed}
+    engine.kept_images["sha256:older"] = replace(engine.kept_images[made.image.id], id="sha256:older")
+    assert _wish(engine, archive, run.run_id).snapshot.image.id == "sha256:older"
+    ours = _wish(engine, archive, run.run_id, is_ours=lambda _, image: image == made.image.id)
+    assert ours.snapshot.image.id == made.image.id
+
+
 def test_live_volumes_are_shared_only_when_asked(engine: Recorder, archive: Archive, run: FakeRun) -> None:
     """Without backups nothing is mounted, unless the original's own volumes are wanted; that is told, and held."""
     _take(engine, archive, run)
     assert _wish(engine, archive, run.run_id).mounts == {}
-    shared = _wish(engine, archive, run.run_id, name="second", share_volumes=True)
+    shared = _wish(engine, archive, run.run_id, name="second", share_volumes=True, is_ours=_all_are_ours)
     assert shared.mounts == {
         "/data": "data",
         "/etc/web": HostPath("/srv/web"),
@@ -357,6 +393,32 @@ def test_live_volumes_are_shared_only_when_asked(engine: Recorder, archive: Arch
     }
     assert {"volume:data", "path:/srv/web", "container:second", "container:web"} <= set(shared.targets)
     assert "Shared with the original" in clone_text(engine, archive, run, shared)
+
+
+def _all_are_ours(_run: str, _image: str) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(("source", "is_refused"), [("a" * 64, False), ("data", True)])
+def test_a_mount_that_nobody_asked_for_ends_a_clone(
+    engine: Recorder, archive: Archive, run: FakeRun, source: str, is_refused: bool
+) -> None:
+    """What the engine mounts beyond the plan is refused, and the clone removed; a volume of the image’s own is not."""
+    _take(engine, archive, run)
+    made = _wish(engine, archive, run.run_id)
+
+    def mount(host: Recorder) -> None:
+        box = host.boxes[made.name]
+        stray = Mount(kind="volume", source=source, destination="/stray")
+        box.container = replace(box.container, mounts=(*box.container.mounts, stray))
+
+    engine.faults.before["container"] = [lambda _: None, mount]  # the first looks whether the name is taken
+    if not is_refused:
+        assert clone(engine, archive, run, made).container.name == made.name
+        return
+    with pytest.raises(EngineError, match="does not mount what it was told to"):
+        clone(engine, archive, run, made)
+    assert made.name not in engine.boxes
 
 
 def clone_text(engine: Recorder, archive: Archive, run: FakeRun, made: ClonePlan) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.errors import EngineError
+from bot.engine.snapshot_contract import Commit
+from bot.errors import Cancelled, EngineError
 from bot.model import Outcome, Status
+from bot.operations.registries import Known, Registries, Rules
 from bot.operations.undo import registry
 from tests.fakes import FakeEngine
-from tests.support.house import House, at_work, from_slack, refuse_untrue, settings
+from tests.support.fake_registry import FakeRegistry
+from tests.support.house import House, at_work, from_slack, refuse_untrue, settings, wait_for
 
 ROLES = """
 [roles.web]
@@ -63,6 +67,40 @@ def test_from_snapshot_to_clone(house: House, engine: FakeEngine) -> None:
     assert engine.files("data-web-2") == {"a": b"saved"}
     again = house.say(f"restore data/{made.run_id}")
     assert again.reply.facts["volume"] == f"data-restored-{made.run_id}"
+
+
+def test_power_over_the_host_is_shown_and_given_again_only_to_our_own(
+    house: House, engine: FakeEngine
+) -> None:
+    """A clone of our snapshot has it, and the plan says so; an image that only says that it is one gets nothing."""
+    engine.add_container("web-root", powers=("all rights on its host",), files={"/own": b"x"})
+    engine.add_directory("/srv", {})
+    engine.add_container("web-bound", binds={"/srv": "/srv"})
+    made = {name: house.say(f"snapshot {name}") for name in ("web-root", "web-bound")}
+    lines = {
+        "web-root": f"restore {made['web-root'].run_id} --as web-again",
+        "web-bound": f"restore {made['web-bound'].run_id} --as web-too --share-volumes",
+    }
+    planned = house.say(f"{lines['web-root']} --dry-run")
+    assert (
+        "more power over its host than other containers, as the original had: all rights"
+        in planned.reply.text
+    )
+    for name, line in lines.items():
+        image = str(made[name].reply.facts["image"])
+        _put_in_place_of(engine, image, "sha256:another")
+        refused = house.say(line)
+        assert refused.status is Status.REJECTED
+        assert "anybody who builds one can write such labels. Nothing was made" in refused.reply.text
+        _put_in_place_of(engine, "sha256:another", image)
+        assert house.say(line).status is Status.SUCCEEDED, name
+
+
+def _put_in_place_of(engine: FakeEngine, old: str, new: str) -> None:
+    """The image gives its place to another one with the same name and labels."""
+    kept = engine.committed.pop(old)
+    engine.committed[new] = replace(kept, seen=replace(kept.seen, id=new))
+    engine.kept_images[new] = replace(engine.kept_images.pop(old), id=new)
 
 
 def test_flags_of_backups_and_of_snapshots_exclude_each_other(house: House) -> None:
@@ -123,3 +161,32 @@ def test_what_somebody_else_made_is_never_taken_back(house: House, engine: FakeE
     verbs["remove_clone"]("local", {"run": "aaaaaaaa", "name": "web", "volumes": "data"})
     assert engine.container("web").state == "running"
     assert engine.files("data") == {"a": b"saved"}
+
+
+def test_a_start_sweeps_what_came_late_and_nothing_that_was_kept(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot whose push was cancelled was proven and stays, even without its name; a late image goes."""
+    monkeypatch.setattr("bot.operations.snapshotundo._ALWAYS_SECONDS", 0)
+    company = FakeRegistry()
+    engine.registries = {company.host: company}
+    known = Registries([Known(registry=company, rules=Rules(namespace="team"))])
+    made = settings(tmp_path / "state", toml=ROLES)
+
+    def cancel(_host: FakeEngine) -> None:
+        raise Cancelled("Cancelled.")
+
+    engine.faults.before["push"] = [cancel]
+    with at_work(made, {"local": engine}, registries=known) as house:
+        kept = house.say("snapshot web --push")
+        assert (kept.status, "was proven by then, and stays" in kept.reply.text) == (Status.CANCELLED, True)
+        engine.faults.failing["tag"] = EngineError("broken")
+        failed = house.say("snapshot web")
+        assert failed.status is Status.FAILED
+    (image,) = engine.snapshots()
+    engine.kept_images[image.id] = replace(engine.kept_images[image.id], references=())
+    engine.commit(engine.container("web"), Commit(run_id=failed.run_id, author="", message=""))
+    with at_work(made, {"local": engine}, registries=known) as house:
+        wait_for(lambda: len(engine.snapshots()) == 1, saying="the sweep")
+        refuse_untrue(house.app)
+    assert engine.snapshots()[0].id == image.id
