@@ -11,7 +11,9 @@ from bot.kinds import HostName, ImageReference
 from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations import imagetold
+from bot.operations.context import UNTAG
 from bot.operations.tagging import holder, named
+from bot.parsing import arguments_of
 from bot.reference import Reference, parse
 from bot.services import Services
 
@@ -74,14 +76,28 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
                 )
             )
         step.keep()
+    return _told(arguments, reference, image.id, run.host)
+
+
+def _done(run_id: str, services: Services) -> Reply | None:
+    """Whether the name was to stay, and is that image's still."""
+    run, step = services.runs.get(run_id), services.kept(run_id, UNTAG)
+    asked: Arguments = arguments_of(COMMAND, run.invocation.line)
+    reference = _reference(asked)
+    if step is None or holder(services.engine(run.host), reference) != step["image"]:
+        return None
+    return _told(asked, reference, step["image"], run.host)
+
+
+def _told(arguments: Arguments, reference: Reference, image: str, host: str) -> Reply:
     return Reply(
         text=say(
             "{image} is called {reference}, too, on host {host}.",
             image=arguments.image,
             reference=reference,
-            host=run.host,
+            host=host,
         ),
-        facts={"reference": reference.text, "image": image.id, "host": run.host},
+        facts={"reference": reference.text, "image": image, "host": host},
     )
 
 
@@ -93,5 +109,6 @@ COMMAND = Command(
     targets=_targets,
     plan=_plan,
     run=_run,
+    done=_done,
     examples=("tag web:1.4 web:stable", "tag web registry.example.com/team/web:1.4 --move"),
 )

@@ -9,8 +9,10 @@ import pytest
 
 from bot.errors import EngineError
 from bot.model import Outcome, Status
+from bot.operations.registries import Known, Registries, Rules
 from bot.operations.undo import registry
 from tests.fakes import FakeEngine
+from tests.support.fake_registry import FakeRegistry
 from tests.support.house import House, at_work, from_slack, refuse_untrue, settings
 
 ROLES = """
@@ -107,6 +109,30 @@ def test_what_a_dead_bot_had_done_is_told(house: House) -> None:
     told = after(cloned.run_id, services)
     assert told is not None
     assert f"web-restored-{made.run_id}" in told.text
+
+
+def test_a_registry_that_is_away_makes_a_snapshot_no_less_done(engine: FakeEngine, tmp_path: Path) -> None:
+    """After a crash the snapshot is told as made, and of its push that nobody can tell now."""
+    company = FakeRegistry()
+    engine.registries = {company.host: company}
+    known = Registries([Known(registry=company, rules=Rules())])
+    with at_work(settings(tmp_path / "state", toml=ROLES), {"local": engine}, registries=known) as house:
+        made = house.say(f"snapshot web --push --tag {company.host}/kept/web:1")
+        assert made.status is Status.SUCCEEDED, made.reply.text
+        run = house.run(made.run_id)
+        assert run.plan is not None
+        assert f"image:{company.host}/kept/web:1" in run.plan.targets
+        done = house.app.services.commands["snapshot"].done
+        assert done is not None
+        company.down = True
+        told = done(made.run_id, house.app.services)
+        assert told is not None
+        assert (told.status, told.facts["snapshot"]) == (Status.PARTIAL, made.run_id)
+        assert "whether it is pushed cannot be told now" in told.text
+        company.down = False
+        again = done(made.run_id, house.app.services)
+        assert again is not None
+        assert again.facts["digest"] == made.reply.facts["digest"]
 
 
 def test_an_engine_that_fails_leaves_no_loose_end(house: House, engine: FakeEngine) -> None:
