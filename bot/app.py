@@ -35,6 +35,7 @@ from bot.heartbeat import Heartbeat
 from bot.keeping import Stores, open_stores
 from bot.model import Status
 from bot.operations import undo
+from bot.operations.context import REMOVE_SNAPSHOT
 from bot.operations.registries import Registries
 from bot.operations.retention import Retention
 from bot.operations.snapshotplan import Naming
@@ -191,7 +192,7 @@ class Housekeeper:
         return any(
             run.status.is_ending and run.status not in (Status.SUCCEEDED, Status.PARTIAL)
             for run in self._services.runs.some({run_id})
-        )
+        ) and not self._services.was_kept(run_id, REMOVE_SNAPSHOT)
 
 
 def build(

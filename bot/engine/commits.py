@@ -6,6 +6,7 @@ It must not know what the labels say, nor who is kept still meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,13 @@ import docker
 from bot.engine import RUN_LABEL, Container
 from bot.engine.configuration import COMPOSE, written
 from bot.engine.containers import ContainerVerbs
-from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Commit, Configuration, SnapshotImage
+from bot.engine.snapshot_contract import (
+    SNAPSHOT_LABEL,
+    Commit,
+    Configuration,
+    SnapshotImage,
+    committed_by,
+)
 from bot.engine.waiting import patiently
 from bot.errors import NotFound
 from bot.language import say
@@ -63,16 +70,13 @@ class CommitVerbs(ContainerVerbs):
 
     def remove_snapshot(self, run_id: str) -> bool:
         """Remove what the run committed; raises Conflict while a container is made from it, or EngineError."""
-        made = [image for image in self.snapshots() if image.labels.get(SNAPSHOT_LABEL) == run_id]
-        for image in made:
-            with self._connection.call(
-                say("remove the image of run {run_id}", run_id=run_id), changes=True
-            ) as api:
-                try:
-                    api.remove_image(image.id, force=True)
-                except docker.errors.ImageNotFound:
-                    continue
-        return bool(made)
+        image = committed_by(run_id, self.snapshots())
+        if image is None:
+            return False
+        doing = say("remove the image of run {run_id}", run_id=run_id)
+        with self._connection.call(doing, changes=True) as api, suppress(docker.errors.ImageNotFound):
+            api.remove_image(image.id, force=True)
+        return True
 
     def _commit(self, container: Container, commit: Commit) -> str:
         doing = say("make an image of the container “{container}”", container=container.name)

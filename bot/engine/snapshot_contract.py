@@ -5,7 +5,7 @@ Part of the contract that every engine keeps; it must not know the SDK, nor what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,6 +61,15 @@ class SnapshotImage:
     message: str = ""
 
 
+def committed_by(run_id: str, images: Iterable[SnapshotImage]) -> SnapshotImage | None:
+    """The one of them that the run committed; None when it is not there.
+
+    What somebody built from it bears its labels, too: it has more layers, or the same ones and came later.
+    """
+    bearing = [image for image in images if image.labels.get(SNAPSHOT_LABEL) == run_id]
+    return min(bearing, key=lambda image: (len(image.layers), image.made_at), default=None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Clone:
     """A container to be made like another one; `mounts` is destination -> what is mounted there, and nothing else."""
@@ -92,9 +101,9 @@ class SnapshotEngine(Protocol):
         """Every image with the label of snapshots, the oldest first."""
 
     def remove_snapshot(self, run_id: str) -> bool:
-        """Remove what that run committed, names included; False when nothing is there. May be called twice.
+        """Remove the image that run committed, names included; False when nothing is there. May be called twice.
 
-        Raises Conflict while a container is made from it.
+        What somebody built from it stays. Raises Conflict while a container is made from it.
         """
 
     def left_out(self, configuration: str) -> tuple[str, ...]:

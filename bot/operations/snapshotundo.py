@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from bot.engine import RUN_LABEL, Engine
+from bot.engine.snapshot_contract import committed_by
 from bot.errors import BotError, EngineError
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ def remove_snapshot(engine: Engine, arguments: Mapping[str, str]) -> None:
 def sweep_snapshots(engines: Iterable[Engine], has_failed: Callable[[str], bool]) -> None:
     """Remove nameless images of runs that ended without a snapshot: the engine finished them later than anybody waited.
 
-    Raises EngineError when a host cannot be asked.
+    `has_failed` says of a run whether it is over and its image was not to stay. What somebody built from such an image
+    is theirs. Raises EngineError when a host cannot be asked.
     """
     unreachable: list[EngineError] = []
     for engine in engines:
@@ -51,9 +53,10 @@ def sweep_snapshots(engines: Iterable[Engine], has_failed: Callable[[str], bool]
 
 
 def _sweep(engine: Engine, has_failed: Callable[[str], bool]) -> None:
-    for image in engine.snapshots():
+    images = engine.snapshots()
+    for image in images:
         run_id = image.labels.get(RUN_LABEL, "")
-        if image.references or not has_failed(run_id):
+        if image.references or image is not committed_by(run_id, images) or not has_failed(run_id):
             continue
         try:
             engine.remove_snapshot(run_id)

@@ -10,7 +10,14 @@ from typing import Any
 from bot.engine import RUN_LABEL, Container
 from bot.engine.configuration import COMPOSE, is_identity
 from bot.engine.image_contract import Image
-from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Clone, Commit, Configuration, SnapshotImage
+from bot.engine.snapshot_contract import (
+    SNAPSHOT_LABEL,
+    Clone,
+    Commit,
+    Configuration,
+    SnapshotImage,
+    committed_by,
+)
 from bot.errors import Conflict, EngineError, NotFound
 from tests.support.fake_files import Disk, Node
 from tests.support.fake_host import Box, is_helper
@@ -81,12 +88,28 @@ class SnapshotVerbs(FakeImages):
         """Remove what the run committed, or Conflict."""
         self._enter("remove_snapshot")
         with self.lock:
-            made = [id for id, one in self.kept_images.items() if one.labels.get(SNAPSHOT_LABEL) == run_id]
-            for identifier in made:
-                if any(box.image_id == identifier for box in self.boxes.values()):
-                    raise Conflict(f"A container is made from the image of run {run_id}.")
-                del self.kept_images[identifier]
-            return bool(made)
+            here = [kept.seen for id, kept in self.committed.items() if id in self.kept_images]
+            made = committed_by(run_id, here)
+            if made is None:
+                return False
+            if any(box.image_id == made.id for box in self.boxes.values()):
+                raise Conflict(f"A container is made from the image of run {run_id}.")
+            del self.kept_images[made.id]
+            return True
+
+    def build_from(self, image_id: str, *more: str) -> str:
+        """As somebody who builds from a snapshot, with more layers or none; the new image's id, without a name."""
+        with self.lock:
+            kept = self.committed[image_id]
+            seen = replace(
+                kept.seen,
+                id=f"sha256:{self._identifier()}",
+                layers=(*kept.seen.layers, *more),
+                made_at=self._moment(),
+                parent="",
+            )
+            self._keep(replace(kept, seen=seen))
+            return seen.id
 
     def left_out(self, configuration: str) -> tuple[str, ...]:
         """The ports that somebody publishes."""

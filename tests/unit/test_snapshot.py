@@ -254,6 +254,22 @@ def test_what_came_later_than_anybody_waited_is_swept(engine: Recorder) -> None:
     assert [image.labels[RUN_LABEL] for image in engine.snapshots()] == ["bbbbbbbb", "cccccccc"]
 
 
+@pytest.mark.parametrize("more", [("another layer",), ()])
+def test_what_was_built_from_a_snapshot_is_neither_swept_nor_taken_back(
+    engine: Recorder, run: FakeRun, more: tuple[str, ...]
+) -> None:
+    """It bears the snapshot's labels, and is somebody's all the same, whether that has a name or not."""
+    _commit(engine, _plan(engine), run.run_id)
+    (own,) = engine.snapshots()
+    built = engine.build_from(own.id, *more)
+    engine.tag(own.id, NAME)
+    sweep_snapshots([engine], lambda _: True)
+    assert [image.id for image in engine.snapshots()] == [own.id, built]
+    run.entries = [("remove_snapshot", {"run": run.run_id, "seconds": "0", "name": "x"})]
+    run.recover()
+    assert [image.id for image in engine.snapshots()] == [built]
+
+
 def test_a_commit_is_given_time_by_its_size() -> None:
     """How long a dead process's commit is waited for grows with the layer, and has an end."""
     assert seconds_of(0) == 0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bot.engine.snapshot_contract import Commit
 from bot.errors import EngineError
 from bot.model import Outcome, Status
 from bot.operations.registries import Known, Registries, Rules
+from bot.operations.snapshotundo import sweep_snapshots
 from bot.operations.undo import registry
 from tests.fakes import FakeEngine
 from tests.support.fake_registry import FakeRegistry
@@ -133,6 +136,29 @@ def test_a_registry_that_is_away_makes_a_snapshot_no_less_done(engine: FakeEngin
         again = done(made.run_id, house.app.services)
         assert again is not None
         assert again.facts["digest"] == made.reply.facts["digest"]
+
+
+def test_a_snapshot_whose_push_was_cancelled_is_not_swept(engine: FakeEngine, tmp_path: Path) -> None:
+    """It was proven, so it stays also when somebody takes its name away; one that failed does not."""
+    company = FakeRegistry()
+    engine.registries = {company.host: company}
+    known = Registries([Known(registry=company, rules=Rules())])
+    with at_work(settings(tmp_path / "state", toml=ROLES), {"local": engine}, registries=known) as house:
+        engine.push_held.set()
+        run_id = house.accept("snapshot web --push")
+        assert engine.pushing.wait(10)
+        assert house.say(f"cancel {run_id}").status is Status.SUCCEEDED
+        ended = house.ending(run_id)
+        assert (ended.status, "proven by then, and stays" in ended.reply.text) == (Status.CANCELLED, True)
+        (own,) = engine.snapshots()
+        engine.kept_images[own.id] = replace(engine.kept_images[own.id], references=())
+        engine.faults.failing["commit"] = EngineError("no space left on device")
+        failed = house.say("snapshot web").run_id
+        late = Commit(run_id=failed, author="", message="")
+        engine.faults.failing.clear()
+        engine.commit(engine.container("web"), late)
+        sweep_snapshots([engine], house.app.housekeeper._has_failed)
+        assert [image.id for image in engine.snapshots()] == [own.id]
 
 
 def test_an_engine_that_fails_leaves_no_loose_end(house: House, engine: FakeEngine) -> None:
