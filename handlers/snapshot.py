@@ -57,8 +57,7 @@ def _made(arguments: Arguments, services: Services) -> SnapshotPlan:
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     engine, made = services.engine(arguments.host), _made(arguments, services)
-    reference = _named(arguments, services, made).reference
-    refuse_named(engine, reference)
+    refuse_named(engine, reference := _named(arguments, services, made).reference)
     planned = Plan(text=made.text, targets=_targets(arguments, services), steps=made.steps, binds=made.binds)
     return with_push(planned, services.registries, reference) if arguments.push else planned
 

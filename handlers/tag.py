@@ -76,29 +76,16 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
                 )
             )
         step.keep()
-    return _told(arguments, reference, image.id, run.host)
+    return imagetold.tagged((arguments.image, image.id), run.host, reference)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
     """Whether the name was to stay, and is that image's still."""
     run, step = services.runs.get(run_id), services.kept(run_id, UNTAG)
     asked: Arguments = arguments_of(COMMAND, run.invocation.line)
-    reference = _reference(asked)
-    if step is None or holder(services.engine(run.host), reference) != step["image"]:
+    if step is None or holder(services.engine(run.host), _reference(asked)) != step["image"]:
         return None
-    return _told(asked, reference, step["image"], run.host)
-
-
-def _told(arguments: Arguments, reference: Reference, image: str, host: str) -> Reply:
-    return Reply(
-        text=say(
-            "{image} is called {reference}, too, on host {host}.",
-            image=arguments.image,
-            reference=reference,
-            host=host,
-        ),
-        facts={"reference": reference.text, "image": image, "host": host},
-    )
+    return imagetold.tagged((asked.image, step["image"]), run.host, _reference(asked))
 
 
 COMMAND = Command(
