@@ -107,7 +107,7 @@ class Endings:
         return replace(reply, text=text, buttons=(), status=status)
 
     def interrupted(self, claim: Claim) -> None:
-        """The holder died: take back what it left, and say what is true of the run now."""
+        """The holder died: take back what it left, and say what is true of the run now, or that nobody can tell."""
         problems = self._ledger.undoer.play_back(claim.run.id)
         done = self._found_done(claim.run)
         reply = done or Reply(
@@ -121,14 +121,21 @@ class Endings:
 
     def _found_done(self, run: Run) -> Reply | None:
         command = self._services.commands.get(run.command or run.invocation.line.partition(" ")[0])
-        # Of one whose command was not written down yet, only what does all its work by looking can be done.
-        if command is None or command.done is None or not (run.command or command.only_looks):
+        # Of one whose plan was not written down yet, only what does all its work by looking can be done.
+        if command is None or command.done is None or not (run.plan or command.only_looks):
             return None
         try:
             return command.done(run.id, self._services)
         except BotError as error:
             _log.warning("run %s: whether it had been done cannot be told: %s", run.id, error)
-            return None
+            return Reply(
+                text=say(
+                    "The bot was stopped in the middle of this run, and whether it had been done cannot be told now: "
+                    "“{error}” Look before you type it again.",
+                    error=error,
+                ),
+                status=Status.INTERRUPTED,
+            )
 
     def finish(self, claim: Claim, asked: Asked | None, reply: Reply) -> None:
         """Write the ending; a database that is away is waited for, more than a minute."""

@@ -9,7 +9,8 @@ from bot.context import RunContext
 from bot.kinds import HostName, ImageReference
 from bot.language import later, say
 from bot.model import Invocation, Plan, Reply, Right
-from bot.operations.pull import pull
+from bot.operations.pull import Pulled, found, pull
+from bot.parsing import arguments_of
 from bot.reference import Reference
 from bot.services import Services
 
@@ -55,12 +56,27 @@ def _binds(arguments: Arguments, services: Services, asked: Invocation) -> dict[
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     reference = _reference(arguments, services)
-    done = pull(services.engine(run.host), run, services.registries.of(reference), reference)
+    return _told(
+        reference,
+        pull(services.engine(run.host), run, services.registries.of(reference), reference),
+        run.host,
+    )
+
+
+def _done(run_id: str, services: Services) -> Reply | None:
+    run = services.runs.get(run_id)
+    asked: Arguments = arguments_of(COMMAND, run.invocation.line)
+    reference = _reference(asked, services)
+    done = found(services.engine(run.host), services.registries.of(reference), reference)
+    return _told(reference, done, run.host) if done else None
+
+
+def _told(reference: Reference, done: Pulled, host: str) -> Reply:
     return Reply(
         text=say(
             "{reference} is on host {host}: it is {digest}, as the registry serves it.",
             reference=reference,
-            host=run.host,
+            host=host,
             digest=done.digest,
         ),
         facts={
@@ -68,7 +84,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
             "digest": done.digest,
             "image": done.image.id,
             "size_bytes": done.image.size_bytes,
-            "host": run.host,
+            "host": host,
         },
     )
 
@@ -82,5 +98,6 @@ COMMAND = Command(
     plan=_plan,
     binds=_binds,
     run=_run,
+    done=_done,
     examples=("pull team/web:1.4", "pull registry.example.com/team/web:1.4 --host alpha"),
 )

@@ -50,7 +50,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     before = holder(engine, made.reference)
     return Plan(
         text=imagetold.will_push(arguments.image, engine.host, made, before),
-        targets=_targets(arguments, services),
+        targets=(*_targets(arguments, services), f"image:{made.reference}"),
         steps=(later("ask"), later("tag"), later("push"), later("read back")),
     )
 

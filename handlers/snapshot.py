@@ -57,9 +57,9 @@ def _made(arguments: Arguments, services: Services) -> SnapshotPlan:
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     engine, made = services.engine(arguments.host), _made(arguments, services)
-    refuse_named(engine, _named(arguments, services, made).reference)
+    refuse_named(engine, reference := _named(arguments, services, made).reference)
     planned = Plan(text=made.text, targets=_targets(arguments, services), steps=made.steps, binds=made.binds)
-    return with_push(planned) if arguments.push else planned
+    return with_push(planned, services.registries, reference) if arguments.push else planned
 
 
 def _named(arguments: Arguments, services: Services, made: SnapshotPlan, run_id: str = NO_RUN) -> Making:

@@ -11,7 +11,9 @@ from bot.kinds import HostName, ImageReference
 from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations import imagetold
+from bot.operations.context import UNTAG
 from bot.operations.tagging import holder, named
+from bot.parsing import arguments_of
 from bot.reference import Reference, parse
 from bot.services import Services
 
@@ -74,15 +76,16 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
                 )
             )
         step.keep()
-    return Reply(
-        text=say(
-            "{image} is called {reference}, too, on host {host}.",
-            image=arguments.image,
-            reference=reference,
-            host=run.host,
-        ),
-        facts={"reference": reference.text, "image": image.id, "host": run.host},
-    )
+    return imagetold.tagged((arguments.image, image.id), run.host, reference)
+
+
+def _done(run_id: str, services: Services) -> Reply | None:
+    """Whether the name was to stay, and is that image's still."""
+    run, step = services.runs.get(run_id), services.kept(run_id, UNTAG)
+    asked: Arguments = arguments_of(COMMAND, run.invocation.line)
+    if step is None or holder(services.engine(run.host), _reference(asked)) != step["image"]:
+        return None
+    return imagetold.tagged((asked.image, step["image"]), run.host, _reference(asked))
 
 
 COMMAND = Command(
@@ -93,5 +96,6 @@ COMMAND = Command(
     targets=_targets,
     plan=_plan,
     run=_run,
+    done=_done,
     examples=("tag web:1.4 web:stable", "tag web registry.example.com/team/web:1.4 --move"),
 )

@@ -37,7 +37,8 @@ PUT_BACK_FILE = "put_back_file"
 """Undo verb with the same, `name` (of a file in the directory), `was` (empty if nothing was there before) and `place`
 (`CONTAINER:/PATH`, for people)."""
 REMOVE_PART = "remove_part"
-"""Undo verb with `path`, of a file where the bot runs that was not whole yet, and `place`, where it was to stand."""
+"""Undo verb with `path`, of a file where the bot runs that was not whole yet, `place`, where it was to stand, and
+`old`, what it took the place of (empty if it was to take none's; runs of older versions have not got it)."""
 REMOVE_SNAPSHOT = "remove_snapshot"
 """Undo verb with `run`, `seconds` (how long the engine may still be making the image), `name` (for people)."""
 REMOVE_CLONE = "remove_clone"

@@ -20,7 +20,7 @@ from bot.operations.backup import Still, back_up_still
 from bot.operations.context import RunContext
 from bot.operations.copyends import InContainer
 from bot.operations.downtime import Downtime
-from bot.operations.placing import put, spot_of
+from bot.operations.placing import Spot, put, spot_of
 from bot.operations.single import Facts, Stored, facts_at
 from bot.operations.sources import Source, resolve
 from bot.reasons import Reason
@@ -169,13 +169,20 @@ def safety_backup(engine: Engine, archive: Archive, run: RunContext, source: Sou
     return backup
 
 
+def spot_at(archive: Archive, made: CopyIn, safety: Backup | None) -> Spot:
+    """The place, and what it is to hold still when the new file comes; raises what `spot_of` and the archive raise."""
+    known = [entry.sha256 for entry in archive.entries(safety)] if safety else []
+    spot = spot_of(made.container, made.place, made.source)
+    return replace(spot, is_new=made.is_new, sha256=(known[0] or "") if len(known) == 1 else "")
+
+
 def copy_in(engine: Engine, archive: Archive, run: RunContext, made: CopyIn, content: Stored) -> Reply:
     """Put it there, with a safety backup of what was. On any error the place is as it was.
 
     Raises EngineError (reason `differs`), Conflict, ArchiveError, what the content and `run.check` raise.
     """
     safety = None if made.is_new else safety_backup(engine, archive, run, made.source)
-    spot = replace(spot_of(made.container, made.place, made.source), is_new=made.is_new)
+    spot = spot_at(archive, made, safety)
     sha256 = put(engine, run, spot, content, lambda: _refuse_moved(engine, made))
     return reply_of(
         made.container.name, made.place, Outcome(size=content.size, sha256=sha256, safety=safety), run.run_id

@@ -126,7 +126,7 @@ def to_slack(engine: Engine, run: RunContext, made: CopyOut, outgoing: Outgoing)
 
 def to_path(engine: Engine, run: RunContext, made: CopyOut, path: Path, *, force: bool) -> Reply:
     """Write it there, whole or not at all. Raises EngineError, Conflict."""
-    with new_file(run, path, force=force) as write, _read(engine, run, made) as outward:
+    with _read(engine, run, made) as outward, new_file(run, path, force=force) as write:
         written = write(outward.chunks)
     compared = say("It is at {path}, read back and compared.", path=printable(str(path)))
     text = f"{_sentence(made, outward)} {compared}"

@@ -17,6 +17,19 @@ def will_tag(image: tuple[str, str], host: str, reference: Reference, loser: str
     return say(sentence, image=image[0], id=image[1], host=host, reference=reference, loser=loser)
 
 
+def tagged(image: tuple[str, str], host: str, reference: Reference) -> Reply:
+    """The image, by what it was called and its id, has the name now, too."""
+    return Reply(
+        text=say(
+            "{image} is called {reference}, too, on host {host}.",
+            image=image[0],
+            reference=reference,
+            host=host,
+        ),
+        facts={"reference": reference.text, "image": image[1], "host": host},
+    )
+
+
 def will_push(image: str, host: str, made: PushPlan, holder: str) -> str:
     """The image goes there; `holder` is the id of the image that has the name on the host now, if one has."""
     text = say(

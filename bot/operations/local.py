@@ -6,6 +6,7 @@ Must not know where the bytes come from or go.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,8 +20,10 @@ from bot.language import say
 from bot.operations.context import REMOVE_PART, RunContext
 from bot.operations.single import Facts
 
+_log = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
 _PART = ".part"
+_OLD = ".old"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,34 +84,44 @@ def destination_of(path: Path, name: str, *, is_directory: bool, force: bool) ->
 def new_file(run: RunContext, path: Path, *, force: bool) -> Iterator[Callable[[Iterable[bytes]], Written]]:
     """A function that takes all of a file's bytes once, and puts them at the path: whole, synced and read back.
 
-    What was there before stays unless `force`; it raises Conflict then. Until it is whole it has a name of the run's.
+    What was there before stays unless `force`; it raises Conflict then. Until it is whole it has a name of the run's,
+    and what it takes the place of keeps one until the journal says that the new file stays. Writing is to be the last
+    thing of the body that may fail.
     """
-    part = path.with_name(f".{path.name[:200]}.{run.run_id}{_PART}")
-    with run.undoable(REMOVE_PART, path=str(part), place=str(path)) as step:
+    named = f".{path.name[:200]}.{run.run_id}"
+    part, old = path.with_name(f"{named}{_PART}"), path.with_name(f"{named}{_OLD}")
+    with run.undoable(REMOVE_PART, path=str(part), place=str(path), old=str(old) if force else "") as step:
 
         def write(chunks: Iterable[bytes]) -> Written:
             size, sha256 = _write(part, chunks)
             with _disk_errors(path):
-                _settle(part, path, force=force)
+                _settle(part, path, old if force else None)
                 step.keep()
-                part.unlink(missing_ok=True)
             return Written(path=path, size=size, sha256=sha256)
 
         yield write
+    _tidy(part, old)
 
 
 def remove_part(arguments: Mapping[str, str]) -> None:
-    """Undo of REMOVE_PART: what was not whole is gone, and so is the place if it was given to just that file."""
-    part, place = Path(arguments["path"]), Path(arguments["place"])
+    """Undo of REMOVE_PART: what was not whole is gone, and the place is as it was before.
+
+    It held nothing, if it was given to just that file, or what has the run's other name.
+    """
+    part, place, old = Path(arguments["path"]), Path(arguments["place"]), arguments.get("old", "")
     with _disk_errors(part):
-        if part.exists() and place.exists() and part.samefile(place):
+        if old and os.path.lexists(old):
+            if not (part.exists() and os.path.lexists(place)):  # else nothing took the place yet
+                Path(old).replace(place)
+            Path(old).unlink(missing_ok=True)
+        elif part.exists() and place.exists() and part.samefile(place):
             place.unlink()
         part.unlink(missing_ok=True)
 
 
 def found_written(arguments: Mapping[str, str]) -> Written:
     """What was written before a crash, with what that may have left beside it removed; raises NotFound, Conflict."""
-    Path(arguments["path"]).unlink(missing_ok=True)
+    _tidy(Path(arguments["path"]), *(Path(old) for old in (arguments.get("old"),) if old))
     path, sha256, size = Path(arguments["place"]), hashlib.sha256(), 0
     for chunk in chunks_of(path):
         sha256.update(chunk)
@@ -141,9 +154,29 @@ def _write(part: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
     return size, came.hexdigest()
 
 
-def _settle(part: Path, path: Path, *, force: bool) -> None:
-    """Give it its name: a link never takes another's place, a rename does."""
-    if force:
+def _tidy(*beside: Path) -> None:
+    """Remove what lies beside a file that stays; that it cannot be removed makes that no less true."""
+    for path in beside:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("%s is left beside the file that was written: %s", path, error)
+
+
+def _keep_old(path: Path, old: Path) -> bool:
+    """Give what is there a second name; where the disk or its owner allows none, only that one. False for nothing."""
+    if not os.path.lexists(path):
+        return False
+    try:
+        os.link(path, old, follow_symlinks=False)
+    except OSError:
+        path.rename(old)
+    return True
+
+
+def _settle(part: Path, path: Path, old: Path | None) -> None:
+    """Give it its name: a link never takes another's place, a rename does, once that has the name `old`."""
+    if old is not None and _keep_old(path, old):
         part.replace(path)
     else:
         try:

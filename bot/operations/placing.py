@@ -15,13 +15,21 @@ from bot.engine import Container, Engine, HostPath, Storage
 from bot.engine.copy_contract import Link
 from bot.entry import printable
 from bot.errors import BotError, Conflict, EngineError, NotFound
-from bot.language import say
+from bot.language import later, say
 from bot.operations.context import PUT_BACK_FILE, REMOVE_FILES, REMOVE_HELPER, RunContext
 from bot.operations.single import Stored, facts_at, sha256_at
 from bot.operations.sources import MOUNTED, Source
 from bot.reasons import Reason
 
 _log = logging.getLogger(__name__)
+_ARRIVED = later(
+    "Something has come to {place} since this run looked there, and it was not backed up. It stays as it is; nothing "
+    "was changed. Send the command again."
+)
+_WRITTEN = later(
+    "{place} was changed while the file was copied, after what was there had been backed up. What is there now stays "
+    "as it is; nothing was changed. Look who writes there, then send the command again."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +47,8 @@ class Spot:
     storage: Storage | None
     is_new: bool = False
     """Whether nothing is there now."""
+    sha256: str = ""
+    """Of what is there now and was backed up; empty for nothing."""
 
     @property
     def words(self) -> str:
@@ -73,8 +83,8 @@ def put(
 ) -> str:
     """Put it there, proven; its SHA-256. On any error, and when `still` raises one, the place is as it was.
 
-    Raises EngineError (reason `differs` when Docker does not give back what was written), what the content's tar and
-    `run.check` raise.
+    Raises Conflict when what is there is not what was backed up, EngineError (reason `differs` when Docker does not
+    give back what was written), what the content's tar and `run.check` raise.
     """
     new = _names(run.run_id)[0]
     with _settled() as settle, _held(engine, run, spot) as holder, _scraps(run, spot):
@@ -87,6 +97,7 @@ def put(
                 holder, spot.directory, Link(name=spot.name, existing=new, uid=made.uid, gid=made.gid)
             )
             _refuse_other(spot, sha256_at(engine, holder, _path(spot, spot.name), run), content)
+            _refuse_written(engine, run, spot, holder)
             still()
             run.check()
             keep()
@@ -95,10 +106,11 @@ def put(
 
 
 def take_away(engine: Engine, run: RunContext, spot: Spot) -> None:
-    """Remove the file that is there; on any error it is there again. Raises EngineError."""
+    """Remove the file that is there; on any error it is there again. Raises as `put`."""
     with _settled() as settle, _held(engine, run, spot) as holder, _scraps(run, spot):
         with _taken_back(engine, run, spot, holder) as keep:
             engine.remove_in(holder, spot.directory, spot.name)
+            _refuse_written(engine, run, spot, holder)
             keep()
         settle()
 
@@ -150,9 +162,12 @@ def _scraps(run: RunContext, spot: Spot) -> Iterator[None]:
 
 @contextmanager
 def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Iterator[Callable[[], None]]:
-    """Unless the body keeps it, what stood at the place stands there again."""
+    """Unless the body keeps it, what stood at the place, and was backed up, stands there again."""
     old = _names(run.run_id)[1]
-    if not spot.is_new:
+    if spot.is_new:
+        if engine.look_at(holder, _path(spot, spot.name)) is not None:
+            raise Conflict(say(_ARRIVED, place=spot.words))
+    else:
         was = facts_at(engine, holder, _path(spot, spot.name))
         if was.has_powers:
             raise Conflict(
@@ -163,6 +178,7 @@ def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Ite
                 )
             )
         engine.link_in(holder, spot.directory, Link(name=old, existing=spot.name, uid=was.uid, gid=was.gid))
+        _refuse_written(engine, run, spot, holder)
     arguments = _written_down(spot, run.run_id) | {
         "name": spot.name,
         "was": "" if spot.is_new else "file",
@@ -170,6 +186,12 @@ def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Ite
     }
     with run.undoable(PUT_BACK_FILE, **arguments) as step:
         yield step.keep
+
+
+def _refuse_written(engine: Engine, run: RunContext, spot: Spot, holder: str) -> None:
+    """What has the run's other name is what was backed up, also if somebody writes to it where it is."""
+    if spot.sha256 and sha256_at(engine, holder, _path(spot, _names(run.run_id)[1]), run) != spot.sha256:
+        raise Conflict(say(_WRITTEN, place=spot.words))
 
 
 def _refuse_other(spot: Spot, found: str | None, content: Stored) -> None:

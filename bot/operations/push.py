@@ -1,7 +1,8 @@
 """Push: an image to a registry, done only when the registry itself serves the digest that was pushed.
 
 Must not know who asked for it. An immutable tag is asked about before anything is sent; nobody holds the registry,
-so somebody who pushes past us between that question and the push is not seen.
+so somebody who pushes past us between that question and the push is not seen. Docker pushes whatever has the name
+when it is asked, so the name is looked at before each try and once more at the end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from bot.errors import Conflict, RegistryError
 from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.registries import Known
-from bot.operations.tagging import named
+from bot.operations.tagging import holder, named
+from bot.operations.unproven import Started, after_all
 from bot.reasons import Reason
 from bot.reference import Reference
 
@@ -55,9 +57,14 @@ def push(engine: Engine, run: RunContext, plan: PushPlan) -> Pushed:
     if present is not None and plan.known.rules.keeps(reference.tag):
         return _already(run, plan, present)
     with named(engine, run, plan.image, reference) as step:
-        digest = _pushed(engine, run, plan)
-        run.progress(say("reading back"))
-        _refuse_other(plan, digest, registry.digest(reference, run.check))
+        with after_all(lambda: _there_now(plan, present)) as started:
+            digest = _pushed(engine, run, plan, started)
+            run.progress(say("reading back"))
+            served = registry.digest(reference, run.check)
+            has_name = holder(engine, reference) == plan.image.id
+        _refuse_other(plan, digest, served)
+        if not has_name:
+            raise _moved(plan, say("{reference} was pushed as {digest}.", reference=reference, digest=digest))
         step.keep()
     return Pushed(reference=reference, digest=digest)
 
@@ -80,12 +87,15 @@ def _already(run: RunContext, plan: PushPlan, present: str) -> Pushed:
     )
 
 
-def _pushed(engine: Engine, run: RunContext, plan: PushPlan) -> str:
+def _pushed(engine: Engine, run: RunContext, plan: PushPlan, started: Started) -> str:
     """The digest; what may pass is tried again, unless the registry does not even answer us."""
     registry = plan.known.registry
     login = registry.login()
     for wait in (*_WAITS, None):
         watch = _Watch(run, plan.known)
+        if holder(engine, plan.reference) != plan.image.id:
+            raise _moved(plan, "")
+        started.now()
         try:
             return engine.push(plan.reference, login, watch.moved, watch.check)
         except RegistryError as error:
@@ -118,6 +128,31 @@ class _Watch:
         if time.monotonic() - self._moved_at > _QUIET_SECONDS:
             self._registry.prove(self._run.check)
             self._moved_at = time.monotonic()
+
+
+def _there_now(plan: PushPlan, before: str | None) -> str:
+    """What the registry serves in the end, if that is not what it served before; raises RegistryError."""
+    served = plan.known.registry.digest(plan.reference)
+    if served in (before, None):
+        return ""
+    return say(
+        "But the push had begun by then, and the registry {registry} serves {digest} as {reference} now. It is not "
+        "proven. Push it again, or see who else pushes there.",
+        registry=plan.known.name,
+        digest=served,
+        reference=plan.reference,
+    )
+
+
+def _moved(plan: PushPlan, pushed: str) -> RegistryError:
+    """Docker may have sent another image than the one that was meant."""
+    told = say(
+        "Somebody gave the name {reference} to another image of this host meanwhile, so it does not count as pushed. "
+        "See who tags there, and what `tags {repository}` lists, then push it again.",
+        reference=plan.reference,
+        repository=plan.reference.name,
+    )
+    return RegistryError(f"{pushed} {told}".strip(), reason=Reason.DIGEST)
 
 
 def _refuse_other(plan: PushPlan, pushed: str, served: str | None) -> None:

@@ -14,6 +14,7 @@ from bot.model import Button, Plan, Reply, Status
 from bot.operations.context import RunContext
 from bot.operations.push import Pushed, PushPlan, push
 from bot.operations.registries import Known, Registries
+from bot.operations.snapshotplan import NO_RUN
 from bot.operations.snapshots import find
 from bot.reference import Reference, parse
 
@@ -48,11 +49,17 @@ def target(registries: Registries, name: Reference) -> str:
     return known.target(to)
 
 
-def with_push(planned: Plan) -> Plan:
-    """The plan of a snapshot that is pushed, too."""
+def with_push(planned: Plan, registries: Registries, name: Reference) -> Plan:
+    """The plan of a snapshot of that name that is pushed, too; raises as `destination`.
+
+    It holds the name that Docker pushes by, where that is known before the run has an id.
+    """
+    to = destination(registries, name)[1]
+    held = () if NO_RUN in to.tag else (f"image:{to}",)
     steps = (*planned.steps, later("push"), later("read back"))
     return replace(
         planned,
+        targets=(*planned.targets, *held),
         text=" ".join((planned.text, say("Then push it, and read its digest back."))),
         steps=steps,
     )
@@ -61,18 +68,27 @@ def with_push(planned: Plan) -> Plan:
 def sent_on_before_crash(
     engine: Engine, registries: Registries, run_id: str, made: Reply | None
 ) -> Reply | None:
-    """The snapshot's reply, and whether the registry serves it; as it is when there is no image."""
+    """The snapshot's reply, and whether the registry serves it; as it is when there is no image.
+
+    That a registry does not answer makes the snapshot no less proven.
+    """
     if made is None or "image" not in made.facts:
         return made
-    image = find(engine, run_id).image
+    image, problem = find(engine, run_id).image, None
     for name in image.references:
         try:
             known, to = destination(registries, parse(name))
         except BotError:
             continue
-        digest = known.registry.has_image(to, image.id)
+        try:
+            digest = known.registry.has_image(to, image.id)
+        except BotError as error:
+            problem = error
+            continue
         if digest is not None:
             return _with_push(made, known, Pushed(reference=to, digest=digest))
+    if problem is not None:
+        return _perhaps_pushed(made, problem)
     return _without_push(made, say("The bot was stopped before the registry served it."), "")
 
 
@@ -107,6 +123,16 @@ def _with_push(made: Reply, known: Known, pushed: Pushed) -> Reply:
             "registry": known.name,
         },
     )
+
+
+def _perhaps_pushed(made: Reply, error: BotError) -> Reply:
+    facts = {**made.facts, "reason": str(error.reason)} if error.reason else made.facts
+    told = say(
+        "The snapshot is made and stays, but whether it is pushed cannot be told now: “{error}” Look with `tags` "
+        "before you push it again.",
+        error=error,
+    )
+    return replace(made, text=f"{made.text} {told}", facts=facts, status=Status.PARTIAL)
 
 
 def _without_push(made: Reply, why: str, reason: str) -> Reply:

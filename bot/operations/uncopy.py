@@ -17,7 +17,15 @@ from bot.language import say
 from bot.model import Plan, Reply
 from bot.operations.context import PUT_BACK_FILE, RunContext
 from bot.operations.copyends import InContainer
-from bot.operations.copyin import CopyIn, Outcome, plan_in, refuse_unheld, reply_of, safety_backup
+from bot.operations.copyin import (
+    CopyIn,
+    Outcome,
+    plan_in,
+    refuse_unheld,
+    reply_of,
+    safety_backup,
+    spot_at,
+)
 from bot.operations.identities import of_backups
 from bot.operations.placing import put, sha256_now, spot_of, take_away
 from bot.operations.replaced import safety_of
@@ -75,7 +83,7 @@ class Uncopy:
             )
             raise Conflict(f"{told} {self._by_hand()}".strip())
         safety = None if made.is_new else safety_backup(engine, archive, run, made.source)
-        outcome = Outcome(safety=safety)
+        outcome, spot = Outcome(safety=safety), spot_at(archive, made, safety)
         if self.before is None:
             take_away(engine, run, spot)
         else:

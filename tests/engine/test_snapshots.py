@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from bot.engine import RUN_LABEL
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL
 from bot.model import Outcome, Status
+from bot.operations.context import REMOVE_SNAPSHOT
 from bot.operations.snapshotlabels import labels_of
 from bot.operations.snapshots import find
+from bot.operations.snapshotundo import sweep_snapshots
 from tests.support.busybox import HEEDING
 from tests.support.house import House, at_work, settings
 from tests.support.registries import RealRegistry
@@ -109,6 +112,22 @@ def bot(yard: Yard, company: RealRegistry, tmp_path: Path) -> Iterator[House]:
 def _said(outcome: Outcome) -> str:
     assert outcome.status is Status.SUCCEEDED, outcome.reply.text
     return outcome.reply.text
+
+
+def test_what_was_built_from_a_snapshot_is_not_taken_for_it(bot: House, web: Web) -> None:
+    """It inherits the labels and has no name; neither it nor the snapshot is swept, whatever became of the run."""
+    made = bot.say(f"snapshot {web.name}")
+    _said(made)
+    lines = f"FROM {made.reply.facts['reference']}\nCOPY Dockerfile /built\n"
+    list(web.api.build(fileobj=BytesIO(lines.encode()), rm=True, forcerm=True))
+    engine = bot.app.services.engine("local")
+    before = [image for image in engine.snapshots() if image.labels[SNAPSHOT_LABEL] == made.run_id]
+    assert sorted(bool(image.references) for image in before) == [False, True]
+    (how,) = [one.arguments for one in bot.app.services.noted(made.run_id) if one.verb == REMOVE_SNAPSHOT]
+    sweep_snapshots([engine], lambda run_id: how if run_id == made.run_id else None)
+    assert [image for image in engine.snapshots() if image.labels[SNAPSHOT_LABEL] == made.run_id] == before
+    (built,) = [image.id for image in before if image.id != made.reply.facts["image"]]
+    web.api.remove_image(built, force=True)
 
 
 def test_a_pushed_snapshot_comes_back_from_the_registry(bot: House, web: Web, company: RealRegistry) -> None:

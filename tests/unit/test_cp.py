@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bot.operations.placing import Spot, put
 from bot.operations.single import Stored, renamed
 from bot.reasons import Reason
 from tests.fakes import FakeEngine
+from tests.support.fake_files import Tree
 from tests.support.fake_run import FakeRun
 from tests.support.house import House, at_work, from_slack, refuse_untrue, settings, wait_for
 
@@ -58,6 +60,20 @@ def new(tmp_path: Path) -> Path:
     path.write_bytes(NEW)
     path.chmod(0o600)
     return path
+
+
+def _exchange(tree: Tree) -> Callable[[str, bytes], object]:
+    """Another file in the place, as editors do it."""
+
+    def exchange(path: str, data: bytes) -> None:
+        tree.remove(path)
+        tree.file(path, data)
+
+    return exchange
+
+
+def _changed(change: Callable[[str, bytes], object], path: str, data: bytes, _engine: object) -> None:
+    change(path, data)
 
 
 class TestOut:
@@ -195,6 +211,51 @@ class TestIn:
         engine.tree("data").rewrite("in/a.txt", b"edited")
         assert "does not hold any more" in _said(house.say(f"undo {outcome.run_id}"), Status.REJECTED)
         assert engine.files("data")["in/a.txt"] == b"edited"
+
+    @pytest.mark.parametrize(("place", "file"), [("/etc/nginx/nginx.conf", ""), ("/data/in/a.txt", "data")])
+    @pytest.mark.parametrize("verb", ["write_volume", "link_in"])
+    def test_what_was_written_after_its_backup_is_not_replaced(
+        self, house: House, engine: FakeEngine, new: Path, place: str, file: str, verb: str
+    ) -> None:
+        """The newer content is in no backup, so it stays, whether the file was written to or exchanged."""
+        tree = engine.tree("data") if file else engine.layer("web")
+        path = place.removeprefix("/data/" if file else "/")
+        for change, data in ((tree.rewrite, b"written"), (_exchange(tree), b"exchanged")):
+            engine.faults.before[verb] = [partial(_changed, change, path, data)]
+            assert "was changed while" in _said(house.say(f"cp {new} web:{place}"), Status.REJECTED)
+            assert tree.files()[path] == data
+
+    def test_what_is_written_while_the_new_file_comes_is_put_back(
+        self, house: House, engine: FakeEngine, new: Path
+    ) -> None:
+        """Whoever has the old file open still writes to it, and it stands at its place again."""
+        tree = engine.tree("data")
+        engine.faults.before["link_in"] = [
+            lambda _engine: None,
+            lambda _engine: tree.rewrite("in/a.txt", b"newer"),
+        ]
+        assert "was changed while" in _said(house.say(f"cp {new} web:/data/in/a.txt"), Status.REJECTED)
+        assert engine.files("data") == {"in/a.txt": b"newer", "in/b.txt": b"beta"}
+
+    def test_what_came_to_a_new_place_stays(self, house: House, engine: FakeEngine, new: Path) -> None:
+        """Nothing was there when it was looked at, so there is no backup of it."""
+        tree = engine.tree("data")
+        engine.faults.before["write_volume"] = [lambda _engine: tree.file("in/new", b"theirs")]
+        assert "Something has come to" in _said(house.say(f"cp {new} web:/data/in/new"), Status.REJECTED)
+        assert engine.files("data")["in/new"] == b"theirs"
+
+    @pytest.mark.parametrize("before", [True, False])
+    def test_an_undo_loses_nothing_that_was_written_meanwhile(
+        self, house: House, engine: FakeEngine, new: Path, *, before: bool
+    ) -> None:
+        """The same when a file is put back, and when one is taken away."""
+        place = "in/a.txt" if before else "in/new"
+        outcome = house.say(f"cp {new} web:/data/{place}")
+        _said(outcome)
+        tree = engine.tree("data")
+        engine.faults.before["link_in"] = [lambda _engine: tree.rewrite(place, b"newer")]
+        assert "was changed while" in _said(house.say(f"undo {outcome.run_id}"), Status.REJECTED)
+        assert engine.files("data")[place] == b"newer"
 
     @pytest.mark.parametrize(
         ("place", "says"),

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -455,6 +455,26 @@ def test_the_next_start_takes_back(made: Settings, engine: Watched) -> None:
         assert "stopped in the middle" in outcome.reply.text
         assert engine.changes[:2] == ["remove_helper", "unpause"]
         assert engine.container("db").state == "running"
+        refuse_untrue(house.app)
+
+
+def test_what_cannot_be_looked_at_after_a_crash_is_not_told_as_not_done(
+    made: Settings, engine: Watched, probe: Probe
+) -> None:
+    """Whether it had been done is open while somebody who knows does not answer, and the reply says just that."""
+
+    def unknown(_run_id: str, _services: Services) -> Reply:
+        raise EngineError("Docker does not answer.")
+
+    with built(made, {"local": engine}) as app:
+        dead = _dead(app, engine, ("unpause", _life(engine)))
+    commands = probe.commands()
+    commands["backup"] = replace(commands["backup"], done=unknown)
+    with at_work(made, {"local": engine}, commands=commands) as house:
+        outcome = house.ending(dead)
+        assert outcome.status is Status.INTERRUPTED
+        assert "whether it had been done cannot be told now: “Docker does not answer.”" in outcome.reply.text
+        assert "taken back" not in outcome.reply.text
         refuse_untrue(house.app)
 
 

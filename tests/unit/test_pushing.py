@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.errors import RegistryError, UsageError
+from bot.errors import Cancelled, RegistryError, UsageError
 from bot.model import Outcome, Right, Status
 from bot.operations.push import PushPlan, push
 from bot.operations.registries import Known, Registries, Rules
 from bot.reasons import Reason
-from bot.reference import parse
+from bot.reference import Reference, parse
+from bot.registry import unasked
 from bot.secrecy import Login
 from tests.fakes import FakeEngine
 from tests.support.canaries import canary
@@ -120,7 +121,8 @@ def test_a_push_is_proven(world: World) -> None:
     assert outcome.reply.facts["reference"] == WEB
     assert world.engine.logins == [Login(username="bot", password=CANARY)]
     assert WEB in world.names()
-    assert world.house.run(outcome.run_id).plan.targets == ("registry:company/team/web",)  # type: ignore[union-attr]
+    held = world.house.run(outcome.run_id).plan.targets  # type: ignore[union-attr]
+    assert held == ("registry:company/team/web", f"image:{WEB}")
 
 
 def test_pushing_the_same_again_succeeds_and_says_so(world: World) -> None:
@@ -190,7 +192,65 @@ def test_a_registry_that_died_is_not_waited_for(world: World, monkeypatch: pytes
     world.company.down = True
     outcome = world.house.ending(run_id)
     assert (outcome.status, outcome.reply.facts["reason"]) == (Status.FAILED, "unreachable")
+    assert "cannot be told now" in outcome.reply.text
     assert world.names() == ("docker.io/library/web:1.4",)
+
+
+def _move(world: World, image_id: str) -> Callable[[object], None]:
+    return lambda _engine: world.engine._name(image_id, parse(WEB))
+
+
+def test_a_name_that_moved_while_docker_pushed_is_no_success(world: World) -> None:
+    """Docker sends whatever has the name: then the registry serves another image, and nobody is told it is this."""
+    other = world.engine.add_image("other")
+    world.engine.faults.before["push"] = [_move(world, other.id)]
+    outcome = world.say("push web:1.4")
+    assert (outcome.status, outcome.reply.facts["reason"]) == (Status.FAILED, "digest")
+    assert f"was pushed as {world.company.served['team/web']['1.4']}" in outcome.reply.text
+    assert "another image" in outcome.reply.text
+    assert WEB in world.names(other.id)
+
+
+def test_a_name_that_moved_between_two_tries_is_not_pushed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at before each of them."""
+    monkeypatch.setattr("bot.operations.push._WAITS", (0.01, 0.01))
+    other = world.engine.add_image("other")
+    world.engine.push_faults = [RegistryError("reset", reason=Reason.UNREACHABLE)]
+    world.engine.faults.before["push"] = [_move(world, other.id)]
+    outcome = world.say("push web:1.4")
+    assert (outcome.status, outcome.reply.facts["reason"]) == (Status.FAILED, "digest")
+    assert (len(world.engine.logins), world.company.served) == (1, {})
+
+
+def test_what_the_registry_took_is_told_though_it_could_not_be_read_back(world: World) -> None:
+    """A question that fails after a push does not make the push undone."""
+    refused = RegistryError("It is too busy. Nothing was changed.", reason=Reason.REFUSED)
+    world.engine.faults.before["push"] = [lambda _engine: world.company.failing.append(refused)]
+    outcome = world.say("push web:1.4")
+    assert (outcome.status, outcome.reply.facts["reason"]) == (Status.FAILED, "refused")
+    served = world.company.served["team/web"]["1.4"]
+    assert f"the registry company serves {served} as {WEB} now. It is not proven." in outcome.reply.text
+
+
+def test_a_push_cancelled_after_the_registry_took_it_is_not_told_as_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The run is cancelled, and says what the registry serves."""
+    world = World()
+    run, ask = FakeRun(world.engine), world.company.digest
+
+    def digest(reference: Reference, check: Callable[[], None] = unasked) -> str | None:
+        if world.company.served:
+            run.cancel()
+        return ask(reference, check)
+
+    monkeypatch.setattr(world.company, "digest", digest)
+    plan = PushPlan(image=world.web, reference=parse(WEB), known=world.registries.known[0])
+    with pytest.raises(Cancelled, match=r"serves sha256:\w+ .* now") as caught:
+        push(world.engine, run, plan)
+    assert "taken back" not in str(caught.value)
 
 
 def test_another_digest_than_pushed_is_no_success(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,6 +380,59 @@ def test_a_pull_of_something_else_is_no_success(world: World) -> None:
     world.company.has_image = lambda *_: None  # type: ignore[method-assign]
     outcome = world.say("pull web:1.4")
     assert (outcome.status, outcome.reply.facts["reason"]) == (Status.FAILED, "digest")
+
+
+def test_a_tag_that_moved_while_docker_pulled_is_no_success(world: World) -> None:
+    """The reply’s digest is what the host has, not what the registry served a moment before."""
+    world.say("push web:1.4")
+    other = world.engine.add_image("other")
+    digest = world.company.put("team/web", "2.0", "other")
+    world.company.images[digest] = replace(other, references=())
+
+    def move(_engine: object) -> None:
+        world.company.served["team/web"]["1.4"] = digest
+
+    world.engine.faults.before["pull"] = [move]
+    outcome = world.say("pull web:1.4")
+    assert (outcome.status, outcome.reply.facts["reason"]) == (Status.FAILED, "digest")
+
+
+def test_what_was_pulled_is_told_though_it_could_not_be_compared(world: World) -> None:
+    """A question that fails after a pull does not make the pull undone."""
+    world.say("push web:1.4")
+    world.engine.kept_images.clear()
+    refused = RegistryError("It is too busy. Nothing was changed.", reason=Reason.REFUSED)
+    world.engine.faults.before["pull"] = [lambda _engine: world.company.failing.append(refused)]
+    outcome = world.say("pull web:1.4")
+    assert (outcome.status, outcome.reply.facts["reason"]) == (Status.FAILED, "refused")
+    assert f"has {world.web.id} as {WEB} now. It is not proven." in outcome.reply.text
+
+
+def test_a_pull_that_a_crash_hid_is_told_as_done(world: World) -> None:
+    """Done is what the host has and the registry serves; another image, or none, is not."""
+    command = world.house.app.services.commands["pull"]
+    assert command.done is not None
+    world.say("push web:1.4")
+    finished = world.say("pull web:1.4")
+    reply = command.done(finished.run_id, world.house.app.services)
+    assert reply is not None
+    assert reply.facts == finished.reply.facts
+    world.company.put("team/web", "1.4", "another")
+    assert command.done(finished.run_id, world.house.app.services) is None
+    world.engine.kept_images.clear()
+    assert command.done(finished.run_id, world.house.app.services) is None
+
+
+def test_a_tag_that_a_crash_hid_is_told_as_done(world: World) -> None:
+    """Unless the name was taken back, or is another image's by now."""
+    command = world.house.app.services.commands["tag"]
+    assert command.done is not None
+    finished = world.say("tag web:1.4 web:stable")
+    reply = command.done(finished.run_id, world.house.app.services)
+    assert reply is not None
+    assert (reply.text, reply.facts) == (finished.reply.text, finished.reply.facts)
+    world.engine.add_image("web:stable")
+    assert command.done(finished.run_id, world.house.app.services) is None
 
 
 def test_a_tag_moves_only_when_told(world: World) -> None:

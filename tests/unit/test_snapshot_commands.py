@@ -147,6 +147,30 @@ def test_what_a_dead_bot_had_done_is_told(house: House) -> None:
     assert f"web-restored-{made.run_id}" in told.text
 
 
+def test_a_registry_that_is_away_makes_a_snapshot_no_less_done(engine: FakeEngine, tmp_path: Path) -> None:
+    """After a crash the snapshot is told as made, and of its push that nobody can tell now."""
+    company = FakeRegistry()
+    engine.registries = {company.host: company}
+    known = Registries([Known(registry=company, rules=Rules())])
+    with at_work(settings(tmp_path / "state", toml=ROLES), {"local": engine}, registries=known) as house:
+        made = house.say(f"snapshot web --push --tag {company.host}/kept/web:1")
+        assert made.status is Status.SUCCEEDED, made.reply.text
+        run = house.run(made.run_id)
+        assert run.plan is not None
+        assert f"image:{company.host}/kept/web:1" in run.plan.targets
+        done = house.app.services.commands["snapshot"].done
+        assert done is not None
+        company.down = True
+        told = done(made.run_id, house.app.services)
+        assert told is not None
+        assert (told.status, told.facts["snapshot"]) == (Status.PARTIAL, made.run_id)
+        assert "whether it is pushed cannot be told now" in told.text
+        company.down = False
+        again = done(made.run_id, house.app.services)
+        assert again is not None
+        assert again.facts["digest"] == made.reply.facts["digest"]
+
+
 def test_an_engine_that_fails_leaves_no_loose_end(house: House, engine: FakeEngine) -> None:
     """A commit that Docker refuses fails the run, and everything is as it was."""
     engine.faults.failing["commit"] = EngineError("no space left on device")
