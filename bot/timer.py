@@ -34,6 +34,9 @@ _STILL_SECONDS = 60.0
 _STEP = timedelta(seconds=2)
 """What the machine's clock went beyond its true pace in one round is a step."""
 
+_LEAST = timedelta(seconds=1)
+"""So long after now a schedule is due at the soonest: APScheduler would go through times that are past for ever."""
+
 _UNRECKONABLE = (ArithmeticError, LookupError, StopIteration, ValueError)
 """What a schedule raises whose row is damaged, or whose zone the machine no longer knows: it must not stop others."""
 
@@ -48,7 +51,7 @@ class _Due(BaseTrigger):  # type: ignore[misc]
     def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
         """The first due time after now; APScheduler asks twice each time."""
         if self._next is None or self._next <= now:
-            self._next = self._when.after(now)
+            self._next = max(self._when.after(now), now + _LEAST)
         return self._next
 
 

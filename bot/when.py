@@ -62,7 +62,9 @@ class When:
         if any(field.startswith("*") for field in self.cron.split(" ")[:2]):
             yield from _by_the_clock(self.cron, zone, moment)
         else:
-            yield from (one.astimezone(UTC) for one in CronSim(self.cron, moment.astimezone(zone)))
+            times = (one.astimezone(UTC) for one in CronSim(self.cron, moment.astimezone(zone)))
+            # where an hour comes twice cronsim gives the first one's times, also when it is asked during the second
+            yield from (one for one in times if one > moment)
 
     def first(self, moment: datetime, number: int) -> tuple[datetime, ...]:
         """The first so many due times later than the moment."""
