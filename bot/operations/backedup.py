@@ -16,12 +16,12 @@ _BACKUP = "backup"
 
 
 def source_of(line: str, commands: Mapping[str, Command], default_host: str) -> Source | None:
-    """What it backs up; None for a line that does something else, or is no command line any more."""
+    """What it backs up; None for a line that does something else, or that no run could come of any more."""
     command = commands.get(_BACKUP)
     if command is None or line.partition(" ")[0] != command.name:
         return None
     try:
         arguments = arguments_of(command, line)
+        return arguments.host or default_host, filed_as(arguments.source)
     except UsageError:
         return None
-    return arguments.host or default_host, filed_as(arguments.source)

@@ -295,6 +295,15 @@ def test_nobody_protects_a_volume(watch: Watch) -> None:
     assert watch.open() == ["unprotected:local"]
 
 
+def test_a_schedule_of_what_cannot_be_backed_up_hides_nothing(watch: Watch) -> None:
+    """Such a line may be there since before it was refused: all else is judged as ever."""
+    for number, source in enumerate(("web:/", "web:/a/../b")):
+        watch.schedule(f"daily at 03:00 backup {source}", f"ill-{number}")
+    watch.timer_lives = False
+    watch.later(hours=27, every=60)
+    assert "stale:local/pgdata" in watch.open()
+
+
 def test_a_schedule_that_never_made_a_backup(watch: Watch) -> None:
     """Nobody waits for ever for the first one: its age counts from the schedule on."""
     watch.engine.add_volume("fresh", {"a": b"1"})

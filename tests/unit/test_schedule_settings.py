@@ -166,6 +166,8 @@ WRONG = [
     ('when = "hourly"\ncommand = "approve 7f3a2c1b"', "no schedule may carry it out"),
     ('when = "hourly"\nprune = true\ncommand = "drill pgdata"', "goes with schedules of `backup` only"),
     ('when = "hourly"\njitter_minutes = 60\ncommand = "backup pgdata"', "A jitter of"),
+    ('when = "hourly"\ncommand = "backup web:/"', "A whole container cannot be taken by its files"),
+    ('when = "hourly"\ncommand = "backup web:/a/../b"', "must begin with / and hold no “..”"),
     ('when = "hourly"\ncommand = "exec db vacuum pw=hunter2"', "holds a secret of a runbook"),
 ]
 RUNBOOK = """
