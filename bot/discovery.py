@@ -217,6 +217,8 @@ class Discovery:
             fresh = replace(fresh, owner=self._rules.owner, suspended=None)
         if fresh == mine:
             return
+        if fresh.is_on and not mine.is_on:  # as `resume` does it: what was due meanwhile is not made up for
+            fresh = replace(fresh, dealt_with_at=now)
         said = told.changed(fresh.name, fresh.line, fresh.when)
         self._services.schedules.put(fresh, self._event(CHANGED, fresh, one.key, said))
         if (fresh.line, fresh.when) != (mine.line, mine.when):

@@ -164,6 +164,8 @@ class KeptInSettings:
             fresh.owner.id == before.owner.id
         ):
             return
+        if fresh.is_on and not before.is_on:  # as `resume` does it: what was due meanwhile is not made up for
+            fresh = replace(fresh, dealt_with_at=now)
         said = say("It was changed in the settings.")
         if before.kept is not Kept.SETTINGS:
             said = say(

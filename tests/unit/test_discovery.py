@@ -303,6 +303,21 @@ def test_other_settings_are_taken_over(place: Place) -> None:
     assert (after.owner.id, after.quiet, after.paused_by, after.suspended) == ("U0ANN", False, "ann", None)
 
 
+def test_another_owner_makes_up_for_nothing(place: Place) -> None:
+    """While it was suspended it was due, and that is over; while it was on, what is behind stays to be dealt with."""
+    place.label("pgdata", "daily")
+    place.look(FOLLOW)
+    (made,) = place.app.services.schedules.all()
+    put(place.app, replace(made, suspended="cli:settings may not any more"))
+    place.clock.now += timedelta(days=3)
+    place.look(replace(FOLLOW, owner=Actor(id="U0ANN", name="U0ANN")))
+    (after,) = place.app.services.schedules.all()
+    assert (after.suspended, after.dealt_with_at) == (None, place.clock.now)
+    place.look(replace(FOLLOW, owner=Actor(id="U0ADA", name="U0ADA")))
+    (later,) = place.app.services.schedules.all()
+    assert (later.owner.id, later.dealt_with_at) == ("U0ADA", after.dealt_with_at)
+
+
 def test_the_thread_looks_by_itself_and_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins when it is told to, outlives a database or host that is away, and ends at once."""
     monkeypatch.setattr("bot.discovery._FIRST_SECONDS", 0.01)
