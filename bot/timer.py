@@ -21,7 +21,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from bot.errors import BotError
 from bot.stores.schedules import Schedule, Schedules
-from bot.when import When
+from bot.when import UNRECKONABLE, When
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +36,6 @@ _STEP = timedelta(seconds=2)
 
 _LEAST = timedelta(seconds=1)
 """So long after now a schedule is due at the soonest: APScheduler would go through times that are past for ever."""
-
-_UNRECKONABLE = (ArithmeticError, LookupError, StopIteration, ValueError)
-"""What a schedule raises whose row is damaged, or whose zone the machine no longer knows: it must not stop others."""
 
 
 class _Due(BaseTrigger):  # type: ignore[misc]
@@ -138,7 +135,7 @@ class Timer:
             self._known[schedule.name] = schedule.revision
             try:
                 self._know(schedule)
-            except _UNRECKONABLE:
+            except UNRECKONABLE:
                 _log.exception("when schedule %s is due cannot be reckoned: it does not run", schedule.name)
         with self._lock:
             again, self._again = self._again, set()

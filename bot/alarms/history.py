@@ -20,6 +20,7 @@ from bot.stores.pasts import LastTwo, Pasts
 from bot.stores.runrow import Run
 from bot.stores.runs import Runs
 from bot.stores.schedules import Schedule
+from bot.when import UNRECKONABLE
 
 _LEAST_BEFORE = 5
 _MOST_BEFORE = 20
@@ -46,7 +47,7 @@ class History:
         self._pasts = records.pasts
         self._clock = clock
         self._usual: dict[str, float | None] = {}
-        self._due: dict[str, tuple[tuple[int, datetime], datetime]] = {}
+        self._due: dict[str, tuple[tuple[int, datetime], datetime | None]] = {}
 
     def judge(self, schedules: tuple[Schedule, ...], rules: AlarmRules, *, timer: bool) -> Findings:
         """All of it. While the `timer` stands still, it is no news that nothing comes of due times."""
@@ -92,9 +93,9 @@ class History:
                 continue
             state = (one.revision, one.dealt_with_at)
             before = known.get(one.name)
-            due = before[1] if before and before[0] == state else one.when.after(one.dealt_with_at)
+            due = before[1] if before and before[0] == state else _due(one)
             self._due[one.name] = (state, due)
-            if now - due > _UNNOTICED:
+            if due is not None and now - due > _UNNOTICED:
                 found.append(_nothing_came_of(one, due))
         return found
 
@@ -121,6 +122,14 @@ class Coverage:
             if source is not None and one.is_on:
                 found[source] = min(found.get(source, one.created_at), one.created_at)
         return found
+
+
+def _due(schedule: Schedule) -> datetime | None:
+    """What is to be dealt with next; None for what cannot be reckoned, as the timer says in the log."""
+    try:
+        return schedule.when.after(schedule.dealt_with_at)
+    except UNRECKONABLE:
+        return None
 
 
 def _overdue(run: Run, rules: AlarmRules) -> Condition:

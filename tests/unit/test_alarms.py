@@ -13,6 +13,7 @@ from bot.alarms import shelves
 from bot.errors import EngineError, StoreError
 from bot.model import Invocation, Origin, Status
 from bot.operations.holds import failed
+from bot.when import When
 from tests.fakes import FakeEngine
 from tests.stores.bench import all_at_once
 from tests.support.house import House, refuse_untrue, wait_for
@@ -371,6 +372,17 @@ def test_a_due_time_that_nothing_came_of(watch: Watch) -> None:
     watch.due("hourly")
     watch.later(minutes=1)
     assert watch.open() == []
+
+
+def test_a_schedule_that_cannot_be_reckoned_hides_nothing(watch: Watch) -> None:
+    """It is never due, or its zone is none any more; what comes of the others is judged as ever."""
+    for name, zone in (("never", "UTC"), ("nowhere", "Atlantis/Capital")):
+        made = watch.schedule("hourly backup pgdata", name)
+        ill = replace(made, when=When(text="ill", zone=zone, cron="0 0 */29 2 1#5"))
+        watch.app.services.schedules.put(ill, watch.event("schedule", name))
+    watch.schedule("hourly backup pgdata", "hourly")
+    watch.later(minutes=75, every=15)
+    assert watch.open() == ["overdue:due/hourly"]
 
 
 def test_a_scheduled_run_that_does_not_end(watch: Watch) -> None:

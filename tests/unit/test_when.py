@@ -217,6 +217,7 @@ def test_intervals_are_counted_from_when_they_were_asked_for(line: str, every: t
     [
         ("0 0 31 2 *", "no such day is in that month"),
         ("'0 0 30 2 *'", "no such day is in that month"),
+        ("'0 0 */29 2 1#5'", "no such day is in that month"),
         ("61 * * * *", "the minute is wrong"),
         ("daily at 25:00", "“daily at 25:00” is not possible: the hour is wrong"),
         ("daily at 13pm", "the hour is wrong"),
