@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from bot.language import say
 from bot.operations.sources import normal
 from bot.stores.archive import Backup, Hold, Marks
 
@@ -82,9 +83,14 @@ def failed_drill(marks: Marks, at: datetime, why: str) -> Marks:
 
 def held(marks: Marks, hold: Hold) -> Marks:
     """Kept from pruning; takes the place of an earlier hold."""
-    return replace(marks, hold=hold)
+    return replace(_doubted(marks, hold.at), hold=hold)
 
 
-def released(marks: Marks) -> Marks:
+def released(marks: Marks, at: datetime) -> Marks:
     """Not held any more."""
-    return replace(marks, hold=None)
+    return replace(_doubted(marks, at), hold=None)
+
+
+def _doubted(marks: Marks, at: datetime) -> Marks:
+    """What is written in the place of unreadable marks says no less than they did: it does not count until it verifies."""
+    return failed(marks, at, say("its marks could not be read")) if marks.unreadable else marks
