@@ -118,6 +118,20 @@ def test_all_runs_are_partial(watch: Watch) -> None:
     assert "2 alarms are over" in watch.said()[-1].text
 
 
+def test_what_fails_is_not_told_once_it_is_paused(watch: Watch) -> None:
+    """Somebody looked after it: no run of it can succeed, so it would be told daily for ever."""
+    made = watch.schedule()
+    watch.take_role()
+    watch.days(2)
+    assert "failing:nightly" in watch.open()
+    watch.app.services.schedules.pause("nightly", made.owner, watch.event("pause", "nightly"))
+    watch.later(minutes=1)
+    assert "failing:nightly" not in watch.open()
+    watch.app.services.schedules.resume("nightly", watch.event("resume", "nightly"))
+    watch.later(minutes=1)
+    assert "failing:nightly" in watch.open()
+
+
 def test_the_timer_died(watch: Watch) -> None:
     """Told at the next look, however due times stand; and when it lives again."""
     watch.schedule()
@@ -174,6 +188,22 @@ def test_a_restart_tells_nothing_twice(watch: Watch) -> None:
     watch.engine.faults.down = False
     watch.later(minutes=1)
     assert [one.is_over for one in watch.said()[2:]] == [True]
+
+
+def test_a_restart_while_a_host_is_away_ends_nothing_about_it(watch: Watch) -> None:
+    """How old a backup may be only the host's label says, and that is not known again until the host answers."""
+    watch.engine.add_volume("fresh", {"a": b"1"}, **{"shipkeeper.max-age": "4h"})
+    watch.schedule("monthly on the 1st at 03:00 backup fresh", "fresh")
+    watch.later(hours=5, every=60)
+    assert watch.open() == ["stale:local/fresh"]
+    watch.engine.faults.down = True
+    watch.restart()
+    watch.later(minutes=3)
+    assert watch.open() == ["stale:local/fresh"]
+    watch.engine.faults.down = False
+    watch.back_up("backup fresh")
+    watch.later(minutes=1)
+    assert watch.open() == []
 
 
 def test_what_cannot_be_judged_stays(watch: Watch, tmp_path: Path) -> None:
