@@ -68,9 +68,9 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a look found. `unsure` are keys, or beginnings of keys up to a colon or a slash, that could not be judged this time.
+    """What a look found. `unsure` are keys that could not be judged this time, or beginnings of such keys.
 
-    What is open of those stays as it is.
+    A beginning goes up to a colon or a slash. What is open of those stays as it is.
     """
 
     conditions: tuple[Condition, ...] = ()

@@ -89,7 +89,9 @@ def _schedule(
     inner = read(split(section.command), commands)
     refuse_idle_prune(inner, prune=section.prune)
     if inner.command.name == BACKUP:
-        filed_as(inner.arguments.source)  # what no backup could be filed under is refused now, not at each run
+        filed_as(
+            inner.arguments.source
+        )  # what no backup could be filed under is refused now, not at each run
     owner = section.owner
     made = Schedule(
         name=name,

@@ -101,7 +101,9 @@ def by_cron(fields: str, zone: str, *, text: str = "") -> When:
         times = CronSim(fields, datetime(2000, 1, 1, tzinfo=UTC))
     except CronSimError as error:
         raise UsageError(_why_not(fields, str(error), text or fields)) from error
-    if next(times, None) is None:  # none in fifty years: Gregorian days of the week come round in forty at most
+    if (
+        next(times, None) is None
+    ):  # none in fifty years: Gregorian days of the week come round in forty at most
         raise UsageError(_never(text or fields))
     return When(text=text or fields, zone=zone_named(zone), cron=fields)
 

@@ -46,7 +46,9 @@ def judge(view: View, rules: AlarmRules, now: datetime) -> Findings:
     lists: Iterator[Condition] = (_unprotected(view, host, names) for host, names in bare.items() if names)
     if not rules.unprotected:  # of what nobody protects only that counts which somebody named
         told, lists = {one for one in told if not rules.names(*one)}, iter(())
-    unseen = [host for host in view.hosts if host not in view.volumes]  # nor are labels there known, such as ages
+    unseen = [
+        host for host in view.hosts if host not in view.volumes
+    ]  # nor are labels there known, such as ages
     unsure = (key for host in unseen for key in (f"{AlarmKind.UNPROTECTED}:{host}", _stale_at(host)))
     return Findings(conditions=(*lists, *found.stale(told)), unsure=frozenset(unsure))
 

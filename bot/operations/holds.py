@@ -92,5 +92,5 @@ def released(marks: Marks, at: datetime) -> Marks:
 
 
 def _doubted(marks: Marks, at: datetime) -> Marks:
-    """What is written in the place of unreadable marks says no less than they did: it does not count until it verifies."""
+    """What takes the place of unreadable marks says no less than they did: it does not count until it verifies."""
     return failed(marks, at, say("its marks could not be read")) if marks.unreadable else marks

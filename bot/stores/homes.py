@@ -82,7 +82,9 @@ class Homes:
             for button in (button for line, button in wanted.items() if line not in tokens):
                 tokens[button.line] = secrets.token_urlsafe(24)
                 row = {"token": tokens[button.line], "home_of": user, "position": 0, "line": button.line}
-                connection.execute(insert(buttons).values(**row, label=label_of(button), danger=button.danger))
+                connection.execute(
+                    insert(buttons).values(**row, label=label_of(button), danger=button.danger)
+                )
         return tokens
 
     def picture(self, digest: str) -> Picture | None:
