@@ -15,7 +15,7 @@ from bot.alarmrules import AlarmKind, AlarmRules, Condition, Findings
 from bot.command import Command
 from bot.language import say
 from bot.model import Button
-from bot.operations.backedup import Source, source_of
+from bot.operations.backedup import Source, filed, is_path, source_of
 from bot.stores.pasts import LastTwo, Pasts
 from bot.stores.runrow import Run
 from bot.stores.runs import Runs
@@ -103,13 +103,17 @@ class History:
 class Coverage:
     """Remembers what each line backs up, for there may be thousands of schedules. For one thread."""
 
-    def __init__(self, commands: Mapping[str, Command], default_host: str) -> None:
+    def __init__(self, commands: Mapping[str, Command], default_host: str, runs: Runs) -> None:
+        self._runs = runs
         self._commands = commands
         self._default_host = default_host
         self._known: dict[str, Source | None] = {}
 
     def of(self, schedules: tuple[Schedule, ...]) -> dict[Source, datetime]:
-        """What schedules that fire back up, and since when there is such a schedule."""
+        """What schedules that fire back up, and since when there is such a schedule. Raises StoreError.
+
+        A path is left out until a run told where its backups lie: nobody could say whether there are any.
+        """
         known, self._known = self._known, {}
         found: dict[Source, datetime] = {}
         for one in schedules:
@@ -119,6 +123,8 @@ class Coverage:
                     known[one.line] if is_known else source_of(one.line, self._commands, self._default_host)
                 )
             source = self._known[one.line]
+            if source is not None and one.is_on and is_path(source):
+                source = filed(source, self._runs.planned(one.name, one.line))
             if source is not None and one.is_on:
                 found[source] = min(found.get(source, one.created_at), one.created_at)
         return found

@@ -33,9 +33,18 @@ def filed_as(text: str) -> str:
 
 def is_about(targets: tuple[str, ...], name: str) -> bool:
     """Whether a run that held these was about that source itself, and not about a path in that volume."""
-    named = [target for target in targets if target.startswith("volume:")]
-    paths = [target for target in named if ":/" in target]
-    return target_of_source(name) in (paths or named)
+    return name in _named(targets)
+
+
+def filed_by(targets: tuple[str, ...]) -> str | None:
+    """The name that a backup is filed under whose run held these: the path's, else the volume's, if there is one."""
+    return next(iter(_named(targets)), None)
+
+
+def _named(targets: tuple[str, ...]) -> list[str]:
+    """The paths among the sources, or all of them where there is none: a run on a path holds its volume, too."""
+    named = [target.removeprefix("volume:") for target in targets if target.startswith("volume:")]
+    return [name for name in named if ":/" in name] or named
 
 
 def is_verified(backup: Backup, marks: Marks) -> bool:

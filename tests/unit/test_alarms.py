@@ -326,6 +326,36 @@ def test_nobody_protects_a_volume(watch: Watch) -> None:
     assert watch.open() == ["unprotected:local"]
 
 
+def test_a_path_that_is_a_volume_is_judged_as_that_volume(watch: Watch) -> None:
+    """Its backups lie under the volume's name: they are no news, and their end is told of that name, once."""
+    watch.engine.add_volume("fresh", {"a": b"1"})
+    watch.engine.add_container("db", {"fresh": "/var/lib/data"})
+    watch.schedule("daily at 03:00 backup db:/var/lib/data/")
+    watch.later(hours=2, every=60)
+    assert watch.open() == ["unprotected:local"]
+    assert watch.days(3) == [Status.SUCCEEDED] * 3
+    assert watch.open() == ["stale:local/pgdata"]
+    watch.timer_lives = False
+    watch.later(hours=30, every=60)
+    assert [key for key in watch.open() if key.startswith("stale:")] == [
+        "stale:local/pgdata",
+        "stale:local/fresh",
+    ]
+
+
+def test_a_path_is_judged_by_what_came_of_its_line(watch: Watch) -> None:
+    """Of a path that is no volume the backups lie under its own name; another line is not known until it ran."""
+    watch.engine.add_container("web", binds={"/srv": "/data"})
+    made = watch.schedule("daily at 03:00 backup web:/data")
+    assert watch.days(1) == [Status.SUCCEEDED]
+    watch.app.services.schedules.put(
+        replace(made, line="backup web:/data/other"), watch.event("schedule", "nightly")
+    )
+    watch.later(hours=30, every=60)
+    assert "stale:local/web:/data" in watch.open()
+    assert "stale:local/web:/data/other" not in watch.open()
+
+
 def test_a_schedule_of_what_cannot_be_backed_up_hides_nothing(watch: Watch) -> None:
     """Such a line may be there since before it was refused: all else is judged as ever."""
     for number, source in enumerate(("web:/", "web:/a/../b")):
