@@ -68,9 +68,9 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a look found. `unsure` are keys, or beginnings of keys up to a colon, that could not be judged this time.
+    """What a look found. `unsure` are keys that could not be judged this time, or beginnings of such keys.
 
-    What is open of those stays as it is.
+    A beginning goes up to a colon or a slash. What is open of those stays as it is.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -81,7 +81,7 @@ class Findings:
 
     def leaves_open(self, key: str) -> bool:
         """Whether it is not known if that holds."""
-        return key in self.unsure or f"{key.partition(':')[0]}:" in self.unsure
+        return key in self.unsure or any(key.partition(end)[0] + end in self.unsure for end in ":/")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from bot.errors import BotError, UsageError
 from bot.language import speaking
 from bot.model import Actor, Invocation, Origin, Place
 from bot.operations import labelstold as told
-from bot.operations.backedup import Source, source_of
+from bot.operations.backedup import Source, filed, is_path, source_of
 from bot.operations.hostwide import LOOK_LIMIT, Answers, ask_all
 from bot.operations.labelled import Labelled, labelled
 from bot.operations.labelstold import Findings, Proposal, Unclear
@@ -149,12 +149,15 @@ class Discovery:
             known=self._services.schedules.all(),
             told=self._proposals.told(),
         )
-        abouts = (
-            (one.name, source_of(one.line, self._services.commands, self._services.default_host))
-            for one in look.known
-        )
+        abouts = ((one.name, self._about(one)) for one in look.known)
         look.about = {name: key for name, key in abouts if key is not None}
         return look
+
+    def _about(self, schedule: Schedule) -> Source | None:
+        source = source_of(schedule.line, self._services.commands, self._services.default_host)
+        if source is None or not is_path(source):
+            return source
+        return filed(source, self._services.runs.planned(schedule.name, schedule.line))
 
     # ---- one label ---------------------------------------------------------------------------------------
 
@@ -217,6 +220,8 @@ class Discovery:
             fresh = replace(fresh, owner=self._rules.owner, suspended=None)
         if fresh == mine:
             return
+        if fresh.is_on and not mine.is_on:  # as `resume` does it: what was due meanwhile is not made up for
+            fresh = replace(fresh, dealt_with_at=now)
         said = told.changed(fresh.name, fresh.line, fresh.when)
         self._services.schedules.put(fresh, self._event(CHANGED, fresh, one.key, said))
         if (fresh.line, fresh.when) != (mine.line, mine.when):

@@ -16,7 +16,7 @@ from bot.commandline import split
 from bot.engine import Engine
 from bot.errors import Busy, Conflict, EngineError, PermissionDenied, UsageError
 from bot.language import say
-from bot.model import Actor, Invocation, Origin, Reply, Right, Value
+from bot.model import Actor, Invocation, Origin, Reply, Right, Status, Value
 from bot.permissions import Policy
 from bot.scheduling import Inner, aimed, read
 from bot.services import Services
@@ -160,6 +160,19 @@ def refuse_under_way(schedule: Schedule, services: Services) -> None:
                 status=words.status(run.status),
             )
         )
+
+
+def call_off(schedule: Schedule, services: Services, by: Actor) -> tuple[str, ...]:
+    """Cancel what came of a due time and has not begun, for it fires no more; a sentence about it, if there is such.
+
+    To be called once it is stored that it does not fire, or another run may come of it meanwhile. What somebody asked
+    for themselves, by `run-now`, is not the schedule's.
+    """
+    run = services.runs.under_way(schedule.name)
+    if run is None or run.status is not Status.QUEUED or run.invocation.origin is not Origin.SCHEDULE:
+        return ()
+    now = services.cancel(run, by)
+    return (words.called_off(now.id, now.status),)
 
 
 # ---- as rows ----------------------------------------------------------------------------------------------------

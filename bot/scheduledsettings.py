@@ -15,12 +15,13 @@ from bot.commandline import split
 from bot.errors import UsageError
 from bot.language import ENGLISH, say, speaking
 from bot.model import Actor, Origin
+from bot.operations.holds import filed_as
 from bot.operations.runbooks import Runbook
 from bot.operations.typedsecrets import without_typed_secrets
 from bot.people import SHELL
 from bot.reload import Swapper
 from bot.scheduled import about, quietly
-from bot.scheduling import ADDED, CHANGED, REMOVED, read, refuse_idle_prune
+from bot.scheduling import ADDED, BACKUP, CHANGED, REMOVED, read, refuse_idle_prune
 from bot.schedulingtold import refuse_long
 from bot.sections.schedules import SETTINGS, ScheduleSection
 from bot.services import Services
@@ -87,6 +88,10 @@ def _schedule(
         )
     inner = read(split(section.command), commands)
     refuse_idle_prune(inner, prune=section.prune)
+    if inner.command.name == BACKUP:
+        filed_as(
+            inner.arguments.source
+        )  # what no backup could be filed under is refused now, not at each run
     owner = section.owner
     made = Schedule(
         name=name,
@@ -161,6 +166,8 @@ class KeptInSettings:
             fresh.owner.id == before.owner.id
         ):
             return
+        if fresh.is_on and not before.is_on:  # as `resume` does it: what was due meanwhile is not made up for
+            fresh = replace(fresh, dealt_with_at=now)
         said = say("It was changed in the settings.")
         if before.kept is not Kept.SETTINGS:
             said = say(

@@ -105,7 +105,10 @@ class Scheduler:
         return True
 
     def prune(self) -> None:
-        """Let old backups go where a schedule wants that after one of its backups succeeded. Raises StoreError."""
+        """Let old backups go where a schedule wants that after one of its backups succeeded.
+
+        Raises StoreError, and ArchiveError when the archive cannot be read; what is left is for the next time.
+        """
         now = self._services.clock()
         since = min(self._prune_since or now - _PRUNE_WITHIN, now - _COMMITTED_WITHIN)
         found, oldest = self._due.to_prune(since)
@@ -206,7 +209,10 @@ class Scheduler:
         self._due.prune(asked, Terms(host=run.host, released=True, quiet=schedule.quiet))
 
     def _source(self, run: Run) -> tuple[str, ...]:
-        """The one thing that the run was about, as it was typed; nothing where there is no such one."""
+        """The one thing that the run was about, as its backup is filed; nothing where there is no such one."""
+        made = self._services.archive.of_run(run.id)
+        if made:  # what was typed may be a path at which a volume is mounted
+            return (made[0].volume,)
         try:
             words = split(run.invocation.line)
             arguments = parse(find(self._services.commands, words), words[1:])

@@ -21,7 +21,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from bot.errors import BotError
 from bot.stores.schedules import Schedule, Schedules
-from bot.when import When
+from bot.when import UNRECKONABLE, When
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ _STILL_SECONDS = 60.0
 _STEP = timedelta(seconds=2)
 """What the machine's clock went beyond its true pace in one round is a step."""
 
-_UNRECKONABLE = (ArithmeticError, LookupError, StopIteration, ValueError)
-"""What a schedule raises whose row is damaged, or whose zone the machine no longer knows: it must not stop others."""
+_LEAST = timedelta(seconds=1)
+"""So long after now a schedule is due at the soonest: APScheduler would go through times that are past for ever."""
 
 
 class _Due(BaseTrigger):  # type: ignore[misc]
@@ -48,7 +48,7 @@ class _Due(BaseTrigger):  # type: ignore[misc]
     def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
         """The first due time after now; APScheduler asks twice each time."""
         if self._next is None or self._next <= now:
-            self._next = self._when.after(now)
+            self._next = max(self._when.after(now), now + _LEAST)
         return self._next
 
 
@@ -135,7 +135,7 @@ class Timer:
             self._known[schedule.name] = schedule.revision
             try:
                 self._know(schedule)
-            except _UNRECKONABLE:
+            except UNRECKONABLE:
                 _log.exception("when schedule %s is due cannot be reckoned: it does not run", schedule.name)
         with self._lock:
             again, self._again = self._again, set()

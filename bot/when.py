@@ -22,6 +22,9 @@ from bot.language import say
 
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=366)
+UNRECKONABLE = (ArithmeticError, LookupError, StopIteration, ValueError)
+"""What a due time raises whose row is damaged, or whose zone the machine no longer knows: it must not stop others."""
+
 _LONGEST_CHANGE = timedelta(hours=3)
 """By so much clocks change at most; only in what lies so close before may there be a time that is still to come."""
 
@@ -62,7 +65,9 @@ class When:
         if any(field.startswith("*") for field in self.cron.split(" ")[:2]):
             yield from _by_the_clock(self.cron, zone, moment)
         else:
-            yield from (one.astimezone(UTC) for one in CronSim(self.cron, moment.astimezone(zone)))
+            times = (one.astimezone(UTC) for one in CronSim(self.cron, moment.astimezone(zone)))
+            # where an hour comes twice cronsim gives the first one's times, also when it is asked during the second
+            yield from (one for one in times if one > moment)
 
     def first(self, moment: datetime, number: int) -> tuple[datetime, ...]:
         """The first so many due times later than the moment."""
@@ -93,9 +98,13 @@ def by_cron(fields: str, zone: str, *, text: str = "") -> When:
     """Due by cron's five fields; raises UsageError for what is no such thing, or is never due."""
     fields = " ".join(fields.split())
     try:
-        CronSim(fields, datetime(2000, 1, 1, tzinfo=UTC))
+        times = CronSim(fields, datetime(2000, 1, 1, tzinfo=UTC))
     except CronSimError as error:
         raise UsageError(_why_not(fields, str(error), text or fields)) from error
+    if (
+        next(times, None) is None
+    ):  # none in fifty years: Gregorian days of the week come round in forty at most
+        raise UsageError(_never(text or fields))
     return When(text=text or fields, zone=zone_named(zone), cron=fields)
 
 
@@ -148,7 +157,7 @@ def _why_not(fields: str, problem: str, text: str) -> str:
     if _is_cron(" ".join((*words[:_MONTH], "*", *words[_MONTH + 1 :]))) and _is_cron(
         f"* * * {words[_MONTH]} *"
     ):
-        return say("“{text}” is never due: no such day is in that month. Nothing was changed.", text=text)
+        return _never(text)
     names = {
         "minute": say("the minute"),
         "hour": say("the hour"),
@@ -162,6 +171,10 @@ def _why_not(fields: str, problem: str, text: str) -> str:
         text=text,
         field=names.get(field, problem),
     )
+
+
+def _never(text: str) -> str:
+    return say("“{text}” is never due: no such day is in that month. Nothing was changed.", text=text)
 
 
 def _is_cron(fields: str) -> bool:

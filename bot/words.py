@@ -54,6 +54,17 @@ def status(stands: Status) -> str:
     return say(_STATUS[stands])
 
 
+def called_off(run_id: str, stands: Status) -> str:
+    """What is said of a run that somebody cancelled and that stands so now."""
+    if stands.is_ending:
+        return say("Run {run} is {status}; it had not begun.", run=run_id, status=say(stands.value))
+    return say(
+        "Run {run} was asked to end. It stops at its next step and takes back what it had begun; "
+        "its own message says when that is done.",
+        run=run_id,
+    )
+
+
 def size(count: float) -> str:
     """Bytes in the largest unit that leaves a number of one or more: `2.4 MB`, decimal units."""
     for unit in ("B", "kB", "MB", "GB", "TB"):

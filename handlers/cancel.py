@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot import words
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.errors import Conflict
@@ -31,17 +32,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
             )
         )
     now = services.cancel(wanted, run.actor)
-    if now.status.is_ending:
-        return Reply(
-            text=say("Run {run} is {status}; it had not begun.", run=now.id, status=say(now.status.value))
-        )
-    return Reply(
-        text=say(
-            "Run {run} was asked to end. It stops at its next step and takes back what it had begun; "
-            "its own message says when that is done.",
-            run=now.id,
-        )
-    )
+    return Reply(text=words.called_off(now.id, now.status))
 
 
 COMMAND = Command(

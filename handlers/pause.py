@@ -8,7 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.language import later, say
 from bot.model import Button, Reply, Right
-from bot.scheduled import about, managed, refuse_kept_elsewhere
+from bot.scheduled import about, call_off, managed, refuse_kept_elsewhere
 from bot.scheduling import PAUSED, event_of, found_done
 from bot.services import Services
 from bot.timekinds import ScheduleName
@@ -32,8 +32,9 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     )
     event = event_of(PAUSED, schedule, run, text, about(schedule, services))
     services.schedules.pause(schedule.name, run.actor, event)
+    said = " ".join((text, *call_off(schedule, services, run.actor)))
     resume = Button(label=say("Resume"), line=f"resume {schedule.name}")
-    return Reply(text=text, facts={"schedule": schedule.name}, buttons=(resume,), is_aloud=True)
+    return Reply(text=said, facts={"schedule": schedule.name}, buttons=(resume,), is_aloud=True)
 
 
 COMMAND = Command(

@@ -49,7 +49,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
                 volume=backup.volume,
             )
         )
-    services.archive.mark(backup, released)
+    services.archive.mark(backup, lambda marks: released(marks, services.clock()))
     safety = say(
         "It is the safety backup that restore {run_id} made of what it replaced: once `prune` has removed it, "
         "that restore cannot be undone from it any more.",

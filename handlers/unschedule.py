@@ -8,7 +8,7 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.language import later, listed, say
 from bot.model import Reply, Right
-from bot.scheduled import about, alike, managed, refuse_kept_elsewhere
+from bot.scheduled import about, alike, call_off, managed, refuse_kept_elsewhere
 from bot.scheduling import REMOVED, event_of, found_done
 from bot.services import Services
 from bot.stores.schedules import Schedule
@@ -28,7 +28,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     text = " ".join((_what_ends(schedule), _what_is_left(schedule, services)))
     event = event_of(REMOVED, schedule, run, text, about(schedule, services))
     services.schedules.remove(schedule.name, event)
-    return Reply(text=text, facts={"schedule": schedule.name}, is_aloud=True)
+    said = " ".join((text, *call_off(schedule, services, run.actor)))
+    return Reply(text=said, facts={"schedule": schedule.name}, is_aloud=True)
 
 
 def _what_ends(schedule: Schedule) -> str:

@@ -15,11 +15,12 @@ from bot.alarmrules import AlarmKind, AlarmRules, Condition, Findings
 from bot.command import Command
 from bot.language import say
 from bot.model import Button
-from bot.operations.backedup import Source, source_of
+from bot.operations.backedup import Source, filed, is_path, source_of
 from bot.stores.pasts import LastTwo, Pasts
 from bot.stores.runrow import Run
 from bot.stores.runs import Runs
 from bot.stores.schedules import Schedule
+from bot.when import UNRECKONABLE
 
 _LEAST_BEFORE = 5
 _MOST_BEFORE = 20
@@ -46,7 +47,7 @@ class History:
         self._pasts = records.pasts
         self._clock = clock
         self._usual: dict[str, float | None] = {}
-        self._due: dict[str, tuple[tuple[int, datetime], datetime]] = {}
+        self._due: dict[str, tuple[tuple[int, datetime], datetime | None]] = {}
 
     def judge(self, schedules: tuple[Schedule, ...], rules: AlarmRules, *, timer: bool) -> Findings:
         """All of it. While the `timer` stands still, it is no news that nothing comes of due times."""
@@ -92,9 +93,9 @@ class History:
                 continue
             state = (one.revision, one.dealt_with_at)
             before = known.get(one.name)
-            due = before[1] if before and before[0] == state else one.when.after(one.dealt_with_at)
+            due = before[1] if before and before[0] == state else _due(one)
             self._due[one.name] = (state, due)
-            if now - due > _UNNOTICED:
+            if due is not None and now - due > _UNNOTICED:
                 found.append(_nothing_came_of(one, due))
         return found
 
@@ -102,13 +103,17 @@ class History:
 class Coverage:
     """Remembers what each line backs up, for there may be thousands of schedules. For one thread."""
 
-    def __init__(self, commands: Mapping[str, Command], default_host: str) -> None:
+    def __init__(self, commands: Mapping[str, Command], default_host: str, runs: Runs) -> None:
+        self._runs = runs
         self._commands = commands
         self._default_host = default_host
         self._known: dict[str, Source | None] = {}
 
     def of(self, schedules: tuple[Schedule, ...]) -> dict[Source, datetime]:
-        """What schedules that fire back up, and since when there is such a schedule."""
+        """What schedules that fire back up, and since when there is such a schedule. Raises StoreError.
+
+        A path is left out until a run told where its backups lie: nobody could say whether there are any.
+        """
         known, self._known = self._known, {}
         found: dict[Source, datetime] = {}
         for one in schedules:
@@ -118,9 +123,19 @@ class Coverage:
                     known[one.line] if is_known else source_of(one.line, self._commands, self._default_host)
                 )
             source = self._known[one.line]
+            if source is not None and one.is_on and is_path(source):
+                source = filed(source, self._runs.planned(one.name, one.line))
             if source is not None and one.is_on:
                 found[source] = min(found.get(source, one.created_at), one.created_at)
         return found
+
+
+def _due(schedule: Schedule) -> datetime | None:
+    """What is to be dealt with next; None for what cannot be reckoned, as the timer says in the log."""
+    try:
+        return schedule.when.after(schedule.dealt_with_at)
+    except UNRECKONABLE:
+        return None
 
 
 def _overdue(run: Run, rules: AlarmRules) -> Condition:

@@ -46,12 +46,16 @@ def judge(view: View, rules: AlarmRules, now: datetime) -> Findings:
     lists: Iterator[Condition] = (_unprotected(view, host, names) for host, names in bare.items() if names)
     if not rules.unprotected:  # of what nobody protects only that counts which somebody named
         told, lists = {one for one in told if not rules.names(*one)}, iter(())
-    return Findings(
-        conditions=(*lists, *found.stale(told)),
-        unsure=frozenset(
-            f"{AlarmKind.UNPROTECTED}:{host}" for host in view.hosts if host not in view.volumes
-        ),
-    )
+    unseen = [
+        host for host in view.hosts if host not in view.volumes
+    ]  # nor are labels there known, such as ages
+    unsure = (key for host in unseen for key in (f"{AlarmKind.UNPROTECTED}:{host}", _stale_at(host)))
+    return Findings(conditions=(*lists, *found.stale(told)), unsure=frozenset(unsure))
+
+
+def _stale_at(host: str) -> str:
+    """The beginning of the keys of what is too old on that host."""
+    return f"{AlarmKind.STALE}:{host}/"
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ class _Judge:
         if is_gone:
             gone = say("The host has no such volume any more.")
             text = f"{text} {gone}"
-        key = f"{AlarmKind.STALE}:{host}/{name}"[:_LONGEST_KEY]
+        key = f"{_stale_at(host)}{name}"[:_LONGEST_KEY]
         remedy = None if is_gone else self._back_up(host, name)
         return Condition(kind=AlarmKind.STALE, key=key, text=text, remedy=remedy)
 

@@ -54,7 +54,7 @@ class Alarms:
         self._hosts = Hosts(services.engines, services.clock)
         self._shelves = Shelves(services.archive)
         self._history = History(Records(runs=services.runs, pasts=watched.pasts), services.clock)
-        self._coverage = Coverage(services.commands, services.default_host)
+        self._coverage = Coverage(services.commands, services.default_host, services.runs)
         self._is_timer_alive: Callable[[], bool] | None = None
         self._taken: Mapping[Source, datetime | None] = {}
         self._lock = threading.Lock()

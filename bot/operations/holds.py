@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from bot.language import say
 from bot.operations.sources import normal
 from bot.stores.archive import Backup, Hold, Marks
 
@@ -32,9 +33,18 @@ def filed_as(text: str) -> str:
 
 def is_about(targets: tuple[str, ...], name: str) -> bool:
     """Whether a run that held these was about that source itself, and not about a path in that volume."""
-    named = [target for target in targets if target.startswith("volume:")]
-    paths = [target for target in named if ":/" in target]
-    return target_of_source(name) in (paths or named)
+    return name in _named(targets)
+
+
+def filed_by(targets: tuple[str, ...]) -> str | None:
+    """The name that a backup is filed under whose run held these: the path's, else the volume's, if there is one."""
+    return next(iter(_named(targets)), None)
+
+
+def _named(targets: tuple[str, ...]) -> list[str]:
+    """The paths among the sources, or all of them where there is none: a run on a path holds its volume, too."""
+    named = [target.removeprefix("volume:") for target in targets if target.startswith("volume:")]
+    return [name for name in named if ":/" in name] or named
 
 
 def is_verified(backup: Backup, marks: Marks) -> bool:
@@ -82,9 +92,14 @@ def failed_drill(marks: Marks, at: datetime, why: str) -> Marks:
 
 def held(marks: Marks, hold: Hold) -> Marks:
     """Kept from pruning; takes the place of an earlier hold."""
-    return replace(marks, hold=hold)
+    return replace(_doubted(marks, hold.at), hold=hold)
 
 
-def released(marks: Marks) -> Marks:
+def released(marks: Marks, at: datetime) -> Marks:
     """Not held any more."""
-    return replace(marks, hold=None)
+    return replace(_doubted(marks, at), hold=None)
+
+
+def _doubted(marks: Marks, at: datetime) -> Marks:
+    """What takes the place of unreadable marks says no less than they did: it does not count until it verifies."""
+    return failed(marks, at, say("its marks could not be read")) if marks.unreadable else marks

@@ -21,7 +21,7 @@ from bot.model import Button, Plan, Progress, Reply, Status, Value
 from bot.stores import locks
 from bot.stores.audit import Audit, AuditEvent
 from bot.stores.auditrows import with_facts
-from bot.stores.coding import plan_to_json, progress_to_json, reply_to_json
+from bot.stores.coding import label_of, plan_to_json, progress_to_json, reply_to_json
 from bot.stores.database import Database
 from bot.stores.runrow import Lane, Run, get_run
 from bot.stores.runs import Enqueue
@@ -287,7 +287,7 @@ def offer(connection: Connection, run_id: str, offered: tuple[Button, ...], *, f
                 token=secrets.token_urlsafe(24),
                 run_id=run_id,
                 position=position,
-                label=button.label,
+                label=label_of(button),
                 line=button.line,
                 danger=button.danger,
             )

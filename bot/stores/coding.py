@@ -8,6 +8,9 @@ from typing import Any
 
 from bot.model import Attachment, Button, Plan, Progress, Reply, Right, Status, Table
 
+LONGEST_LABEL = 75
+"""So many characters a button's label has at most: Slack shows no more, and the column takes no more."""
+
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -67,3 +70,9 @@ def reply_from_json(value: dict[str, Any] | None) -> Reply | None:
 def storable(words: str) -> str:
     """No database takes NUL or a lone surrogate: they become U+FFFD, which the command line refuses."""
     return _NO_TEXT.sub("\ufffd", words)
+
+
+def label_of(button: Button) -> str:
+    """The button's label as its column takes it, cut with an ellipsis where it is too long."""
+    label = storable(button.label)
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"

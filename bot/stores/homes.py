@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from bot.model import Button
+from bot.stores.coding import label_of
 from bot.stores.database import Database
 from bot.stores.outbox import StoredButton
 from bot.stores.schema import buttons, homes, pictures
@@ -81,7 +82,9 @@ class Homes:
             for button in (button for line, button in wanted.items() if line not in tokens):
                 tokens[button.line] = secrets.token_urlsafe(24)
                 row = {"token": tokens[button.line], "home_of": user, "position": 0, "line": button.line}
-                connection.execute(insert(buttons).values(**row, label=button.label, danger=button.danger))
+                connection.execute(
+                    insert(buttons).values(**row, label=label_of(button), danger=button.danger)
+                )
         return tokens
 
     def picture(self, digest: str) -> Picture | None:

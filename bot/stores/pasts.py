@@ -62,14 +62,14 @@ class Pasts:
             return tuple((row.ended_at - row.started_at).total_seconds() for row in connection.execute(query))
 
     def troubled(self) -> dict[str, LastTwo]:
-        """Schedules whose last two runs that ended did not succeed, since the schedule was made."""
+        """Schedules that fire and whose last two runs that ended did not succeed, since the schedule was made."""
         query = select(
             schedules.c.name,
             _ended(runs.c.id, 0).label("last"),
             _ended(runs.c.id, 1).label("before"),
             _ended(runs.c.status, 0).label("last_status"),
             _ended(runs.c.status, 1).label("before_status"),
-        )
+        ).where(schedules.c.paused_by.is_(None), schedules.c.suspended.is_(None))
         succeeded = Status.SUCCEEDED.value
         with self._database.read() as connection:
             return {

@@ -209,6 +209,12 @@ class Runs:
                     found[name] = run_of(row)
         return found
 
+    def planned(self, schedule_name: str, line: str) -> Run | None:
+        """The newest run that came of that schedule with that line, and came as far as a plan."""
+        of_it = run_query().where(runs.c.schedule == schedule_name, runs.c.line == storable(line))
+        query = of_it.where(runs.c.plan.is_not(None)).order_by(runs.c.created_at.desc(), runs.c.id.desc())
+        return next(iter(self._list(query.limit(1))), None)
+
     def under_way(self, schedule_name: str) -> Run | None:
         """The newest run that came of that schedule and is not over, but for what prunes after one."""
         with self._database.read() as connection:

@@ -50,6 +50,13 @@ def test_the_last_run_of_a_schedule_is_one_step_away(sqlite: Bench) -> None:
     assert SORTED not in first
 
 
+def test_the_last_planned_run_of_a_schedule_is_looked_for_from_the_end_of_its_row(sqlite: Bench) -> None:
+    """As a rule it is the first one there, and other schedules' runs are never looked at."""
+    (plan,) = plans(sqlite.database, lambda: sqlite.runs.planned("nightly", "backup db:/v0"))
+    assert "runs_by_schedule (schedule=?)" in plan
+    assert SORTED not in plan
+
+
 def test_how_long_runs_took_is_looked_for_in_a_quarter(sqlite: Bench) -> None:
     """A line that never succeeded would else have all runs looked through."""
     run = sqlite.submit("backup pgdata")

@@ -46,6 +46,13 @@ def test_a_button_keeps_its_token_while_it_stands_there(bench: Bench, homes: Hom
     assert homes.offer("U0ANN", [BACK_UP])[BACK_UP.line].token != first[BACK_UP.line].token
 
 
+def test_a_home_button_of_a_long_name_can_be_stored(bench: Bench, homes: Homes) -> None:
+    """Its label is cut to what the column takes."""
+    line = f"backup {'v' * 90}"
+    token = homes.offer("U0ANN", [Button(label=f"Back up {'v' * 90}", line=line)])[line].token
+    assert len(bench.outbox.button(token).label) == 75
+
+
 def test_a_home_button_is_used_once(bench: Bench, homes: Homes) -> None:
     """Of two runs at once one gets it; a refused one gives it back; the page then offers another."""
     token = homes.offer("U0ANN", [BACK_UP])[BACK_UP.line].token

@@ -173,6 +173,16 @@ def test_buttons_stand_for_lines(bench: Bench) -> None:
         bench.outbox.button("forged")
 
 
+def test_a_label_that_is_too_long_is_cut(bench: Bench) -> None:
+    """A long name of a volume keeps no run from ending, and no message from being told; the line stays whole."""
+    name = "v" * 90
+    run = bench.asked_in_slack()
+    bench.finish(bench.claim(run), Status.SUCCEEDED, Button(label=f"Back up {name}", line=f"backup {name}"))
+    (shown,) = bench.outbox.behind(10)[0].buttons
+    assert shown.label == f"Back up {'v' * 66}…"
+    assert bench.outbox.button(shown.token).line == f"backup {name}"
+
+
 def test_a_button_works_once(bench: Bench, database_url: str) -> None:
     """Of eight presses at once, from two programs, one is taken; the others are told which run it was."""
     other = Outbox(Bench(database_url).database, bench.clock)

@@ -80,6 +80,25 @@ def test_runs_are_known_by_the_schedule_that_they_came_of(bench: Bench) -> None:
     assert bench.runs.under_way("other") is None
 
 
+def test_the_last_run_that_had_a_plan_is_found(bench: Bench) -> None:
+    """Of that schedule and that line: one that never came so far says nothing, nor does one of another line."""
+
+    def came(line: str, schedule: str = "nightly") -> Run:
+        bench.later(60)
+        return bench.submit(invocation(line, schedule=schedule, at=bench.now))
+
+    assert bench.runs.planned("nightly", "backup db:/v0") is None
+    planned = came("backup db:/v0")
+    bench.started(planned, "volume:pgdata")
+    bench.started(came("backup db:/v1"), "volume:other")
+    bench.started(came("backup db:/v0", "weekly"), "volume:third")
+    came("backup db:/v0")
+    found = bench.runs.planned("nightly", "backup db:/v0")
+    assert found is not None
+    assert found.plan is not None
+    assert (found.id, found.plan.targets) == (planned.id, ("volume:pgdata",))
+
+
 def test_bytes_that_are_no_text_are_storable(bench: Bench) -> None:
     """NUL and lone surrogates, which no database takes, are stored as the mark of an unreadable character."""
     run = bench.submit("backup a\0b\udcff")

@@ -13,6 +13,7 @@ from bot.alarms import shelves
 from bot.errors import EngineError, StoreError
 from bot.model import Invocation, Origin, Status
 from bot.operations.holds import failed
+from bot.when import When
 from tests.fakes import FakeEngine
 from tests.stores.bench import all_at_once
 from tests.support.house import House, refuse_untrue, wait_for
@@ -117,6 +118,20 @@ def test_all_runs_are_partial(watch: Watch) -> None:
     assert "2 alarms are over" in watch.said()[-1].text
 
 
+def test_what_fails_is_not_told_once_it_is_paused(watch: Watch) -> None:
+    """Somebody looked after it: no run of it can succeed, so it would be told daily for ever."""
+    made = watch.schedule()
+    watch.take_role()
+    watch.days(2)
+    assert "failing:nightly" in watch.open()
+    watch.app.services.schedules.pause("nightly", made.owner, watch.event("pause", "nightly"))
+    watch.later(minutes=1)
+    assert "failing:nightly" not in watch.open()
+    watch.app.services.schedules.resume("nightly", watch.event("resume", "nightly"))
+    watch.later(minutes=1)
+    assert "failing:nightly" in watch.open()
+
+
 def test_the_timer_died(watch: Watch) -> None:
     """Told at the next look, however due times stand; and when it lives again."""
     watch.schedule()
@@ -173,6 +188,22 @@ def test_a_restart_tells_nothing_twice(watch: Watch) -> None:
     watch.engine.faults.down = False
     watch.later(minutes=1)
     assert [one.is_over for one in watch.said()[2:]] == [True]
+
+
+def test_a_restart_while_a_host_is_away_ends_nothing_about_it(watch: Watch) -> None:
+    """How old a backup may be only the host's label says, and that is not known again until the host answers."""
+    watch.engine.add_volume("fresh", {"a": b"1"}, **{"shipkeeper.max-age": "4h"})
+    watch.schedule("monthly on the 1st at 03:00 backup fresh", "fresh")
+    watch.later(hours=5, every=60)
+    assert watch.open() == ["stale:local/fresh"]
+    watch.engine.faults.down = True
+    watch.restart()
+    watch.later(minutes=3)
+    assert watch.open() == ["stale:local/fresh"]
+    watch.engine.faults.down = False
+    watch.back_up("backup fresh")
+    watch.later(minutes=1)
+    assert watch.open() == []
 
 
 def test_what_cannot_be_judged_stays(watch: Watch, tmp_path: Path) -> None:
@@ -295,6 +326,45 @@ def test_nobody_protects_a_volume(watch: Watch) -> None:
     assert watch.open() == ["unprotected:local"]
 
 
+def test_a_path_that_is_a_volume_is_judged_as_that_volume(watch: Watch) -> None:
+    """Its backups lie under the volume's name: they are no news, and their end is told of that name, once."""
+    watch.engine.add_volume("fresh", {"a": b"1"})
+    watch.engine.add_container("db", {"fresh": "/var/lib/data"})
+    watch.schedule("daily at 03:00 backup db:/var/lib/data/")
+    watch.later(hours=2, every=60)
+    assert watch.open() == ["unprotected:local"]
+    assert watch.days(3) == [Status.SUCCEEDED] * 3
+    assert watch.open() == ["stale:local/pgdata"]
+    watch.timer_lives = False
+    watch.later(hours=30, every=60)
+    assert [key for key in watch.open() if key.startswith("stale:")] == [
+        "stale:local/pgdata",
+        "stale:local/fresh",
+    ]
+
+
+def test_a_path_is_judged_by_what_came_of_its_line(watch: Watch) -> None:
+    """Of a path that is no volume the backups lie under its own name; another line is not known until it ran."""
+    watch.engine.add_container("web", binds={"/srv": "/data"})
+    made = watch.schedule("daily at 03:00 backup web:/data")
+    assert watch.days(1) == [Status.SUCCEEDED]
+    watch.app.services.schedules.put(
+        replace(made, line="backup web:/data/other"), watch.event("schedule", "nightly")
+    )
+    watch.later(hours=30, every=60)
+    assert "stale:local/web:/data" in watch.open()
+    assert "stale:local/web:/data/other" not in watch.open()
+
+
+def test_a_schedule_of_what_cannot_be_backed_up_hides_nothing(watch: Watch) -> None:
+    """Such a line may be there since before it was refused: all else is judged as ever."""
+    for number, source in enumerate(("web:/", "web:/a/../b")):
+        watch.schedule(f"daily at 03:00 backup {source}", f"ill-{number}")
+    watch.timer_lives = False
+    watch.later(hours=27, every=60)
+    assert "stale:local/pgdata" in watch.open()
+
+
 def test_a_schedule_that_never_made_a_backup(watch: Watch) -> None:
     """Nobody waits for ever for the first one: its age counts from the schedule on."""
     watch.engine.add_volume("fresh", {"a": b"1"})
@@ -362,6 +432,17 @@ def test_a_due_time_that_nothing_came_of(watch: Watch) -> None:
     watch.due("hourly")
     watch.later(minutes=1)
     assert watch.open() == []
+
+
+def test_a_schedule_that_cannot_be_reckoned_hides_nothing(watch: Watch) -> None:
+    """It is never due, or its zone is none any more; what comes of the others is judged as ever."""
+    for name, zone in (("never", "UTC"), ("nowhere", "Atlantis/Capital")):
+        made = watch.schedule("hourly backup pgdata", name)
+        ill = replace(made, when=When(text="ill", zone=zone, cron="0 0 */29 2 1#5"))
+        watch.app.services.schedules.put(ill, watch.event("schedule", name))
+    watch.schedule("hourly backup pgdata", "hourly")
+    watch.later(minutes=75, every=15)
+    assert watch.open() == ["overdue:due/hourly"]
 
 
 def test_a_scheduled_run_that_does_not_end(watch: Watch) -> None:

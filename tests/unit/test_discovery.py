@@ -15,16 +15,17 @@ from bot.commandline import split
 from bot.discovery import Discovery, DiscoveryRules
 from bot.engine import Volume
 from bot.errors import EngineError
-from bot.model import Actor
+from bot.model import Actor, Status
 from bot.operations.labelled import LABEL, labelled
 from bot.stores.outbox import Message
 from bot.stores.proposals import Proposals
+from bot.stores.runs import Terms
 from bot.stores.schedules import Kept
 from bot.whenwords import found
 from tests.fakes import FakeEngine
 from tests.support.archives import Clock
-from tests.support.house import ROLES, settings, wait_for
-from tests.support.schedules import put, scheduled
+from tests.support.house import ROLES, House, settings, wait_for
+from tests.support.schedules import due, put, scheduled
 
 SETTINGS = Actor(id="cli:settings", name="settings")
 RULES = DiscoveryRules(
@@ -301,6 +302,35 @@ def test_other_settings_are_taken_over(place: Place) -> None:
     assert place.look(replace(FOLLOW, owner=Actor(id="U0ANN", name="U0ANN"), quiet=False)) == []
     (after,) = place.app.services.schedules.all()
     assert (after.owner.id, after.quiet, after.paused_by, after.suspended) == ("U0ANN", False, "ann", None)
+
+
+def test_another_owner_makes_up_for_nothing(place: Place) -> None:
+    """While it was suspended it was due, and that is over; while it was on, what is behind stays to be dealt with."""
+    place.label("pgdata", "daily")
+    place.look(FOLLOW)
+    (made,) = place.app.services.schedules.all()
+    put(place.app, replace(made, suspended="cli:settings may not any more"))
+    place.clock.now += timedelta(days=3)
+    place.look(replace(FOLLOW, owner=Actor(id="U0ANN", name="U0ANN")))
+    (after,) = place.app.services.schedules.all()
+    assert (after.suspended, after.dealt_with_at) == (None, place.clock.now)
+    place.look(replace(FOLLOW, owner=Actor(id="U0ADA", name="U0ADA")))
+    (later,) = place.app.services.schedules.all()
+    assert (later.owner.id, later.dealt_with_at) == ("U0ADA", after.dealt_with_at)
+
+
+def test_a_schedule_of_the_path_where_it_is_mounted_is_enough(place: Place) -> None:
+    """Once it ran: its backups lie under the volume's name, so no second schedule is proposed or made."""
+    place.label("pgdata", "daily")
+    owner = Actor(id="cli:tester", name="tester")
+    path = put(place.app, scheduled("mine", "backup db:/v0", owner=owner))
+    assert place.app.sole.take("serve")
+    place.app.begin()
+    terms = Terms(host="local", released=True)
+    run_id, _ = place.app.services.runs.take_in(due(path, place.clock.now), terms)
+    assert House(place.app).ending(run_id).status is Status.SUCCEEDED
+    assert place.look(FOLLOW) == []
+    assert [*place.schedules()] == ["mine"]
 
 
 def test_the_thread_looks_by_itself_and_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

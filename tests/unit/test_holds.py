@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -78,7 +79,30 @@ def test_a_hold_is_placed_and_lifted_alone() -> None:
     hold = Hold(by="Ada", at=START)
     assert held(marks, hold) == replace(marks, hold=hold)
     assert held(held(marks, hold), replace(hold, by="Bob")).hold == replace(hold, by="Bob")
-    assert released(held(marks, hold)) == marks
+    assert released(held(marks, hold), LATER) == marks
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda marks: held(marks, Hold(by="Ada", at=LATER)),
+        lambda marks: released(marks, LATER),
+        lambda marks: released(held(marks, Hold(by="Ada", at=LATER)), LATER),
+    ],
+)
+def test_marks_that_could_not_be_read_prove_nothing_when_they_are_replaced(
+    tmp_path: Path, change: Callable[[Marks], Marks]
+) -> None:
+    """A hold, or its end, makes no verified backup of one that may have been found bad; reading it again does."""
+    archive = Archive(tmp_path / "archive", Clock())
+    backup = back_up(archive)
+    backup.files.marks.write_bytes(b"{")
+    archive.mark(backup, change)
+    marks = archive.marks(backup)
+    assert not is_verified(backup, marks)
+    assert (marks.unreadable, marks.failed_at, marks.failure) == ("", LATER, "its marks could not be read")
+    archive.mark(backup, lambda marks: verified(marks, LATER))
+    assert is_verified(backup, archive.marks(backup))
 
 
 @pytest.mark.parametrize(

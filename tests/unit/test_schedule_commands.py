@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import Outcome, Status
+from bot.model import Origin, Outcome, Status
 from bot.scheduling import ADDED
+from bot.stores.runs import Terms
 from bot.stores.schedules import Kept
 from tests.fakes import FakeEngine
 from tests.support.canaries import canary
@@ -244,6 +245,50 @@ def test_pausing_and_resuming(house: House) -> None:
     text_of(house.say("resume nightly"), Status.SUCCEEDED)
     assert "is not paused" in text_of(house.say("resume nightly"), Status.REJECTED)
     assert house.app.services.schedules.get("nightly").is_on
+
+
+@pytest.mark.parametrize("verb", ["pause", "unschedule"])
+def test_what_has_not_begun_does_not_begin_any_more(house: House, verb: str) -> None:
+    """A run that waits for its jitter ends with the schedule, and is named; nothing is said where there is none."""
+    house.say("schedule --jitter 55m nightly daily at 03:00 backup pgdata")
+    waiting = _due(house, "nightly", begins_in=timedelta(minutes=50))
+    text = text_of(house.say(f"{verb} nightly"), Status.SUCCEEDED)
+    assert f"Run {waiting} is cancelled; it had not begun." in text
+    ended = house.ending(waiting)
+    assert (ended.status, ended.started_at) == (Status.CANCELLED, None)
+    assert "Cancelled by tester before it began." in ended.reply.text
+    house.say("schedule noon daily at 12:00 backup pgdata")
+    assert "it had not begun" not in text_of(house.say(f"{verb} noon"), Status.SUCCEEDED)
+
+
+def test_what_is_at_work_or_was_asked_for_goes_on(house: House, engine: FakeEngine) -> None:
+    """A pause is for what the schedule would begin: neither a run at work nor somebody's own `run-now` is ended."""
+    house.say("schedule nightly daily at 03:00 backup pgdata")
+    engine.faults.go_on.clear()
+    engine.faults.stall_at_byte = 1
+    begun = _due(house, "nightly")
+    assert engine.faults.stalled.wait(10)
+    assert begun not in text_of(house.say("pause nightly"), Status.SUCCEEDED)
+    engine.faults.go_on.set()
+    assert house.ending(begun).status is Status.SUCCEEDED
+    house.say("resume nightly")
+    mine = _due(house, "nightly", begins_in=timedelta(minutes=50), origin=Origin.CLI)
+    assert mine not in text_of(house.say("pause nightly"), Status.SUCCEEDED)
+    assert house.run(mine).status is Status.QUEUED
+    text_of(house.say(f"cancel {mine}"), Status.SUCCEEDED)
+
+
+def _due(
+    house: House, name: str, *, begins_in: timedelta = timedelta(0), origin: Origin = Origin.SCHEDULE
+) -> str:
+    """What the timer stores at a due time; the id of the run."""
+    schedule, now = house.app.services.schedules.get(name), house.app.services.clock()
+    begin = now + begins_in
+    asked = invocation(
+        schedule.line, actor=schedule.owner, origin=origin, schedule=name, key=schedule.key(begin), at=now
+    )
+    terms = Terms(host="local", released=True, not_before=begin)
+    return house.app.services.runs.take_in(asked, terms)[0]
 
 
 def test_what_is_removed_is_named(house: House) -> None:

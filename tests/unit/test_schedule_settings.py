@@ -111,14 +111,13 @@ def test_a_restart_changes_nothing(site: _Site) -> None:
 
 
 def test_only_another_time_begins_anew(site: _Site) -> None:
-    """What was due meanwhile is still to be dealt with when anything else changed; and a suspension is over."""
-    with site.started(NIGHTLY) as app, app.database.write() as connection:
-        app.services.schedules.suspend(connection, app.services.schedules.get("nightly"), "may not")
+    """What was due meanwhile is still to be dealt with when anything else changed."""
+    with site.started(NIGHTLY):
+        pass
     site.now += timedelta(days=2)
     with site.started(NIGHTLY.replace("pgdata --quiesce stop", "pgdata")) as app:
         changed = app.services.schedules.get("nightly")
-        assert (changed.line, changed.dealt_with_at, changed.revision) == ("backup pgdata", BEGIN, 3)
-        assert changed.suspended is None
+        assert (changed.line, changed.dealt_with_at, changed.revision) == ("backup pgdata", BEGIN, 2)
     with site.started(NIGHTLY.replace("03:00", "04:00")) as app:
         changed = app.services.schedules.get("nightly")
         assert (changed.when.cron, changed.dealt_with_at) == ("0 4 * * *", site.now)
@@ -150,11 +149,24 @@ def test_settings_take_a_name_over(site: _Site, caplog: pytest.LogCaptureFixture
 
 
 def test_a_paused_one_does_not_fire(site: _Site) -> None:
-    """Until the settings say otherwise."""
+    """Until the settings say otherwise; what was due meanwhile is not made up for."""
     with site.started(OFTEN + "paused = true\n") as app:
         assert app.services.schedules.get("often").paused_by == "settings"
+    site.now += timedelta(days=2)
     with site.started(OFTEN) as app:
-        assert app.services.schedules.get("often").is_on
+        resumed = app.services.schedules.get("often")
+        assert (resumed.is_on, resumed.dealt_with_at) == (True, site.now)
+        assert resumed.when.anchor == BEGIN
+
+
+def test_a_suspension_ends_with_a_change(site: _Site) -> None:
+    """Such as another owner: it fires from then on, and what was due meanwhile is not made up for."""
+    with site.started(NIGHTLY) as app, app.database.write() as connection:
+        app.services.schedules.suspend(connection, app.services.schedules.get("nightly"), "may not")
+    site.now += timedelta(days=2)
+    with site.started(NIGHTLY.replace("U0ANN", "U0ADA")) as app:
+        changed = app.services.schedules.get("nightly")
+        assert (changed.owner.id, changed.suspended, changed.dealt_with_at) == ("U0ADA", None, site.now)
 
 
 WRONG = [
@@ -166,6 +178,8 @@ WRONG = [
     ('when = "hourly"\ncommand = "approve 7f3a2c1b"', "no schedule may carry it out"),
     ('when = "hourly"\nprune = true\ncommand = "drill pgdata"', "goes with schedules of `backup` only"),
     ('when = "hourly"\njitter_minutes = 60\ncommand = "backup pgdata"', "A jitter of"),
+    ('when = "hourly"\ncommand = "backup web:/"', "A whole container cannot be taken by its files"),
+    ('when = "hourly"\ncommand = "backup web:/a/../b"', "must begin with / and hold no “..”"),
     ('when = "hourly"\ncommand = "exec db vacuum pw=hunter2"', "holds a secret of a runbook"),
 ]
 RUNBOOK = """

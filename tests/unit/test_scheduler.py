@@ -16,6 +16,7 @@ from bot.permissions import Policy
 from bot.stores.runrow import Lane
 from bot.when import by_cron
 from tests.fakes import FakeEngine
+from tests.support.archives import back_up
 from tests.support.house import ROLES
 from tests.support.people import FakePeople
 from tests.support.scheduling import ANN, NOW, Planned, a_schedule, hourly, planned
@@ -365,6 +366,18 @@ def test_a_backup_that_failed_prunes_nothing(house: Planned) -> None:
     house.end(house.runs()[0], Status.PARTIAL)
     house.app.scheduler.prune()
     assert len(house.runs()) == 1
+
+
+def test_what_is_pruned_is_what_the_backup_is_filed_under(house: Planned) -> None:
+    """A path at which a volume is mounted is backed up as that volume, and has no backups under its own name."""
+    house.add(a_schedule(line="backup db:/v0", prune=True))
+    house.clock.go(minutes=30)
+    house.look()
+    (run,) = house.runs()
+    back_up(house.app.services.archive, "pgdata", run.id)
+    house.end(run, Status.SUCCEEDED)
+    house.app.scheduler.prune()
+    assert house.runs()[-1].invocation.line == "prune pgdata --host local --wait"
 
 
 def test_pruning_is_made_up_for_after_a_crash(

@@ -127,6 +127,13 @@ def test_a_schedule_that_cannot_be_reckoned_harms_no_other(
     assert "schedule ill" in caplog.text
 
 
+def test_no_wake_up_is_in_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever reckoned it: APScheduler would go through the same moment for ever."""
+    now = datetime.now(UTC)
+    monkeypatch.setattr(When, "after", lambda _when, moment: moment - timedelta(hours=1))
+    assert room._Due(YEARLY).get_next_fire_time(None, now) > now
+
+
 @pytest.mark.parametrize("step", [timedelta(days=400), timedelta(days=-400)], ids=["ahead", "back"])
 def test_a_step_of_the_clock_is_noticed(bench: Bench, step: timedelta) -> None:
     """Ahead: what became due is looked at. Back: what is dealt with beyond now is, too."""

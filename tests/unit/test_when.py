@@ -134,6 +134,24 @@ def test_the_nights_when_clocks_change(cron: str, day: str, expected: list[str])
 
 
 @pytest.mark.parametrize(
+    ("cron", "zone", "asked", "expected"),
+    [
+        ("30 2 * * *", "Europe/Berlin", "2027-10-31T00:10", "2027-10-31T00:30"),  # the first 02:10
+        ("30 2 * * *", "Europe/Berlin", "2027-10-31T01:10", "2027-11-01T01:30"),  # the second
+        ("0,30 2 * * 0", "Europe/Berlin", "2027-10-31T01:29", "2027-11-07T01:00"),
+        ("45 1 * * *", "Australia/Lord_Howe", "2027-04-03T14:40", "2027-04-03T14:45"),  # the first 01:40
+        ("45 1 * * *", "Australia/Lord_Howe", "2027-04-03T15:10", "2027-04-04T15:15"),  # the second
+    ],
+)
+def test_nothing_is_due_in_the_past_when_an_hour_comes_twice(
+    cron: str, zone: str, asked: str, expected: str
+) -> None:
+    """What was due in the first pass is over in the second: the next time is tomorrow's. All in UTC."""
+    moment = datetime.fromisoformat(f"{asked}+00:00")
+    assert by_cron(cron, zone).after(moment) == datetime.fromisoformat(f"{expected}+00:00")
+
+
+@pytest.mark.parametrize(
     ("line", "cron"),
     [
         ("daily at 03:00", "0 3 * * *"),
@@ -199,6 +217,7 @@ def test_intervals_are_counted_from_when_they_were_asked_for(line: str, every: t
     [
         ("0 0 31 2 *", "no such day is in that month"),
         ("'0 0 30 2 *'", "no such day is in that month"),
+        ("'0 0 */29 2 1#5'", "no such day is in that month"),
         ("61 * * * *", "the minute is wrong"),
         ("daily at 25:00", "“daily at 25:00” is not possible: the hour is wrong"),
         ("daily at 13pm", "the hour is wrong"),
