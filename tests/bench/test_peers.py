@@ -76,7 +76,7 @@ class Scene:
         times = self.in_turn(filled, number, LIMIT, ZSTD, GZIP)
         nowhere, zstd, gzip, ours = (times[name] for name in (LIMIT, ZSTD, GZIP, OURS))
         row = [
-            f"{_words(kind, filled)}; {number} rounds",
+            f"{_words(kind, filled)}; {number} round{'s' if number > 1 else ''}",
             *(f"{one.wall:.2f}" for one in (nowhere, zstd, gzip, ours)),
             f"{ours.wall / nowhere.wall:.2f}",
             f"{ours.wall / zstd.wall:.2f}",
