@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -156,11 +157,18 @@ def refuse_untrue(app: App, *, engines: Mapping[str, Engine] | None = None) -> N
     wait_for(lambda: not app.crowd.is_there, saying="that everybody at the door has been told")
     chain = app.services.audit.check_chain()
     assert chain.broken_at is None, f"the audit chain breaks at line {chain.broken_at}"
-    endings: dict[str, int] = {}
-    for line in app.services.audit.lines(limit=100_000):
-        if line.event.kind in _ENDINGS:
-            endings[line.event.run_id] = endings.get(line.event.run_id, 0) + 1
-    assert endings == {run.id: 1 for run in runs}, "some run has not exactly one ending in the audit log"
+    wait_for(lambda: _one_ending_each(app), saying="that both lists are of the same moment")
+
+
+def _one_ending_each(app: App) -> bool:
+    """Fail unless each run has one; False when a run came between the two looks, as when an alarm is told."""
+    runs = Counter(run.id for run in app.services.runs.newest(limit=10_000))
+    lines = app.services.audit.lines(limit=100_000)
+    endings = Counter(line.event.run_id for line in lines if line.event.kind in _ENDINGS)
+    if len(runs) != len(app.services.runs.newest(limit=10_000)):
+        return False
+    assert endings == runs, f"endings in the audit log: too many {endings - runs}, missing {runs - endings}"
+    return True
 
 
 def _refuse_loose_ends(app: App, ours: set[str], engines: Mapping[str, Engine]) -> None:
