@@ -214,7 +214,7 @@ def looked_at(chosen: Sequence[Schedule], services: Services) -> tuple[Seen, ...
     now = services.clock()
     last = services.runs.last_of([one.name for one in chosen])
     return tuple(
-        Seen(schedule=one, next_at=one.when.after(now) if one.is_on else None, last=last.get(one.name))
+        Seen(schedule=one, next_at=one.when.foreseen(now) if one.is_on else None, last=last.get(one.name))
         for one in chosen
     )
 

@@ -54,6 +54,13 @@ class When:
         """The first due time later than the moment."""
         return next(self.due(moment))
 
+    def foreseen(self, moment: datetime) -> datetime | None:
+        """The same; None when it cannot be reckoned, so that whoever looks at many still sees the others."""
+        try:
+            return self.after(moment)
+        except UNRECKONABLE:
+            return None
+
     def due(self, moment: datetime) -> Iterator[datetime]:
         """All due times later than the moment, in order, without end."""
         if self.every is not None and self.anchor is not None:

@@ -20,7 +20,6 @@ from bot.stores.pasts import LastTwo, Pasts
 from bot.stores.runrow import Run
 from bot.stores.runs import Runs
 from bot.stores.schedules import Schedule
-from bot.when import UNRECKONABLE
 
 _LEAST_BEFORE = 5
 _MOST_BEFORE = 20
@@ -93,7 +92,7 @@ class History:
                 continue
             state = (one.revision, one.dealt_with_at)
             before = known.get(one.name)
-            due = before[1] if before and before[0] == state else _due(one)
+            due = before[1] if before and before[0] == state else one.when.foreseen(one.dealt_with_at)
             self._due[one.name] = (state, due)
             if due is not None and now - due > _UNNOTICED:
                 found.append(_nothing_came_of(one, due))
@@ -128,14 +127,6 @@ class Coverage:
             if source is not None and one.is_on:
                 found[source] = min(found.get(source, one.created_at), one.created_at)
         return found
-
-
-def _due(schedule: Schedule) -> datetime | None:
-    """What is to be dealt with next; None for what cannot be reckoned, as the timer says in the log."""
-    try:
-        return schedule.when.after(schedule.dealt_with_at)
-    except UNRECKONABLE:
-        return None
 
 
 def _overdue(run: Run, rules: AlarmRules) -> Condition:

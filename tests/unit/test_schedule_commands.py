@@ -378,6 +378,18 @@ def _rows(outcome: Outcome) -> tuple[tuple[object, ...], ...]:
     return outcome.reply.table.rows
 
 
+def test_a_schedule_that_cannot_be_reckoned_hides_no_other(house: House) -> None:
+    """A row whose zone this machine does not know any more is listed without its next time, beside the others."""
+    for name in ("nightly", "weekly"):
+        assert house.say(f'schedule {name} "daily at 03:00" backup pgdata').status is Status.SUCCEEDED
+    when = house.app.services.schedules.get("nightly").when
+    _put(house, "nightly", when=replace(when, zone="Nowhere/Gone"))
+    listed = house.say("schedules")
+    assert listed.status is Status.SUCCEEDED
+    assert "nightly" in str(listed.reply)
+    assert "weekly" in str(listed.reply)
+
+
 def _put(house: House, name: str, **changes: object) -> None:
     schedules = house.app.services.schedules
     lines = house.app.services.audit.lines(limit=200)
