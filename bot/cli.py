@@ -201,12 +201,16 @@ def _command_line(argv: list[str], commands: Commands) -> int:
     app = build(settings, commands)
     try:
         outcome = carried(app, _invocation(app, line, face.key))
-        _print(outcome, _handed_over(app, outcome, face.directory), as_json=face.as_json)
+        files, trouble = _handed_over(app, outcome, face)
+        _print(outcome, files, as_json=face.as_json)
+        if trouble:
+            print(trouble, file=sys.stderr)
     finally:
         # Ending may wait for the questions of other shells: a second Ctrl-C is for those who cannot.
         with OnSignal(lambda: None):
             app.end()
-    return terminal.exit_code(outcome.status)
+    is_half = trouble and outcome.status is Status.SUCCEEDED
+    return terminal.exit_code(Status.PARTIAL if is_half else outcome.status)
 
 
 def _print(outcome: Outcome, files: tuple[str, ...], *, as_json: bool) -> None:
@@ -216,12 +220,24 @@ def _print(outcome: Outcome, files: tuple[str, ...], *, as_json: bool) -> None:
         terminal.show(outcome, terminal.console(sys.stdout), files)
 
 
-def _handed_over(app: App, outcome: Outcome, directory: Path) -> tuple[str, ...]:
-    """The files that came with the answer, written into the directory; their paths."""
-    outgoing = app.services.outgoing
-    return tuple(
-        str(outgoing.hand_over(outcome.run_id, file, directory)) for file in outcome.reply.attachments
-    )
+def _handed_over(app: App, outcome: Outcome, face: _Face) -> tuple[tuple[str, ...], str]:
+    """Write the files that came with the answer into the directory: the paths of those that are there, and what failed.
+
+    With a key the same run may be asked for again, so its files stay for a week.
+    """
+    outgoing, run_id, paths = app.services.outgoing, outcome.run_id, list[str]()
+    for file in outcome.reply.attachments:
+        try:
+            paths.append(str(outgoing.hand_over(run_id, file, face.directory)))
+            if face.key is None:
+                outgoing.remove(run_id, file)
+            outgoing.remove_old()
+        except StoreError as error:
+            over = say("Run {run_id} is over: do not send the command again.", run_id=run_id)
+            at = outgoing.kept_at(run_id, file)
+            where = say("Its file is kept for seven days: {path}", path=at) if at else ""
+            return tuple(paths), f"{error} {over} {where}".rstrip()
+    return tuple(paths), ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -177,8 +177,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 _SHORTEST_KEY = 16
-_SECRET_KEY = "heartbeat"
-"""The one key whose value is a secret itself."""
+_SECRET_KEYS = ("heartbeat", "password_env", "variable")
+"""Keys whose value is a secret itself, or names one: somebody may have put the secret in the place of its name."""
 _SECTIONS = tuple(name for name, info in Settings.model_fields.items() if not info.exclude)
 _ALWAYS_THERE = tuple(name for name in _SECTIONS if Settings.model_fields[name].is_required())
 
@@ -256,7 +256,7 @@ def _sentence(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return _unknown(place, _known_keys(place))
     value = problem.get("input")
-    is_secret = place[-1:] == (_SECRET_KEY,)
+    is_secret = bool(place) and place[-1] in _SECRET_KEYS
     shown = f" (it is {value!r})" if isinstance(value, str | int | float) and not is_secret else ""
     return f"{'.'.join(place) or 'settings'}: {problem['msg'].removeprefix('Value error, ')}{shown}"
 

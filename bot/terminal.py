@@ -39,7 +39,7 @@ def exit_code(status: Status) -> int:
 def as_json(outcome: Outcome, files: Sequence[str] = ()) -> str:
     """The outcome as one JSON object; facts keep their names, times are ISO 8601 in UTC, sizes bytes.
 
-    `files` are the paths of the answer's files, in their order.
+    `files` are the paths of the answer's files, in their order; fewer where one could not be written.
     """
     table = outcome.reply.table
     words_of_it: dict[str, Any] = {
@@ -52,7 +52,7 @@ def as_json(outcome: Outcome, files: Sequence[str] = ()) -> str:
         "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows] if table else [],
         "files": [
             {"path": path, "size_bytes": file.size, "sha256": file.sha256}
-            for path, file in zip(files, outcome.reply.attachments, strict=True)
+            for path, file in zip(files, outcome.reply.attachments, strict=False)
         ],
         "started_at": outcome.started_at.isoformat() if outcome.started_at else None,
         "ended_at": outcome.ended_at.isoformat(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.command import Command, arg
 from bot.context import RunContext
@@ -11,6 +11,8 @@ from bot.doctor.told import told
 from bot.language import later
 from bot.model import Reply, Right, Status, Table
 from bot.operations.checktold import in_words
+from bot.operations.holds import target_of_source
+from bot.operations.paging import left_out
 from bot.services import Services
 from bot.stores.archive import Report
 
@@ -26,17 +28,20 @@ class Arguments:
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     if arguments.rebuild:
-        return _catalogue(services)
+        return _catalogue(services, run)
     may_see = services.policy.judge(run.request(COMMAND))
     found = services.doctor()
     seen = [one for one in found if may_see(one.host, (one.target,) if one.target else ())]
     return told(seen, hidden=len(found) - len(seen))
 
 
-def _catalogue(services: Services) -> Reply:
-    report = services.archive.report()
+def _catalogue(services: Services, run: RunContext) -> Reply:
+    """Of the sources that the asker may see; what is damaged is told to everybody, as files."""
+    whole, may_see = services.archive.report(), services.policy.reach(run.request(COMMAND))
+    seen = tuple(one for one in whole.sources if may_see(one.host, target_of_source(one.source)))
+    report = replace(whole, sources=seen)
     return Reply(
-        text=in_words(report, listed=True),
+        text=in_words(report, listed=True) + left_out(len(whole.sources) - len(seen)),
         facts=facts_of(report, services.archive.root),
         table=_table(report) if report.sources else None,
         status=Status.PARTIAL if report.damaged else Status.SUCCEEDED,

@@ -10,14 +10,14 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from bot.errors import StoreError
-from bot.language import say
+from bot.language import later, say
 from bot.model import Attachment
 from bot.reasons import Reason
 from bot.stores.archive.disk import create_file, make_directory, sync_directory, write_all
@@ -101,40 +101,43 @@ class Outgoing:
     def open(self, run_id: str, file: Attachment) -> BinaryIO:
         """Its bytes, from the first on; raises StoreError when it is not there."""
         with _disk_errors(self._directory):
-            return (self._directory / _file_name(run_id, file)).open("rb")
+            return self._path(run_id, file).open("rb")
 
     def remove(self, run_id: str, file: Attachment) -> None:
         """Whoever asked has it. May be called twice."""
         with _disk_errors(self._directory):
-            (self._directory / _file_name(run_id, file)).unlink(missing_ok=True)
+            self._path(run_id, file).unlink(missing_ok=True)
+
+    def kept_at(self, run_id: str, file: Attachment) -> Path | None:
+        """Where it lies, for whoever may look there; None when it is not there any more."""
+        path = self._path(run_id, file)
+        return path if path.is_file() else None
 
     def hand_over(self, run_id: str, file: Attachment, directory: Path) -> Path:
         """Write it into a directory of the shell's, beside whatever is there, and compare; the path it got.
 
-        Raises StoreError; the stored file then stays.
+        The stored file stays, for the same run may be asked for again. Raises StoreError, and leaves nothing there; its
+        text advises nothing, for only the caller knows what a command that is sent again would do.
         """
-        with _disk_errors(directory), self.open(run_id, file) as source:
+        with _disk_errors(directory, is_over=True), self._path(run_id, file).open("rb") as source:
             path, descriptor = _new_file(directory, file.name, run_id)
             try:
-                written = hashlib.sha256()
-                while chunk := source.read(1 << 20):
-                    write_all(descriptor, chunk)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            with path.open("rb") as copy:
-                while chunk := copy.read(1 << 20):
-                    written.update(chunk)
-        if written.hexdigest() != file.sha256:
+                written = _copied(source, path, descriptor)
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
+        if written != file.sha256:
             path.unlink(missing_ok=True)
-            raise StoreError(
-                say(
-                    "{path} was not written as it should be, and was removed. Send the command again.",
-                    path=path,
-                )
-            )
-        self.remove(run_id, file)
+            raise StoreError(say("{path} was not written as it should be, and was removed.", path=path))
         return path
+
+    def remove_old(self) -> None:
+        """Remove what is whole and older than a week: whoever writes meanwhile has younger ones. Raises StoreError."""
+        with _disk_errors(self._directory):
+            for path in self._directory.glob("*"):
+                with suppress(FileNotFoundError):
+                    if _FILE.fullmatch(path.name) and self._is_old(path):
+                        path.unlink()
 
     def sweep(self, is_wanted: Callable[[str, str], bool]) -> tuple[str, ...]:
         """Remove what no run wants (by run and SHA-256), what is older than a week, and what was never whole.
@@ -155,6 +158,9 @@ class Outgoing:
         """Everything that is kept, whole or not."""
         return tuple(sorted(path.name for path in self._directory.glob("*")))
 
+    def _path(self, run_id: str, file: Attachment) -> Path:
+        return self._directory / _file_name(run_id, file)
+
     def _is_old(self, path: Path) -> bool:
         return path.stat().st_mtime < (self._clock() - KEPT_FOR).timestamp()
 
@@ -173,8 +179,7 @@ def _new_file(directory: Path, name: str, run_id: str) -> tuple[Path, int]:
             continue
     raise StoreError(
         say(
-            "{directory} holds a {file} already, and one of run {run_id}. They were not changed. Move them away, then "
-            "send the command again.",
+            "{directory} holds a {file} already, and one of run {run_id}. They were not changed.",
             directory=directory,
             file=name,
             run_id=run_id,
@@ -182,23 +187,34 @@ def _new_file(directory: Path, name: str, run_id: str) -> tuple[Path, int]:
     )
 
 
+def _copied(source: BinaryIO, path: Path, descriptor: int) -> str:
+    """Write all of it, durably; the SHA-256 of what is read back. Closes the descriptor."""
+    try:
+        while chunk := source.read(1 << 20):
+            write_all(descriptor, chunk)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    with path.open("rb") as copy:
+        return hashlib.file_digest(copy, "sha256").hexdigest()
+
+
 @contextmanager
-def _disk_errors(directory: Path) -> Iterator[None]:
+def _disk_errors(directory: Path, *, is_over: bool = False) -> Iterator[None]:
+    """With `is_over` nothing is advised: the run has its ending already."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = (
-            say("Make room there, then send the command again.")
-            if full
-            else say("Make sure that the bot may read and write there, then send the command again.")
-        )
+        sentence = later("A file for the answer cannot be kept at {path}: {reason}.")
+        said = say(sentence, path=error.filename or directory, reason=error.strerror or error)
         raise StoreError(
-            say(
-                "A file for the answer cannot be kept at {path}: {reason}. {advice}",
-                path=error.filename or directory,
-                reason=error.strerror or error,
-                advice=advice,
-            ),
+            said if is_over else f"{said} {_advice(is_full=full)}",
             reason=Reason.DISK_FULL if full else None,
         ) from error
+
+
+def _advice(*, is_full: bool) -> str:
+    if is_full:
+        return say("Make room there, then send the command again.")
+    return say("Make sure that the bot may read and write there, then send the command again.")

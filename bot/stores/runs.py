@@ -187,12 +187,15 @@ class Runs:
         return self._list(run_query().where(runs.c.status == Status.RUNNING.value))
 
     def newest(
-        self, *, limit: int, status: Status | None = None, actor: str | None = None
+        self, *, limit: int, status: Status | None = None, actor: str | None = None, after: Run | None = None
     ) -> tuple[Run, ...]:
-        """The newest runs first, perhaps only those with a status or of one actor."""
+        """The newest runs first, perhaps only those with a status or of one actor, or what comes after one in that."""
         query = run_query().order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
         query = query if status is None else query.where(runs.c.status == status.value)
         query = query if actor is None else query.where(runs.c.actor_id == actor)
+        if after is not None:  # by the moment alone first, which an index has
+            behind = or_(runs.c.created_at < after.created_at, runs.c.id > after.id)
+            query = query.where(runs.c.created_at <= after.created_at, behind)
         return self._list(query)
 
     def last_of(self, schedule_names: Collection[str]) -> dict[str, Run]:

@@ -5,6 +5,7 @@ It must not know what is in the tables.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -33,14 +34,15 @@ def file_of(url: str) -> Path | None:
 def made_whole(path: Path) -> Iterator[Path]:
     """A name beside the path to write to; what stands there at the end gets its name at once and durably.
 
-    On any error nothing is left. A part that a crash left is removed first. Raises OSError, and StoreError for
-    a path that something stands at.
+    On any error nothing is left. A part that a crash left is removed first. Raises OSError, also for a database whose
+    log SQLite could not write back into it, and StoreError for a path that something stands at or beside.
     """
     part = part_of(path)
     _refuse_taken(path)
     _remove(part)
     try:
         yield part
+        _refuse_unwritten(part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
         _refuse_taken(path)
@@ -96,15 +98,30 @@ def _as_store_error(source: Path) -> Iterator[None]:
 
 
 def _refuse_taken(path: Path) -> None:
-    if path.exists() or path.is_symlink():
-        raise StoreError(
-            say(
-                "{path} is there already. Nothing was changed. Give another name, or move it away.", path=path
+    """Also for a log that an older database left there: SQLite would replay it into the new one."""
+    for taken in (path, *_beside(path)):
+        if taken.exists() or taken.is_symlink():
+            raise StoreError(
+                say(
+                    "{path} is there already. Nothing was changed. Give another name, or move it away.",
+                    path=taken,
+                )
             )
-        )
+
+
+def _refuse_unwritten(part: Path) -> None:
+    """A log that its last reader could not write back, for want of room, is a piece of the database."""
+    for log in _beside(part):
+        if log.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(log))
+
+
+def _beside(path: Path) -> tuple[Path, ...]:
+    """Where SQLite keeps what is not yet in the file (its manual, "Temporary Files Used By SQLite")."""
+    return tuple(path.with_name(path.name + ending) for ending in _BESIDE)
 
 
 def _remove(path: Path) -> None:
-    for name in (path.name, *(path.name + ending for ending in _BESIDE)):
+    for one in (path, *_beside(path)):
         with suppress(FileNotFoundError):
-            path.with_name(name).unlink()
+            one.unlink()

@@ -35,6 +35,16 @@ def test_the_newest_runs_of_a_status_are_found_by_its_index(sqlite: Bench) -> No
     assert SORTED not in plan
 
 
+def test_the_runs_behind_one_are_found_by_the_same_index(sqlite: Bench) -> None:
+    """Without going through all that are newer, however far back somebody's few are looked for."""
+    run = sqlite.submit("help")
+    (plan,) = plans(sqlite.database, lambda: sqlite.runs.newest(limit=20, status=Status.SUCCEEDED, after=run))
+    assert "runs_by_status (status=? AND created_at<?)" in plan
+    (plan,) = plans(sqlite.database, lambda: sqlite.runs.newest(limit=20, after=run))
+    assert "runs_by_time (created_at<?)" in plan
+    assert SORTED not in plan
+
+
 def test_the_newest_runs_of_a_person_are_found_by_theirs(sqlite: Bench) -> None:
     """Also for somebody who never sent anything, which is asked for each Home page."""
     (plan,) = plans(sqlite.database, lambda: sqlite.runs.newest(limit=1, actor="U0NEW"))

@@ -111,6 +111,17 @@ def test_an_upgrade_is_taken_back(machine: Machine, tmp_path: Path) -> None:
         assert app.services.audit.verify().problem is None
 
 
+def test_a_log_without_its_database_goes_aside_too(machine: Machine, tmp_path: Path) -> None:
+    """As when somebody moved only the database away, or a move was cut off."""
+    keep, state = tmp_path / "keep", machine.root / "state"
+    machine.do("keep", **machine.places(), KEEP=keep)
+    (state / "shipkeeper.db").rename(tmp_path / "shipkeeper.db")
+    (state / "shipkeeper.db-wal").write_bytes(b"what was not yet in it")
+    machine.do("restore", STATE=state, BACKUP=_newest(keep, "state-*.db"))
+    assert len(list(state.glob("before-*/shipkeeper.db-wal"))) == 1
+    assert (state / "shipkeeper.db").is_file()
+
+
 def test_a_volume_comes_back_without_the_bot(machine: Machine, tmp_path: Path) -> None:
     """sha256sum, zstd and tar, and every byte is the same."""
     restored = tmp_path / "restored"

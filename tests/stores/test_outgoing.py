@@ -63,14 +63,17 @@ def test_a_sweep_keeps_what_somebody_waits_for(outgoing: Outgoing, tmp_path: Pat
 
 
 def test_a_shell_gets_the_file_beside_what_is_there(outgoing: Outgoing, tmp_path: Path) -> None:
-    """A name that is taken is not written over: the run's id goes into it, and the store forgets the file."""
-    here = tmp_path / "here"
+    """A name that is taken is not written over: the run's id goes into it; the same run may be asked for again."""
+    here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
+    there.mkdir()
     (here / "log.txt").write_bytes(b"mine")
-    path = outgoing.hand_over(RUN, _kept(outgoing), here)
+    file = _kept(outgoing)
+    path = outgoing.hand_over(RUN, file, here)
     assert (path.name, path.read_bytes()) == (f"log-{RUN}.txt", b"content")
     assert (here / "log.txt").read_bytes() == b"mine"
-    assert outgoing.names() == ()
+    assert outgoing.hand_over(RUN, file, there).read_bytes() == b"content"
+    assert outgoing.kept_at(RUN, file) == tmp_path / "outgoing" / f"{RUN}-{file.sha256}"
 
 
 def test_a_shell_that_has_both_names_keeps_them(outgoing: Outgoing, tmp_path: Path) -> None:
@@ -81,6 +84,32 @@ def test_a_shell_that_has_both_names_keeps_them(outgoing: Outgoing, tmp_path: Pa
     with pytest.raises(StoreError, match="not changed"):
         outgoing.hand_over(RUN, file, tmp_path)
     assert len(outgoing.names()) == 1
+
+
+def test_what_is_not_handed_over_whole_leaves_nothing_there(outgoing: Outgoing, tmp_path: Path) -> None:
+    """Neither bytes that are not those of the answer nor a piece of them; nobody is told to do the work again."""
+    here, file = tmp_path / "here", _kept(outgoing)
+    here.mkdir()
+    kept = outgoing.kept_at(RUN, file)
+    assert kept is not None
+    kept.write_bytes(b"changed")
+    with pytest.raises(StoreError, match="not written as it should be") as wrong:
+        outgoing.hand_over(RUN, file, here)
+    kept.unlink()
+    with pytest.raises(StoreError, match="No such file") as gone:
+        outgoing.hand_over(RUN, file, here)
+    assert not [one for one in (wrong, gone) if "again" in str(one.value)]
+    assert (list(here.iterdir()), outgoing.kept_at(RUN, file)) == ([], None)
+
+
+def test_what_is_a_week_old_goes_while_others_write(outgoing: Outgoing, tmp_path: Path) -> None:
+    """Younger files stay, and what is not whole yet is left to whoever writes it."""
+    young, old = _kept(outgoing), _kept(outgoing, b"old")
+    past = (NOW - KEPT_FOR - timedelta(hours=1)).timestamp()
+    os.utime(tmp_path / "outgoing" / f"{RUN}-{old.sha256}", (past, past))
+    (tmp_path / "outgoing" / f"{RUN}-00.part").write_bytes(b"half")
+    outgoing.remove_old()
+    assert outgoing.names() == (f"{RUN}-00.part", f"{RUN}-{young.sha256}")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,19 @@ def test_one_key_from_many_programs_is_one_run(bench: Bench, database_url: str) 
         other.close()
 
 
+def test_a_list_goes_on_behind_a_run(bench: Bench) -> None:
+    """Page by page each run comes once, whether they came at one moment or one after the other."""
+    for number in range(7):
+        bench.submit("help")
+        if number % 3 == 2:
+            bench.now += timedelta(seconds=1)
+    paged: list[Run] = []
+    while found := bench.runs.newest(limit=2, after=paged[-1] if paged else None):
+        paged += found
+    assert tuple(paged) == bench.runs.newest(limit=10)
+    assert len(paged) == 7
+
+
 def test_no_key_is_a_run_each(bench: Bench) -> None:
     """Command lines without a key are runs of their own."""
     assert bench.submit("help").id != bench.submit("help").id

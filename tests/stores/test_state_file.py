@@ -15,6 +15,7 @@ from bot.errors import StoreError, UsageError
 from bot.model import Reply, Status
 from bot.settings import Settings
 from bot.stores.heads import Heads
+from bot.stores.sqlitefile import made_whole
 from tests.fakes import FakeEngine
 from tests.stores.bench import VOLUME, Bench
 from tests.support.house import at_work, built, refuse_untrue, settings
@@ -116,6 +117,37 @@ def test_what_is_there_is_never_written_over(lived_in: Settings, tmp_path: Path,
     assert (lived_in.state / "shipkeeper.db").read_bytes() == state
     with pytest.raises(StoreError, match="There is no file"):
         _do(_settings(tmp_path / "other"), "restore", tmp_path / "nowhere.db")
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_a_log_of_another_database_is_in_the_way(
+    lived_in: Settings, tmp_path: Path, file: Path, ending: str
+) -> None:
+    """SQLite would replay it into what was restored and verified; it is named, and stays as it was."""
+    assert _do(lived_in, "backup", file).status is Status.SUCCEEDED
+    other = _settings(tmp_path / "other")
+    log = other.state / f"shipkeeper.db{ending}"
+    log.write_bytes(b"of a database that was moved away without it")
+    with pytest.raises(StoreError, match=f"shipkeeper.db{ending} is there already"):
+        _do(other, "restore", file)
+    assert not (other.state / "shipkeeper.db").exists()
+    assert log.read_bytes() == b"of a database that was moved away without it"
+    log.rename(tmp_path / "elsewhere")
+    assert _do(other, "restore", file).status is Status.SUCCEEDED
+
+
+def test_a_database_whose_log_was_not_written_back_is_not_whole(file: Path) -> None:
+    """As on a full disk: what is in the log alone would be missing, so nothing stands there."""
+
+    def write() -> None:
+        with made_whole(file) as part:
+            part.write_bytes(b"a database")
+            part.with_name(f"{part.name}-wal").write_bytes(b"and its newest entries")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write()
+    assert str(caught.value.filename).endswith("-wal")
+    assert list(file.parent.iterdir()) == []
 
 
 def test_nothing_is_restored_under_a_bot_that_is_at_work(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -107,21 +108,53 @@ def test_an_entry_tells_of_plan_time_reason_and_versions(house: House, fake_engi
     assert "shipkeeper" in started.event.facts
 
 
-def test_an_export_of_a_shell_goes_where_it_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`--files` names the directory; one that is not there is refused before anything is done."""
+@pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory that a shell's environment names, and beside it a directory for files."""
     settings(tmp_path / "state")
     for name in ("SHIPKEEPER_STATE", "SHIPKEEPER_SETTINGS"):
         monkeypatch.setenv(name, str(tmp_path / "state" / ("settings.toml" if "SETTINGS" in name else "")))
-    commands = handlers.load()
     (tmp_path / "there").mkdir()
+    return tmp_path
+
+
+def test_an_export_of_a_shell_goes_where_it_is_told(
+    at_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--files` names the directory; one that is not there is refused before anything is done."""
+    commands = handlers.load()
     assert cli.main(["audit", "--limit", "1"], commands) == 0
-    assert cli.main(["audit", "export", "--files", str(tmp_path / "there")], commands) == 0
-    (file,) = (tmp_path / "there").iterdir()
+    assert cli.main(["audit", "export", "--files", str(at_home / "there")], commands) == 0
+    (file,) = (at_home / "there").iterdir()
     assert cli.main(["audit", "verify", str(file)], commands) == 0
-    assert cli.main(["audit", "export", "--files", str(tmp_path / "nowhere")], commands) == 2
+    assert list((at_home / "state" / "outgoing").iterdir()) == []
+    assert cli.main(["audit", "export", "--files", str(at_home / "nowhere")], commands) == 2
     assert "There is no directory" in capsys.readouterr().err
+
+
+def test_a_key_fetches_the_files_of_its_run_again(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same key means the same run, with the same files, and not an error."""
+    line = ["audit", "export", "--key", "nightly", "--files", str(at_home / "there")]
+    assert [cli.main(line, handlers.load()) for _ in range(2)] == [0, 0]
+    first, second = (at_home / "there").iterdir()
+    assert first.read_bytes() == second.read_bytes()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_whose_file_has_no_place_is_told_as_done(
+    at_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What came of it is printed all the same, then that it is over and where the file lies, with a code of its own."""
+    line = ["audit", "export", "--json", "--key", "nightly", "--files", str(at_home / "there")]
+    assert [cli.main(line, handlers.load()) for _ in range(2)] == [0, 0]
+    capsys.readouterr()
+    assert cli.main(line, handlers.load()) == 4
+    told = capsys.readouterr()
+    outcome = json.loads(told.out)
+    assert (outcome["status"], outcome["files"]) == ("succeeded", [])
+    assert f"Run {outcome['run_id']} is over: do not send the command again." in told.err
+    (kept,) = (at_home / "state" / "outgoing").iterdir()
+    assert str(kept) in told.err
 
 
 def test_calls_to_docker_are_listed_when_they_are_asked_for(house: House) -> None:

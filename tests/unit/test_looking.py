@@ -33,6 +33,10 @@ members = ["U0CAT"]
 right = "view"
 targets = ["volume:shop-*", "container:shop-*", "image:docker.io/shop/*"]
 channels = ["C0OPS"]
+[roles.kennel]
+members = ["U0DOG"]
+right = "view"
+targets = ["volume:kennel-*"]
 """
 
 
@@ -156,6 +160,46 @@ def test_only_what_the_roles_reach_is_shown(looking: House) -> None:
     assert "pgdata" not in said
     assert "'db'" not in said
     assert "internal" not in said
+
+
+def test_runs_show_what_the_roles_reach_and_ones_own(looking: House) -> None:
+    """Whose role is for the shop sees runs about the shop, and what they asked themselves; the rest is counted."""
+
+    def seen(line: str, user: str) -> list[object]:
+        return [row["line"] for row in _rows(looking.say(from_slack(line, user=user)))]
+
+    for line in ("backup shop-data", "backup pgdata", "volumes pgdata", "backup shop-old", "whoami"):
+        looking.say(from_slack(line, user="U0ANN"))
+    none = looking.say(from_slack("runs --status succeeded --limit 1", user="U0CAT"))
+    assert [row["line"] for row in _rows(none)] == ["backup shop-old"]
+    assert "The newest run. 1 more is not shown" in none.reply.text
+    assert looking.say(from_slack("backup pgdata", user="U0CAT")).status is Status.DENIED
+    assert seen("runs --status denied", "U0CAT") == ["backup pgdata"], "their own"
+    assert seen("runs --status succeeded --limit 4", "U0CAT")[-2:] == ["backup shop-old", "backup shop-data"]
+    assert "pgdata" not in str(seen("runs --status succeeded", "U0CAT"))
+    assert {"backup pgdata", "volumes pgdata", "whoami"} <= set(seen("runs", "U0ANN"))
+
+
+def test_a_list_of_runs_is_full_behind_many_that_are_hidden(looking: House) -> None:
+    """They are read on page by page, and the one that was asked for is found; who reaches nothing is told so."""
+    looking.say(from_slack("backup shop-data", user="U0ANN"))
+    for _ in range(6):
+        looking.say(from_slack("volumes", user="U0ANN"))
+    (row,) = _rows(looking.say(from_slack("runs --status succeeded --limit 1", user="U0CAT")))
+    assert row["line"] == "backup shop-data"
+    none = looking.say(from_slack("runs --status succeeded --limit 1", user="U0DOG")).reply
+    assert (none.text.startswith("No runs that your roles reach. 8 more"), none.table) == (True, None)
+
+
+def test_the_catalogue_shows_what_the_roles_reach(looking: House) -> None:
+    """`check --rebuild` lists the sources that may be seen, and counts only those."""
+    for name in ("shop-data", "pgdata"):
+        looking.say(f"backup {name}")
+    mine = looking.say(from_slack("check --rebuild", user="U0CAT"))
+    assert [row["volume"] for row in _rows(mine)] == ["shop-data"]
+    assert (mine.reply.facts["backups"], "1 more is not shown" in mine.reply.text) == (1, True)
+    assert "pgdata" not in str(mine.reply)
+    assert [row["volume"] for row in _rows(looking.say("check --rebuild"))] == ["pgdata", "shop-data"]
 
 
 def test_a_stranger_sees_no_list(looking: House) -> None:

@@ -162,6 +162,29 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
     assert "hunter2" not in f"{made!r} {made} {made.model_dump()} {made.model_dump_json()}"
 
 
+@pytest.mark.parametrize(
+    ("toml", "place"),
+    [
+        (
+            "[runbooks.x]\ncommand = ['true']\ncontainers = ['web']\n"
+            "[runbooks.x.parameters.p]\nsecret = true\nvariable = 'hunter2-prod'",
+            "runbooks.x.parameters.p.variable",
+        ),
+        (
+            "[runbooks.x]\ncommand = ['true']\ncontainers = ['web']\n"
+            "[runbooks.x.parameters.p]\nsecret = true\nvariable = 9100022",
+            "runbooks.x.parameters.p.variable",
+        ),
+        ("[registries.r]\nhost = 'r.example'\npassword_env = 9100022", "registries.r.password_env"),
+    ],
+)
+def test_a_secret_in_the_place_of_its_name_is_not_told(tmp_path: Path, toml: str, place: str) -> None:
+    """The key that is wrong is named, and what stands there is not: it may be the password itself."""
+    said = _refused(tmp_path, toml)
+    assert f"{place}:" in said
+    assert not [word for word in ("hunter2", "9100022") if word in said], said
+
+
 def test_settings_are_frozen(tmp_path: Path) -> None:
     """Nobody changes a setting after it was read."""
     made = _read(tmp_path)
