@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,8 +83,10 @@ def _examined(entries: Iterator[Entry], sealer: Sealer, heads: Sequence[Head]) -
     is_filtered = "filter" in facts
     known = heads if is_filtered else (*heads, *reached)
     verdict = verify(entries, sealer, known, has_gaps=is_filtered)
+    if verdict.problem is None and first["format"] < (verdict.format or sealer.format):
+        verdict = _fault(0, "unkeyed")
     if verdict.problem is None:
-        verdict = _complete(verdict, wanted)
+        verdict = replace(verdict, problem=_incomplete(verdict, wanted))
     return Examined(verdict=verdict, is_filtered=is_filtered)
 
 
@@ -93,15 +95,14 @@ def _reached(text: str) -> tuple[Head, ...]:
     return (Head(seq=int(seq), hash=seal),) if int(seq) else ()
 
 
-def _complete(verdict: Verdict, wanted: _Extent) -> Verdict:
-    """With a problem if there are not as many entries as there were, or not the last of them."""
-    problem = None
+def _incomplete(verdict: Verdict, wanted: _Extent) -> Problem | None:
+    """What is wrong if there are not as many entries as there were, or not the last of them."""
     if verdict.head.seq < wanted.last:
-        problem = Problem(seq=verdict.head.seq + 1, what="cut", other=wanted.last)
-    elif verdict.entries != wanted.count:
+        return Problem(seq=verdict.head.seq + 1, what="cut", other=wanted.last)
+    if verdict.entries != wanted.count:
         what = "fewer" if verdict.entries < wanted.count else "more"
-        problem = Problem(seq=wanted.first, what=what, other=wanted.last)
-    return Verdict(entries=verdict.entries, head=verdict.head, problem=problem)
+        return Problem(seq=wanted.first, what=what, other=wanted.last)
+    return None
 
 
 def _fault(seq: int, what: str) -> Verdict:
