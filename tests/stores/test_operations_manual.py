@@ -104,8 +104,10 @@ def test_an_upgrade_is_taken_back(machine: Machine, tmp_path: Path) -> None:
     with upgraded.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     upgraded.close()
+    (machine.root / "state" / "audit-syslog").write_text("800")
     machine.do("restore", STATE=machine.root / "state", BACKUP=_newest(keep, "state-*.db"))
     assert len(list((machine.root / "state").glob("before-*/shipkeeper.db"))) == 1
+    assert len(list((machine.root / "state").glob("before-*/audit-syslog"))) == 1
     with built(read(machine.environment), {"local": FakeEngine()}) as app:
         refuse_untrue(app)
         assert app.services.audit.verify().problem is None
