@@ -94,13 +94,14 @@ class Problem:
 class Verdict:
     """How many entries fit, the newest of them, and what is wrong with the next one, if anything is.
 
-    `format` is the strongest one among those that fit, 0 of none.
+    `format` is the strongest one among those that fit, 0 of none; `compared` are the numbers of heads that agreed.
     """
 
     entries: int
     head: Head
     problem: Problem | None = None
     format: int = 0
+    compared: frozenset[int] = frozenset()
 
 
 _SENTENCES = {
@@ -203,7 +204,7 @@ def verify(
     for head in heads:
         known.setdefault(head.seq, set()).add(head.hash)
     older = last = proven = Head(seq=0, hash=GENESIS)
-    count, strength = 0, 0
+    count, strength, compared = 0, 0, set[int]()
     coming = iter(entries)
     for entry in coming:
         before = last.hash
@@ -221,10 +222,11 @@ def verify(
             if known[last.seq] != {last.hash}:
                 changed = Problem(seq=last.seq, what="rewritten", other=proven.seq)
                 return Verdict(entries=count, head=last, problem=changed, format=strength)
+            compared.add(last.seq)
             proven = last
     newest = max(known, default=0)
     cut = Problem(seq=last.seq + 1, what="cut", other=newest) if newest > last.seq and not has_gaps else None
-    return Verdict(entries=count, head=last, problem=cut, format=strength)
+    return Verdict(entries=count, head=last, problem=cut, format=strength, compared=frozenset(compared))
 
 
 def _is_behind_a_gap(entry: Entry, last: Head) -> bool:

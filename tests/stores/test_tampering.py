@@ -286,7 +286,7 @@ def test_a_filtered_export_has_gaps_and_fits(log: Log, form: str, tmp_path: Path
 def _headed(path: Path, facts: dict[str, object], rest: list[bytes]) -> Path:
     """The file with a first entry made up without any key, and these lines behind it."""
     forged = auditfile.header(
-        {**dict.fromkeys(COLUMNS, ""), "channel": None, "command": None}, facts, Sealer()
+        {**dict.fromkeys(COLUMNS, ""), "at": "2026-01-01T00:00:00+00:00"}, facts, Sealer()
     )
     path.write_bytes(b"".join([*auditfile.written([forged], "jsonl"), *rest]))
     return path
