@@ -9,13 +9,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bot.errors import StoreError
 from bot.language import say
-from bot.seals import GENESIS, WORDS, Entry, Head, Problem, Sealer, Verdict, canonical, verify
+from bot.seals import GENESIS, KEYED, WORDS, Entry, Head, Problem, Sealer, Verdict, canonical, verify
 
 FORMATS = ("jsonl", "csv")
 EXPORT = "export"
@@ -29,10 +30,15 @@ _FORMULA = ("'", "=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """What came of verifying a file: the verdict, and whether entries between others were left out on purpose."""
+    """What came of verifying: the verdict, and of a file whether entries between others were left out on purpose.
+
+    `newer` are the heads of entries that were not written yet when it was made, at `at` (ISO 8601).
+    """
 
     verdict: Verdict
     is_filtered: bool = False
+    newer: tuple[Head, ...] = ()
+    at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +84,17 @@ def _examined(entries: Iterator[Entry], sealer: Sealer, heads: Sequence[Head]) -
         facts = json.loads(first["facts"])
         wanted = _Extent(count=facts["entries"], first=facts["first"], last=facts["last"])
         reached = _reached(facts["head"])
+        newer = _newer(heads, first, reached)
     except (ValueError, TypeError, LookupError):  # its seal is right, so somebody without a key made it up
         return Examined(verdict=_fault(0, "changed"))
     is_filtered = "filter" in facts
-    known = heads if is_filtered else (*heads, *reached)
+    known = [head for head in (*heads, *(() if is_filtered else reached)) if head not in newer]
     verdict = verify(entries, sealer, known, has_gaps=is_filtered)
+    if verdict.problem is None and first["format"] < (verdict.format or sealer.format):
+        verdict = _fault(0, "unkeyed")
     if verdict.problem is None:
-        verdict = _complete(verdict, wanted)
-    return Examined(verdict=verdict, is_filtered=is_filtered)
+        verdict = replace(verdict, problem=_incomplete(verdict, wanted))
+    return Examined(verdict=verdict, is_filtered=is_filtered, newer=newer, at=first["at"])
 
 
 def _reached(text: str) -> tuple[Head, ...]:
@@ -93,15 +102,34 @@ def _reached(text: str) -> tuple[Head, ...]:
     return (Head(seq=int(seq), hash=seal),) if int(seq) else ()
 
 
-def _complete(verdict: Verdict, wanted: _Extent) -> Verdict:
-    """With a problem if there are not as many entries as there were, or not the last of them."""
-    problem = None
+def _newer(heads: Sequence[Head], first: Entry, reached: Sequence[Head]) -> tuple[Head, ...]:
+    """Heads that the log had not reached. Raises ValueError or TypeError for a moment that is none.
+
+    A first entry with a key is believed; one without only of heads that were published after its time: else whoever
+    cuts an export need but say that it was made before.
+    """
+    end = max((head.seq for head in reached), default=0)
+    made = _moment(first["at"])
+    return tuple(
+        head
+        for head in heads
+        if head.seq > end and (first["format"] == KEYED or (head.at and _moment(head.at) > made))
+    )
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _incomplete(verdict: Verdict, wanted: _Extent) -> Problem | None:
+    """What is wrong if there are not as many entries as there were, or not the last of them."""
     if verdict.head.seq < wanted.last:
-        problem = Problem(seq=verdict.head.seq + 1, what="cut", other=wanted.last)
-    elif verdict.entries != wanted.count:
+        return Problem(seq=verdict.head.seq + 1, what="cut", other=wanted.last)
+    if verdict.entries != wanted.count:
         what = "fewer" if verdict.entries < wanted.count else "more"
-        problem = Problem(seq=wanted.first, what=what, other=wanted.last)
-    return Verdict(entries=verdict.entries, head=verdict.head, problem=problem)
+        return Problem(seq=wanted.first, what=what, other=wanted.last)
+    return None
 
 
 def _fault(seq: int, what: str) -> Verdict:

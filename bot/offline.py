@@ -41,7 +41,7 @@ def verified(words: Sequence[str], key: bytes | None) -> str:
             )
         )
     examined = auditfile.examine(Path(files[0]), Sealer(key), heads)
-    return told(examined.verdict, len(heads), is_filtered=examined.is_filtered).text
+    return told(examined, heads).text
 
 
 def _there(name: str) -> Path:

@@ -92,11 +92,16 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """How many entries fit, the newest of them, and what is wrong with the next one, if anything is."""
+    """How many entries fit, the newest of them, and what is wrong with the next one, if anything is.
+
+    `format` is the strongest one among those that fit, 0 of none; `compared` are the numbers of heads that agreed.
+    """
 
     entries: int
     head: Head
     problem: Problem | None = None
+    format: int = 0
+    compared: frozenset[int] = frozenset()
 
 
 _SENTENCES = {
@@ -111,6 +116,10 @@ _SENTENCES = {
     ),
     "weaker": later(
         "Entry {seq} is sealed more weakly than the one before it: it was written by somebody else."
+    ),
+    "unkeyed": later(
+        "Entry {seq}, which tells what the export holds, is sealed without the key: whoever has none may have written "
+        "it, and taken entries out."
     ),
     "keyless": later("Entry {seq} is sealed with a key; set SHIPKEEPER_AUDIT_KEY to verify it."),
     "fewer": later("Some of the entries {seq} to {other} are missing: the export had more."),
@@ -195,7 +204,7 @@ def verify(
     for head in heads:
         known.setdefault(head.seq, set()).add(head.hash)
     older = last = proven = Head(seq=0, hash=GENESIS)
-    count, strength = 0, FIRST
+    count, strength, compared = 0, 0, set[int]()
     coming = iter(entries)
     for entry in coming:
         before = last.hash
@@ -206,17 +215,18 @@ def verify(
         if problem is None and entry["format"] < strength:
             problem = Problem(seq=entry["seq"], what="weaker")
         if problem is not None:
-            return Verdict(entries=count, head=last, problem=problem)
+            return Verdict(entries=count, head=last, problem=problem, format=strength)
         strength, count = entry["format"], count + 1
         older, last = last, Head(seq=entry["seq"], hash=entry["hash"], at=entry["at"])
         if last.seq in known:
             if known[last.seq] != {last.hash}:
                 changed = Problem(seq=last.seq, what="rewritten", other=proven.seq)
-                return Verdict(entries=count, head=last, problem=changed)
+                return Verdict(entries=count, head=last, problem=changed, format=strength)
+            compared.add(last.seq)
             proven = last
     newest = max(known, default=0)
     cut = Problem(seq=last.seq + 1, what="cut", other=newest) if newest > last.seq and not has_gaps else None
-    return Verdict(entries=count, head=last, problem=cut)
+    return Verdict(entries=count, head=last, problem=cut, format=strength, compared=frozenset(compared))
 
 
 def _is_behind_a_gap(entry: Entry, last: Head) -> bool:

@@ -96,6 +96,7 @@ class SyslogCopy:
     def _send_some(self) -> None:
         """Send the next ones, and remember how far that came even when it breaks."""
         before = self._done
+        self._begin_anew_if_shorter()
         try:
             for entry in self._audit.entries(after=self._done, limit=_AT_ONCE):
                 self._line.send(entry, lambda one: message(one, self._host))
@@ -104,6 +105,19 @@ class SyslogCopy:
             if self._done != before:
                 self._remember(self._done)
                 self._new.set()  # there may be more
+
+    def _begin_anew_if_shorter(self) -> None:
+        """A log that ends before what was copied is another one, of a backup perhaps: nothing of it may be left out."""
+        head = self._audit.head()
+        reached = head.seq if head else 0
+        if self._done > reached:
+            _log.critical(
+                "syslog: entry %d was copied, and the log ends with entry %d: it was restored, or cut. All of it is "
+                "copied anew",
+                self._done,
+                reached,
+            )
+            self._done = 0
 
     def _go_back(self, seq: int) -> None:
         """Some that were sent may not have arrived: send them again, even if this process ends first."""

@@ -15,7 +15,7 @@ from bot.errors import NotFound, StoreError, UsageError
 from bot.language import say, say_count
 from bot.model import Invocation, Reply, Table
 from bot.operations.paging import Page
-from bot.seals import GENESIS, Head, Verdict
+from bot.seals import GENESIS, Head
 from bot.stores.audit import MOST_COUNTED, Audit, AuditLine
 from bot.stores.auditfilter import Filter
 from bot.stores.heads import Heads
@@ -88,11 +88,12 @@ def verified(audit: Audit, heads: Heads, typed: str | None, check: Callable[[], 
     """Every seal made anew, and compared with all published heads and the typed one; StoreError names what is wrong."""
     more = (Head.parse(typed),) if typed else ()
     known = (*heads.known(), *more)
-    return told(audit.verify(known, check), len(known))
+    return told(auditfile.Examined(verdict=audit.verify(known, check)), known)
 
 
-def told(verdict: Verdict, heads: int, *, is_filtered: bool = False) -> Reply:
-    """The verdict in words; raises StoreError for a bad one."""
+def told(examined: auditfile.Examined, heads: Sequence[Head]) -> Reply:
+    """The verdict in words, and with which of these heads it was compared; raises StoreError for a bad one."""
+    verdict = examined.verdict
     if verdict.problem is not None:
         raise StoreError(
             say(
@@ -107,7 +108,7 @@ def told(verdict: Verdict, heads: int, *, is_filtered: bool = False) -> Reply:
         "All {number} entries fit their seals, one over the other.",
         verdict.entries,
     )
-    if is_filtered:
+    if examined.is_filtered:
         text = say_count(
             "The one entry of the export fits its seal.",
             "All {number} entries of the export fit their seals.",
@@ -115,13 +116,32 @@ def told(verdict: Verdict, heads: int, *, is_filtered: bool = False) -> Reply:
         )
         gaps = say("The export was filtered, so there are gaps between them.")
         text = f"{text} {gaps}"
-    if heads:
-        agreeing = say_count("One published head agrees.", "{number} published heads agree.", heads)
-        text = f"{text} {agreeing}"
-    elif not is_filtered:
-        missing = say("No head was compared, so a cut end would not show.")
-        text = f"{text} {missing}"
+    text = " ".join((text, *_compared(examined, heads)))
     return Reply(text=text, facts={"entries": verdict.entries, "head": str(verdict.head)})
+
+
+def _compared(examined: auditfile.Examined, heads: Sequence[Head]) -> Iterator[str]:
+    """How many heads agree, and how many could not be asked, and why."""
+    if not heads and not examined.is_filtered:
+        yield say("No head was compared, so a cut end would not show.")
+    agreeing = sum(head.seq in examined.verdict.compared for head in heads)
+    if agreeing:
+        yield say_count("One published head agrees.", "{number} published heads agree.", agreeing)
+    newer = len(examined.newer)
+    if newer:
+        yield say_count(
+            "One published head is newer than the export, which was made at {at}, so it was not compared.",
+            "{number} published heads are newer than the export, which was made at {at}, so they were not compared.",
+            newer,
+            at=examined.at,
+        )
+    absent = len(heads) - agreeing - newer
+    if absent:
+        yield say_count(
+            "One published head is of an entry that the export does not hold, so it was not compared.",
+            "{number} published heads are of entries that the export does not hold, so they were not compared.",
+            absent,
+        )
 
 
 # ---- taking it along ---------------------------------------------------------------------------------------

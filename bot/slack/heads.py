@@ -51,12 +51,16 @@ class Publishing:
 
 
 class HeadPublisher:
-    """A thread that publishes the head when the last one is older than a day, and posts it until that is done."""
+    """A thread that publishes the head when the last one is older than a day, and posts it until that is done.
+
+    While the log disagrees with the last head none is published over that one: the channel is warned instead, once.
+    """
 
     def __init__(self, client: WebClient, publishing: Publishing) -> None:
         self._client = client
         self._to = publishing
         self._budget = Budget()
+        self._doubted: Head | None = None
         self._not_before: datetime | None = None
         self._wait = _FIRST_WAIT
         self._stop = threading.Event()
@@ -90,23 +94,37 @@ class HeadPublisher:
         last, now = self._to.heads.last(), self._to.clock()
         if last is not None and now - datetime.fromisoformat(last.at) < DAILY:
             return
+        if last is not None and not self._to.audit.agrees(last):
+            self._doubt(last)
+            return
         head = self._to.audit.head()
         if head is None:
             return
-        if last is not None and not self._to.audit.agrees(last):
-            _log.critical("the audit log does not agree with head %s, published at %s", last, last.at)
         self._to.heads.publish(Head(seq=head.seq, hash=head.hash, at=now.isoformat()))
         self._to.audit.record(_published(head, now))
+
+    def _doubt(self, last: Head) -> None:
+        if last != self._doubted:
+            self._doubted = last
+            _log.critical(
+                "the audit log does not agree with head %s, published at %s: no other is published while that one "
+                "is in %s",
+                last,
+                last.at,
+                self._to.heads.path,
+            )
 
     def _post(self) -> None:
         head, now = self._to.heads.last(), self._to.clock()
         if not self._to.channel or head is None or (self._not_before and now < self._not_before):
             return
-        if _read(self._to.posted) == str(head) or not self._budget.may(_POST, self._to.channel):
+        agrees = self._to.audit.agrees(head)
+        mark = str(head) if agrees else f"{head} disagrees"
+        if _read(self._to.posted) == mark or not self._budget.may(_POST, self._to.channel):
             return
         try:
             with speaking(self._to.language):
-                text = self._in_words(head)
+                text = _in_words(head, agrees=agrees)
             self._client.chat_postMessage(
                 channel=self._to.channel, text=text, unfurl_links=False, unfurl_media=False
             )
@@ -116,23 +134,8 @@ class HeadPublisher:
         except (OSError, HTTPException, *_UNFORESEEN) as error:
             self._later(now, f"no answer from Slack: {error}")
         else:
-            _write(self._to.posted, str(head))
+            _write(self._to.posted, mark)
             self._not_before, self._wait = None, _FIRST_WAIT
-
-    def _in_words(self, head: Head) -> str:
-        if not self._to.audit.agrees(head):
-            return say(
-                ":warning: The audit log was changed behind our back: it does not agree with the head `{head}` that "
-                "was published at {at}. Keep the database as it is, and type `audit verify`.",
-                head=head,
-                at=head.at,
-            )
-        return say(
-            "Head of the audit log at {at}: `{head}`. Whoever has this message can tell whether the log was cut or "
-            "rewritten since: `audit verify --head {head}`.",
-            head=head,
-            at=head.at,
-        )
 
     def _later(self, now: datetime, why: str, retry_after: float | None = None) -> None:
         wait = self._wait
@@ -143,6 +146,22 @@ class HeadPublisher:
             self._wait = min(self._wait * 2, _LONGEST_WAIT)
         self._not_before = now + wait
         _log.warning("the audit log's head is posted again in %s: %s", wait, why)
+
+
+def _in_words(head: Head, *, agrees: bool) -> str:
+    if not agrees:
+        return say(
+            ":warning: The audit log was changed behind our back: it does not agree with the head `{head}` that "
+            "was published at {at}. Keep the database as it is, and type `audit verify`.",
+            head=head,
+            at=head.at,
+        )
+    return say(
+        "Head of the audit log at {at}: `{head}`. Whoever has this message can tell whether the log was cut or "
+        "rewritten since: `audit verify --head {head}`.",
+        head=head,
+        at=head.at,
+    )
 
 
 def _published(head: Head, at: datetime) -> AuditEvent:

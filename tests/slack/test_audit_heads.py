@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from slack_sdk import WebClient
+from sqlalchemy import text
 
 from bot.auditfile import examine
 from bot.model import Actor, Origin, Status
@@ -32,6 +33,7 @@ class Press:
 
     playground: Playground
     place: Path
+    database: Database
     audit: Audit
     heads: Heads
     now: datetime = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -77,7 +79,7 @@ def press(playground: Playground, tmp_path: Path) -> Iterator[Press]:
     """A log, a file and a channel."""
     put_database(tmp_path / "shipkeeper.db")
     database = Database(f"sqlite:///{tmp_path / 'shipkeeper.db'}")
-    yield Press(playground, tmp_path, Audit(database), Heads(tmp_path / "audit-heads.jsonl"))
+    yield Press(playground, tmp_path, database, Audit(database), Heads(tmp_path / "audit-heads.jsonl"))
     database.close()
 
 
@@ -135,6 +137,50 @@ def test_a_log_that_lost_its_published_end_is_an_alarm(press: Press) -> None:
     press.publisher().look()
     (text,) = press.posted()
     assert "The audit log was changed behind our back" in text
+
+
+def _cut(press: Press) -> None:
+    """Everything is taken out of the log, and something else is written."""
+    with press.database.write() as connection:
+        connection.execute(text("DROP TRIGGER audit_no_DELETE"))
+        connection.execute(text("DELETE FROM audit"))
+    press.now += timedelta(seconds=1)
+    press.write()
+
+
+def test_no_head_of_a_forged_log_is_published(press: Press) -> None:
+    """The channel is warned once, by whichever bot; the head of before stays the last one, also the day after."""
+    press.write()
+    press.publisher().look()
+    before = press.heads.known()
+    _cut(press)
+    for _ in range(2):
+        publisher = press.publisher()
+        publisher.look()
+        press.now += timedelta(days=1)
+        publisher.look()
+    assert press.heads.known() == before
+    (_, warned) = press.posted()
+    assert "The audit log was changed behind our back" in warned
+    assert str(before[0]) in warned
+
+
+def test_a_log_that_disagrees_is_logged_once(press: Press, caplog: pytest.LogCaptureFixture) -> None:
+    """Not at every look; and a head is published again once the file of heads was moved away."""
+    press.write()
+    press.publisher().look()
+    _cut(press)
+    press.now += timedelta(days=1)
+    publisher = press.publisher()
+    for _ in range(3):
+        publisher.look()
+    (critical,) = [one for one in caplog.records if one.levelname == "CRITICAL"]
+    assert "does not agree with head 1:" in critical.getMessage()
+    press.heads.path.unlink()
+    publisher.look()
+    (head,) = press.heads.known()
+    assert press.audit.agrees(head)
+    assert str(head) in press.posted()[-1]
 
 
 def test_a_bot_publishes_when_it_starts(closed: Workplace) -> None:

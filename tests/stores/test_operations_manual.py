@@ -12,7 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from bot.errors import StoreError
 from bot.model import Status
 from bot.settings import Settings, read
+from bot.stores.audit import Audit
 from bot.stores.database import Database
+from bot.stores.heads import Heads
 from tests.fakes import FakeEngine
 from tests.stores.bench import Bench
 from tests.support.house import at_work, built, refuse_untrue, settings
@@ -74,6 +76,14 @@ def _newest(directory: Path, pattern: str) -> Path:
     return max(directory.glob(pattern))
 
 
+def _publish_head(made: Settings) -> None:
+    database = Database(made.database_url)
+    head = Audit(database).head()
+    database.close()
+    assert head is not None
+    Heads(made.heads_path).publish(head)
+
+
 def test_all_commands_are_run() -> None:
     """By the tests below, and those that need Docker by one among the tests of the engine."""
     here = {"keep", "restore", "disaster", "by hand", "postgresql keep", "postgresql restore"}
@@ -83,12 +93,14 @@ def test_all_commands_are_run() -> None:
 def test_everything_comes_back_on_another_machine(machine: Machine, tmp_path: Path) -> None:
     """What was kept of a machine that is gone makes another one that lists and restores the same."""
     keep, other = tmp_path / "keep", Machine(tmp_path / "other", machine.kept)
+    _publish_head(machine.kept)
     machine.do("keep", **machine.places(), KEEP=keep)
     assert keep.stat().st_mode & 0o777 == 0o700
     shutil.rmtree(machine.root)
     told = other.do("disaster", **other.places(), KEEP=keep)
     assert "was restored, verified" in told
     with at_work(read(other.environment), {"local": FakeEngine()}) as house:
+        assert "One published head agrees." in house.say("audit verify").reply.text
         assert house.say("check --rebuild").status is not Status.DENIED
         (backup,) = house.app.services.archive.backups()
         assert house.say(f"restore {backup.id} --into again").status is Status.SUCCEEDED
@@ -104,8 +116,10 @@ def test_an_upgrade_is_taken_back(machine: Machine, tmp_path: Path) -> None:
     with upgraded.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     upgraded.close()
+    (machine.root / "state" / "audit-syslog").write_text("800")
     machine.do("restore", STATE=machine.root / "state", BACKUP=_newest(keep, "state-*.db"))
     assert len(list((machine.root / "state").glob("before-*/shipkeeper.db"))) == 1
+    assert len(list((machine.root / "state").glob("before-*/audit-syslog"))) == 1
     with built(read(machine.environment), {"local": FakeEngine()}) as app:
         refuse_untrue(app)
         assert app.services.audit.verify().problem is None

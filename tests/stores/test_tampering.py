@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ import pytest
 from bot import auditfile
 from bot.auditfile import examine
 from bot.model import Actor, Origin
-from bot.seals import GENESIS, Head, Problem, Sealer
+from bot.seals import GENESIS, KEYED, Head, Problem, Sealer
 from bot.stores.audit import Audit, AuditEvent
 from bot.stores.auditfilter import Filter
 from bot.stores.database import Database
@@ -280,6 +281,47 @@ def test_a_filtered_export_has_gaps_and_fits(log: Log, form: str, tmp_path: Path
         b"".join(line for line in lines if not line.startswith((b'{"actor_id":"U0001"', b"2008,")))
     )
     assert examine(path, log.sealer).verdict.problem is not None
+
+
+def _headed(path: Path, facts: dict[str, object], rest: list[bytes]) -> Path:
+    """The file with a first entry made up without any key, and these lines behind it."""
+    forged = auditfile.header(
+        {**dict.fromkeys(COLUMNS, ""), "at": "2026-01-01T00:00:00+00:00"}, facts, Sealer()
+    )
+    path.write_bytes(b"".join([*auditfile.written([forged], "jsonl"), *rest]))
+    return path
+
+
+def test_an_export_cut_by_somebody_without_the_key_is_found(log: Log, tmp_path: Path) -> None:
+    """A first entry sealed more weakly than the others vouches for none; where there is no key, anybody makes one."""
+    expected = Problem(seq=0, what="unkeyed") if log.sealer.format == KEYED else None
+    lines = _export(log, "jsonl", tmp_path, Filter()).read_bytes().splitlines(keepends=True)
+    last = json.loads(lines[200])
+    facts: dict[str, object] = {"entries": 200, "first": 1, "last": 200, "head": f"200:{last['hash']}"}
+    for more in ({}, {"filter": "--by U0001"}):
+        path = _headed(tmp_path / "cut.jsonl", {**facts, **more}, lines[1:201])
+        assert examine(path, log.sealer).verdict.problem == expected, more
+
+
+def test_an_export_of_nothing_needs_the_key(log: Log, tmp_path: Path) -> None:
+    """With a key, none of the entries that a filter kept can be taken out by a first entry without a key."""
+    facts: dict[str, object] = {
+        "entries": 0,
+        "first": 0,
+        "last": 0,
+        "head": str(log.head),
+        "filter": "--by eve",
+    }
+    path = _headed(tmp_path / "none.jsonl", facts, [])
+    problem = examine(path, log.sealer).verdict.problem
+    assert problem == (Problem(seq=0, what="unkeyed") if log.sealer.format == KEYED else None)
+    assert "sealed without the key" in Problem(seq=0, what="unkeyed").in_words()
+
+
+def test_an_export_of_before_the_key_verifies_with_it(log: Log, tmp_path: Path) -> None:
+    """It is sealed as its entries are, and stays whole."""
+    path = _export(log, "jsonl", tmp_path, Filter())
+    assert examine(path, Sealer(KEY)).verdict.problem is None
 
 
 Harm = Callable[[list[bytes], random.Random], Problem]

@@ -10,9 +10,12 @@ import pytest
 from sqlalchemy import text
 
 import handlers
-from bot import cli
+from bot import cli, offline
 from bot.engine.witness import Call
+from bot.errors import StoreError
 from bot.model import Outcome, Status
+from bot.seals import Head
+from bot.stores.heads import Heads
 from bot.witnessing import Witnessing, on_behalf_of
 from tests.fakes import FakeEngine
 from tests.support.house import House, at_work, from_slack, refuse_untrue, settings
@@ -77,6 +80,62 @@ def test_audit_export_is_a_file_that_verifies(house: House, tmp_path: Path, form
     path.write_bytes(path.read_bytes().replace(b"backup pgdata", b"backup other1", 1))
     assert cli.main(["audit", "verify", str(path)], {}) == 1
     assert cli.main(["audit", "verify", str(path), "more"], {}) == 2
+
+
+def _exported(house: House, place: Path, words: str = "") -> str:
+    """The path of an export."""
+    place.mkdir()
+    outcome = house.say(from_slack(f"audit export{words}"))
+    (file,) = outcome.reply.attachments
+    return str(house.app.services.outgoing.hand_over(outcome.run_id, file, place))
+
+
+def test_a_head_agrees_only_if_its_entry_is_there(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of heads whose entries a filtered export left out it is said that they were not compared."""
+    house.say(from_slack("backup pgdata"))
+    inside, outside = [f"{line.seq}:{line.hash}" for line in house.app.services.audit.lines(limit=2)]
+    path = _exported(house, tmp_path / "filtered", " --ending succeeded")
+    assert cli.main(["audit", "verify", path, "--head", outside], {}) == 0
+    told = capsys.readouterr().out
+    assert "agrees" not in told
+    assert "One published head is of an entry that the export does not hold" in told
+    assert cli.main(["audit", "verify", path, "--head", outside, "--head", inside], {}) == 0
+    told = capsys.readouterr().out
+    assert "One published head agrees. One published head is of an entry" in told
+
+
+@pytest.mark.parametrize("key", [None, "a key of some length"])
+def test_an_export_is_not_cut_because_the_log_went_on(
+    tmp_path: Path, fake_engine: FakeEngine, key: str | None
+) -> None:
+    """Heads of later are told as newer; without a key, one of before the export's time still finds a cut end."""
+    given = {"SHIPKEEPER_AUDIT_KEY": key} if key else {}
+    with at_work(settings(tmp_path / "state", **given), {"local": fake_engine}) as house:
+        house.say("backup pgdata")
+        path = _exported(house, tmp_path / "whole")
+        house.say("backup pgdata")
+        head = house.app.services.audit.head()
+    assert head is not None
+    now, raw = datetime.now(UTC), key.encode() if key else None
+    for at, is_newer in ((now, True), (now - timedelta(hours=1), key is not None), (None, key is not None)):
+        file = Head(seq=head.seq, hash=head.hash, at=at.isoformat() if at else "")
+        if is_newer:
+            told = _verified_with(file, path, tmp_path, raw)
+            assert "fit their seals, one over the other. One published head is newer than the export" in told
+        else:
+            with pytest.raises(StoreError, match="The end was cut off: entries 3 to 5"):
+                _verified_with(file, path, tmp_path, raw)
+
+
+def _verified_with(head: Head, path: str, place: Path, key: bytes | None) -> str:
+    """What `shipkeeper audit verify` says with a head, typed if it has no time, else in a file."""
+    if not head.at:
+        return offline.verified([path, "--head", str(head)], key)
+    file = place / f"heads-{len(list(place.iterdir()))}.jsonl"
+    Heads(file).publish(head)
+    return offline.verified([path, "--heads", str(file)], key)
 
 
 def test_secrets_are_not_in_the_audit_log(tmp_path: Path, fake_engine: FakeEngine) -> None:

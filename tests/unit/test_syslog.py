@@ -164,6 +164,38 @@ def test_a_restart_goes_on_where_it_was(audit: Audit, kind: str, tmp_path: Path)
     assert listener.numbers() == [1, 2, 3]
 
 
+def test_a_log_that_became_shorter_is_copied_anew(
+    audit: Audit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A restored state ends before what was copied: none of its entries is left out, also after a restart."""
+    listener = Listener("unix", tmp_path)
+    position = tmp_path / "audit-syslog"
+    position.write_text("800")
+    audit.record(EVENT, EVENT)
+    with copying(audit, listener.address, tmp_path):
+        wait_for(lambda: len(listener.got) == 2, saying="all there is")
+    (critical,) = [one for one in caplog.records if one.levelname == "CRITICAL"]
+    assert "entry 800 was copied, and the log ends with entry 2" in critical.getMessage()
+    assert position.read_text() == "2"
+    audit.record(EVENT)
+    with copying(audit, listener.address, tmp_path):
+        wait_for(lambda: len(listener.got) == 3, saying="the third")
+    listener.close()
+    assert listener.numbers() == [1, 2, 3]
+
+
+def test_an_empty_log_behind_a_full_one_is_noticed_once(
+    audit: Audit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where nothing is left to copy, it is remembered that nothing was."""
+    position = tmp_path / "audit-syslog"
+    position.write_text("800")
+    for _ in range(2):
+        with copying(audit, f"unix://{tmp_path / 'nobody'}", tmp_path):
+            wait_for(lambda: position.read_text() == "0", saying="the position")
+    assert len([one for one in caplog.records if one.levelname == "CRITICAL"]) == 1
+
+
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_a_server_that_was_away_misses_nothing(audit: Audit, kind: str, tmp_path: Path) -> None:
     """It gets everything once it is back; over TCP perhaps some of it twice, which their numbers show."""
