@@ -82,7 +82,7 @@ def backed_up_by_a_form(page: Page, tmp_path: Path) -> str:
     form = page.get_by_role("dialog", name="Backup")
     source = form.get_by_role("combobox", name="Source")
     source.press_sequentially("pgd")
-    form.get_by_role("option", name=VOLUME).click()
+    form.get_by_role("option", name=re.compile(rf"^{VOLUME}(\s|$)")).click()
     form.get_by_label("Quiesce").select_option("pause")
     form.get_by_label("Note").fill("before the upgrade")
     take_picture(page, "form", tmp_path)
