@@ -17,7 +17,7 @@ from bot.errors import StoreError
 from bot.language import say
 from bot.reasons import Reason
 
-_CACHE_KIBIBYTES = 32 << 10
+_CACHE_KIBIBYTES = 8 << 10
 _FETCHED = 500
 
 
