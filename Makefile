@@ -26,7 +26,7 @@ run-tests: run-side-by-side check-style
 	@$(PY) -m pytest -m "not bench" -s tests/bench
 
 run-side-by-side:
-	@SHIPKEEPER_PICTURES=$${SHIPKEEPER_PICTURES:-$(CURDIR)/build/pictures} $(PY) -m pytest -n 8 --dist loadfile --no-loadscope-reorder -m "not bench" --ignore=tests/bench
+	@SHIPKEEPER_PICTURES=$${SHIPKEEPER_PICTURES:-$(CURDIR)/build/pictures} $(PY) -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not bench" --ignore=tests/bench
 
 check: setup check-style   ## style, types, import contracts and unit tests, in under a minute
 	@$(PY) -m pytest -q tests/unit

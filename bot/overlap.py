@@ -19,7 +19,7 @@ HELD = 4
 T = TypeVar("T")
 
 
-class _Caught:
+class Caught:
     """Keeps whatever a thread's work raised, for the thread that asked for it."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Behind(Generic[T]):
         self._work = work
         self._name = name
         self._pieces: queue.Queue[T | None] = queue.Queue(held)
-        self._caught = _Caught()
+        self._caught = Caught()
         self._is_ending = self._is_over = False
         self._thread: Thread | None = None
 
@@ -127,7 +127,7 @@ class Beside:
     ) -> None:
         self._work = work
         self._end = end
-        self._caught = _Caught()
+        self._caught = Caught()
         self._thread = Thread(self._go, name=name)
 
     def _go(self) -> None:
@@ -157,7 +157,7 @@ def ahead(pieces: Iterator[T], *, name: str, held: int = HELD) -> Generator[T, N
     `pieces` if that is a generator.
     """
     made: queue.Queue[T | None] = queue.Queue(held)
-    caught, is_wanted, is_over = _Caught(), True, False
+    caught, is_wanted, is_over = Caught(), True, False
 
     def make() -> None:
         with caught, _closed(pieces):

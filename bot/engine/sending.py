@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from bot.errors import StreamCut
 from bot.language import Thread, say
+from bot.overlap import Caught
 
 _HELD_PIECES = 8
 _LOOK_SECONDS = 0.2
@@ -64,34 +65,18 @@ class _Feed:
 
 
 class _Sending(Thread):
-    """The thread that sends; `error` is what it came to, if it failed."""
+    """The thread that sends; `caught` has what it came to, if it failed."""
 
     def __init__(self, put: Callable[[Iterator[bytes]], None], feed: _Feed) -> None:
         super().__init__(self._send, name="sending")
         self._put, self._feed = put, feed
-        self.error: BaseException | None = None
+        self.caught = Caught()
         self.is_over = threading.Event()
 
     def _send(self) -> None:
-        with self:
+        with self.caught:
             self._put(iter(self._feed))
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        self.error = error
         self.is_over.set()
-        return True
-
-    def throw(self) -> None:
-        """Raise the error, if there is one, and let go of it: kept, it and the frames it names would be a circle."""
-        error, self.error = self.error, None
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error
 
 
 def send(put: Callable[[Iterator[bytes]], None], tar: Iterator[bytes], check: Callable[[], None]) -> None:
@@ -114,7 +99,7 @@ def send(put: Callable[[Iterator[bytes]], None], tar: Iterator[bytes], check: Ca
         if not sending.is_over.is_set():
             feed.give_up()
             sending.join(_LAST_SECONDS)
-    sending.throw()
+    sending.caught.throw()
     if is_left or feed.is_left:
         raise StreamCut(
             say(
@@ -128,7 +113,7 @@ def _hand_all_over(tar: Iterator[bytes], feed: _Feed, sending: _Sending, check: 
     """False when there was a piece that nobody took any more; an empty one is nothing to take."""
     for piece in tar:
         is_offered = _hand_over(piece, feed, sending, check)
-        if sending.error is not None or (piece and not is_offered):
+        if sending.caught.error is not None or (piece and not is_offered):
             return False
     return True
 

@@ -45,7 +45,8 @@ def test_two_presses_at_once_have_one_effect(work: Workplace) -> None:
     endings = sorted(work.run_of(press).status for press in presses)
     assert endings == [Status.REJECTED, Status.SUCCEEDED]
     loser = next(run for press in presses if (run := work.run_of(press)).status is Status.REJECTED)
-    assert "was pressed already" in work.messages_of(loser)[0].text
+    text = work.messages_of(loser)[0].text
+    assert "was pressed already" in text or "is held by run" in text  # the winner may have begun by then
     copies = [volume.name for volume in work.engine.volumes() if "restored" in volume.name]
     assert len(copies) == 1
 

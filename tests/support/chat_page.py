@@ -45,7 +45,7 @@ def the_demo(docker_host: str, tmp_path: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_for(lambda: "Open http" in output.read_text(), seconds=30, saying="the demo's invitation")
+        wait_for(lambda: "Open http" in output.read_text(), seconds=120, saying="the demo's invitation")
         yield f"http://127.0.0.1:{port}"
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0, output.read_text()
