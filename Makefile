@@ -14,6 +14,8 @@ demo: setup            ## try it in a browser: a chat page on http://127.0.0.1:8
 demo-script: setup     ## the same as a played conversation, proven step by step
 	@$(ENGINE) demo $(PY) -m bot demo --script
 
+# What tests draw at random is drawn by one seed here, so that two runs of one commit try the same; a campaign draws anew.
+test: export SHIPKEEPER_SEED ?= 20261128
 test: setup-tests      ## every test, on a real engine
 	@$(PY) -m compileall -q bot handlers
 	@SHIPKEEPER_ENGINE_BASE=$${SHIPKEEPER_ENGINE_BASE:-$$($(PY) -m tests.support.memory)} $(ENGINE) test $(MAKE) --no-print-directory -j 2 run-tests check-style
@@ -26,7 +28,7 @@ run-tests: run-side-by-side check-style
 	@$(PY) -m pytest -m "not bench" -s tests/bench
 
 run-side-by-side:
-	@SHIPKEEPER_PICTURES=$${SHIPKEEPER_PICTURES:-$(CURDIR)/build/pictures} $(PY) -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not bench" --ignore=tests/bench
+	@SHIPKEEPER_PICTURES=$${SHIPKEEPER_PICTURES:-$(CURDIR)/build/pictures} $(PY) -m tests.support.side_by_side
 
 check: setup check-style   ## style, types, import contracts and unit tests, in under a minute
 	@$(PY) -m pytest -q tests/unit

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.fakes import FakeEngine
@@ -20,6 +21,10 @@ for _proxy in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
 
 
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(fast_place()))  # below it is every `tmp_path`
+
+if "SHIPKEEPER_SEED" in os.environ:  # two runs of one commit try the same
+    hypothesis.settings.register_profile("same", derandomize=True)
+    hypothesis.settings.load_profile("same")
 
 _watch = canaries.Watch()
 

@@ -1,7 +1,8 @@
 """Notices that Slack's socket died without a word, and asks for a new one. Must not know what comes over it.
 
 Seen with slack_sdk 3.48: a TCP connection that ends without a close frame is noticed after five failed pings, 25 s, and
-keeps a core busy until then.
+keeps a core busy until then; one that was reset is given up at once, but a new one waits for the next ping, up to 5 s.
+Slack waits 3 s for an acknowledgement, so what people send meanwhile would be lost to them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Lifeline:
     def has_ended(self) -> bool:
         """Whether Slack's side of the socket was closed: what was sent just now may not have arrived."""
         session = self._client.current_session
-        return session is None or session.sock is None or _has_ended(session)
+        return session is None or _has_died(session)
 
     def begin(self) -> None:
         """Look from now on."""
@@ -54,12 +55,17 @@ class Lifeline:
         self._over.set()
 
     def _watch(self) -> None:
+        given_up: Connection | None = None
         while not self._over.wait(_LOOK_SECONDS):
             session = self._client.current_session
-            if session is not None and _has_ended(session):
-                _log.warning("the socket to Slack ended without a word; asking for a new one")
-                session.disconnect()
-                self._reconnect()
+            if session is None or session is given_up or not _has_died(session):
+                continue
+            _log.warning("the socket to Slack ended without a word; asking for a new one")
+            given_up = (
+                session  # asked once for each: while Slack refuses, the SDK's own monitor goes on asking
+            )
+            session.disconnect()
+            self._reconnect()
 
     def _reconnect(self) -> None:
         try:
@@ -68,11 +74,11 @@ class Lifeline:
             _log.warning("a new socket to Slack cannot be opened yet: %s", error)
 
 
-def _has_ended(session: Connection) -> bool:
+def _has_died(session: Connection) -> bool:
     """Whether the other side closed the connection, below TLS. Reads nothing, for another thread is reading."""
     look, sock = select.poll(), session.sock
     if sock is None:
-        return False
+        return True
     try:
         look.register(sock, select.POLLRDHUP)  # hang-ups and errors are told in any case
     except (OSError, ValueError):  # it is being replaced just now

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.corpus import differences, walk
+from tests.support.effort import drawn_seed
 from tests.support.house import House, at_work, settings
 from tests.support.yard import Yard, refuse_untrue_of
 
@@ -52,7 +53,7 @@ def test_a_rotten_backup_never_replaces_anything(
     yard: Yard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whichever bit flips in whichever of its files, the volume is the same afterwards, and whole when mended."""
-    seed = int(os.environ.get("SHIPKEEPER_SEED", random.randrange(10**6)))
+    seed = drawn_seed()
     chance, endings = random.Random(seed), Counter[str]()
     volume = yard.volume("rot", _FILL)
     place = yard.mountpoint(volume)

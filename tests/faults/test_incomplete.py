@@ -20,6 +20,7 @@ import pytest
 from bot.model import Outcome
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.disks import fill, small_disk
+from tests.support.effort import drawn_seed
 from tests.support.engine_available import require_private_engine
 from tests.support.engine_script import dockerd_pid, environment_of, private_engine, run_script
 from tests.support.house import House, at_work, settings
@@ -145,7 +146,7 @@ def bench_on(url: str, yard: Yard, tmp_path: Path, short: Path, seed: int) -> It
 @pytest.fixture
 def seed() -> int:
     """The one that the environment gives, or a new one."""
-    return int(os.environ.get("SHIPKEEPER_SEED", random.randrange(10**6)))
+    return drawn_seed()
 
 
 def held(bench: Bench) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.dying import Nursery
+from tests.support.effort import drawn_seed
 from tests.support.house import at_work
 from tests.support.process import Site, until
 from tests.support.yard import Yard, refuse_untrue_of
@@ -68,7 +69,7 @@ def test_two_processes_on_one_volume_never_overlap_and_a_killed_one_frees_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Whatever the two ask, whoever of them dies, one run follows the other, and each has one true ending."""
-    seed = int(os.environ.get("SHIPKEEPER_SEED", random.randrange(10**6)))
+    seed = drawn_seed()
     chance = random.Random(seed)
     volume = yard.volume("shared", "mkdir d && echo rows > d/a")
     user = yard.user("user", volume)

@@ -13,6 +13,7 @@ from datetime import timedelta
 import pytest
 
 from bot.playground import Fault
+from tests.support.effort import drawn_seed
 from tests.support.house import House, from_slack
 from tests.support.process import Served, Site, until
 from tests.support.yard import Yard, refuse_anything_untrue
@@ -64,7 +65,7 @@ def test_bot_killed_at_random_instants_leaves_nothing_and_tells_people(
     site: Site, yard: Yard, volume: str, user: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each run ends interrupted, or was really done; it is told once and soon, and nothing is left."""
-    seed = int(os.environ.get("SHIPKEEPER_SEED", random.randrange(10**6)))
+    seed = drawn_seed()
     chance, clock, campaign = random.Random(seed), threading.Event(), Campaign()
     bot = site.serve().connected()
     began = time.monotonic()

@@ -14,6 +14,7 @@ import pytest
 from bot.model import Status
 from tests.contracts.bench import Wanted
 from tests.support.dying import Nursery
+from tests.support.effort import drawn_seed
 from tests.support.house import at_work
 from tests.support.process import Site, until
 from tests.support.tars import contents
@@ -52,7 +53,7 @@ def test_killed_in_a_copy(
     directory, _, name = place.rpartition("/")
     before = in_directory(yard, web, directory)
     after, endings = {**before, name: NEW}, Counter[str]()
-    seed = int(os.environ.get("SHIPKEEPER_SEED", random.randrange(10**6)))
+    seed = drawn_seed()
     line = ("cp", str(source), f"{web}:{place}")
     with Nursery() as nursery:
         _, names = nursery.carry_out(site.environment, tmp_path, *line)

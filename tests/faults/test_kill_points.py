@@ -18,6 +18,7 @@ import pytest
 from bot.model import Status
 from tests.support.corpus import Seen, differences, walk
 from tests.support.dying import Nursery
+from tests.support.effort import drawn_seed
 from tests.support.house import House, at_work
 from tests.support.process import Site, until
 from tests.support.yard import Yard, refuse_untrue_of
@@ -129,7 +130,7 @@ def test_killed_at_named_points(
     line = words.replace("VOLUME", workload.volume).replace("BACKUP", workload.backup).split()
     environment = workload.site.environment
     _, names = nursery.carry_out(environment, tmp_path, *line)
-    seed = int(os.environ.get("SHIPKEEPER_SEED", random.randrange(10**6)))
+    seed = drawn_seed()
     step = max(1, len(names) // POINTS) if POINTS else 1
     numbers = range(1 + random.Random(seed).randrange(step), len(names) + 1, step)
     endings: Counter[str] = Counter()

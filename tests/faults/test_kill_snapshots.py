@@ -17,6 +17,7 @@ from bot.engine.snapshot_contract import SNAPSHOT_LABEL
 from bot.model import Status
 from bot.stores.runrow import Run
 from tests.support.dying import Nursery
+from tests.support.effort import drawn_seed
 from tests.support.house import House, at_work
 from tests.support.process import Site, until
 from tests.support.yard import Yard, refuse_untrue_of
@@ -130,7 +131,7 @@ def test_killed_at_named_points(
     snapshot = next(iter(workload.images()), "")
     line = words.replace("NAME", workload.name).replace("SNAPSHOT", snapshot).split()
     _, names = nursery.carry_out(environment, tmp_path, *line)
-    seed = int(os.environ.get("SHIPKEEPER_SEED", random.randrange(10**6)))
+    seed = drawn_seed()
     step = max(1, len(names) // POINTS) if POINTS else 1
     numbers = range(1 + random.Random(seed).randrange(step), len(names) + 1, step)
     endings: Counter[str] = Counter()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import random
 from collections import Counter
 from collections.abc import Iterator
 
@@ -15,13 +14,14 @@ from bot.playground import Signature
 from bot.playground.http_delivery import encode, signature_headers
 from tests.slack.recorded import recorded
 from tests.slack.workplace import Workplace
+from tests.support.effort import drawn_seed
 from tests.support.fuzzed import Fuzz, Spoilt
 from tests.support.logged import logged
 
 pytestmark = [pytest.mark.slack, pytest.mark.parametrize("closed", ["http"], indirect=True)]
 
 REQUESTS = int(os.environ.get("SHIPKEEPER_FUZZ", "1000"))
-SEED = int(os.environ.get("SHIPKEEPER_SEED", random.SystemRandom().randrange(1_000_000)))
+SEED = drawn_seed()
 UNSIGNED = 401
 REPLAYS = 20
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from bot.model import Status
 from bot.slack.envelopes import envelope_in
 from tests.slack.recorded import recorded
 from tests.slack.workplace import Workplace
+from tests.support.effort import drawn_seed
 from tests.support.fuzzed import Fuzz, deep
 from tests.support.house import wait_for
 from tests.support.logged import logged
@@ -21,11 +21,10 @@ from tests.support.logged import logged
 pytestmark = pytest.mark.slack
 
 FRAMES = int(os.environ.get("SHIPKEEPER_FUZZ", "1000"))
-SEED = int(os.environ.get("SHIPKEEPER_SEED", random.SystemRandom().randrange(1_000_000)))
+SEED = drawn_seed()
 AT_ONCE = 100
 """The SDK's reader calls itself for each frame that came meanwhile: a thousand at once cost the connection."""
 _ODD = (
-    "",
     "{",
     "}",
     "null",
@@ -40,6 +39,9 @@ _ODD = (
     "ping",
     "NaN",
 )
+"""None is empty: of a frame of two bytes the SDK's reader (3.48) waits for more, and forgets all that came in the same
+read when no more comes within three seconds. Slack sends such commands again, for nobody acknowledged them.
+"""
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def _frame(fuzz: Fuzz) -> str:
         name = fuzz.random.choice(["type", "envelope_id"])
         envelope[name] = fuzz.random.choice([5, None, [], {}, "x" * 5_000, True, ["a"], "\0", "é"])
     if way == 4:
-        return deep(fuzz.random.choice([100, 3_000]))
+        return deep(fuzz.random.choice([100, 3_000]), fuzz.random)
     return json.dumps(
         {**envelope, "envelope_id": envelope.get("envelope_id", "").replace(" ", "-")}
         if way == 5

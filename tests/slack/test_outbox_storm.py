@@ -23,6 +23,7 @@ from bot.slack.rates import Budget
 from bot.stores.claims import Claim
 from tests.slack.reading import buttons_of, signature_of
 from tests.stores.bench import Bench
+from tests.support.effort import drawn_seed
 from tests.support.house import from_slack
 from tests.support.migrated import put_database
 
@@ -90,7 +91,7 @@ def test_every_result_is_told_once_and_nothing_is_sent_too_early(
     bench: Bench, slack: Playground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Runs begin and end in any order over the storm; afterwards each message tells its ending, once."""
-    seed = int(os.environ.get("SHIPKEEPER_SEED", random.randrange(10**6)))
+    seed = drawn_seed()
     chance = random.Random(seed)
     storm = Storm(chance)
     client = WebClient(token=slack.bot_token, base_url=slack.api_url, timeout=10, retry_handlers=[])

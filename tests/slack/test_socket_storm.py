@@ -45,6 +45,9 @@ def test_sockets_dropped_during_many_commands(work: Workplace, capsys: pytest.Ca
         )
         longest = max(longest, time.monotonic() - began)
         wait_for(lambda: all(one.acked_at or one.error for one in sent), seconds=20, saying="every answer")
+        work.wait_until_connected()
+        sent.append(work.playground.slash("/docker", "whoami"))
+        wait_for(lambda: sent[-1].acked_at, saying="the ack of what came over the new socket")
     work.wait_until_quiet(seconds=240)
     failed = [one for one in sent if one.error]
     # An ack may be on its way when the socket is cut: the envelope comes again, perhaps too late for Slack.

@@ -49,6 +49,18 @@ def test_a_cut_connection_during_a_run(work: Workplace) -> None:
     assert len(work.runs()) == 1
 
 
+def test_a_reset_socket_is_replaced_before_the_next_ping(work: Workplace) -> None:
+    """What the SDK gave up itself is noticed at once: it would look after it only every five seconds."""
+    client, lost = client_of(work), client_of(work).current_session
+    client.current_app_monitor.shutdown()
+    assert lost is not None
+    lost.disconnect()
+    work.playground.drop_sockets()
+    wait_for(lambda: work.playground.hub.opened == 2, saying="a second socket")
+    work.wait_until_connected()
+    work.told(work.slash("/docker", "whoami"), Status.SUCCEEDED)
+
+
 def test_a_command_that_a_dead_socket_swallowed_comes_again(work: Workplace) -> None:
     """What was sent into a half-open connection is delivered over the next one, and is one run."""
     work.playground.freeze_sockets()

@@ -132,9 +132,9 @@ _MISSING = object()
 _KEYS = frozenset({"event_id", "trigger_id", "team", "team_id", "id"})
 
 
-def deep(levels: int) -> str:
+def deep(levels: int, chance: random.Random) -> str:
     """JSON that nests so deep, as text."""
-    return random.choice(['{"a":' * levels + "1" + "}" * levels, "[" * levels + "]" * levels])
+    return chance.choice(['{"a":' * levels + "1" + "}" * levels, "[" * levels + "]" * levels])
 
 
 class Fuzz:
@@ -161,7 +161,7 @@ class Fuzz:
         if way == 2:
             levels = self.random.choice([70, 200, 900])
             payload[self.random.choice(["extra", "event", "user", "view", "message"])] = json.loads(
-                deep(levels)
+                deep(levels, self.random)
             )
             return f"{one.kind} that nests {levels} deep", payload
         if way < 6:
@@ -294,12 +294,16 @@ class Fuzz:
             return Spoilt(why="called something else", body=body, content_type=other)
         if way == 4:
             return Spoilt(
-                why="very deep", body=deep(self.random.choice([2_000, 100_000])).encode(), content_type=JSON
+                why="very deep",
+                body=deep(self.random.choice([2_000, 100_000]), self.random).encode(),
+                content_type=JSON,
             )
         if way == 5:
             return Spoilt(why="many fields", body=b"&".join([b"a=1"] * 5_000), content_type=FORM)
         if way == 6:
-            return Spoilt(why="deep in a form", body=urlencode({"payload": deep(3_000)}).encode())
+            return Spoilt(
+                why="deep in a form", body=urlencode({"payload": deep(3_000, self.random)}).encode()
+            )
         odd = [
             b"",
             b"{}",

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bot.web import WebServer, make_web, patience
+from tests.support.effort import drawn_seed
 from tests.support.house import wait_for
 from tests.support.logged import logged
 
@@ -21,7 +22,7 @@ PATIENCE = 0.6
 MOST = 20
 POST = b"POST /slack/events HTTP/1.1\r\nHost: x\r\n"
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-SEED = random.SystemRandom().randrange(1_000_000)
+SEED = drawn_seed()
 
 
 class _Answer:
