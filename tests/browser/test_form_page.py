@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from bot.playground import Playground
 from bot.sources import Source
 from tests.slack.workplace import Workplace
+from tests.support.chat_page import CHROMIUM, a_page, choose, type_line
 from tests.support.house import wait_for
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 pytestmark = [
     pytest.mark.browser,
@@ -42,23 +39,8 @@ def work(tmp_path: Path) -> Iterator[Workplace]:
 @pytest.fixture
 def page(work: Workplace) -> Iterator[Page]:
     """The chat page; an error in its scripts fails the test."""
-    errors: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        opened = browser.new_page()
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-        opened.goto(work.playground.url)
+    with a_page(work.playground.url) as opened:
         yield opened
-        browser.close()
-    assert errors == []
-
-
-def type_line(page: Page, line: str) -> None:
-    """Type into the message box and send it."""
-    box = page.get_by_label("Message, /command or @shipkeeper …")
-    box.fill(line)
-    box.press("Enter")
 
 
 def form(page: Page, title: str) -> Locator:
@@ -128,9 +110,7 @@ def test_days_and_numbers_have_fields_of_their_own(page: Page, work: Workplace) 
     wait_for(lambda: is_known(work, Source.BACKUP), saying="a look at the archive")
     type_line(page, "/docker hold")
     shown = form(page, "Hold")
-    backup = shown.get_by_role("combobox", name="Backup")
-    backup.press_sequentially("pgdata")
-    shown.get_by_role("option", name=re.compile("pgdata.* ok")).click()
+    choose(shown, "Backup", "pgdata", shown.get_by_role("option", name=re.compile("pgdata.* ok")))
     shown.get_by_label("Until").fill("2099-01-31")
     shown.get_by_role("button", name="Run").click()
     expect(page.get_by_role("log")).to_contain_text("2099-01-31", timeout=30_000)

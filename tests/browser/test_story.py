@@ -16,6 +16,7 @@ from tests.support.chat_page import (
     DESKTOP,
     PHONE,
     a_page,
+    choose,
     sit_down,
     take_picture,
     the_demo,
@@ -80,9 +81,7 @@ def backed_up_by_a_form(page: Page, tmp_path: Path) -> str:
     expect(page.locator("#hint")).to_contain_text("[--quiesce none|pause|stop]")
     box.press("Enter")
     form = page.get_by_role("dialog", name="Backup")
-    source = form.get_by_role("combobox", name="Source")
-    source.press_sequentially("pgd")
-    form.get_by_role("option", name=re.compile(rf"^{VOLUME}(\s|$)")).click()
+    choose(form, "Source", "pgd", form.get_by_role("option", name=re.compile(rf"^{VOLUME}(\s|$)")))
     form.get_by_label("Quiesce").select_option("pause")
     form.get_by_label("Note").fill("before the upgrade")
     take_picture(page, "form", tmp_path)

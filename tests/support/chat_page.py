@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.house import wait_for
 
@@ -27,6 +28,7 @@ DESKTOP: Any = {"width": 1100, "height": 760}
 PHONE: Any = {"width": 390, "height": 780}
 
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
+_OFFERED_MS = 3_000
 _SERIOUS = ("serious", "critical")
 
 
@@ -82,6 +84,26 @@ def type_line(page: Page, line: str) -> None:
     box = page.get_by_label("Message, /command or @shipkeeper …")
     box.fill(line)
     box.press("Enter")
+
+
+def choose(form: Locator, field: str, letters: str, option: Locator) -> None:
+    """Type into a field of the form that offers things, and press the option.
+
+    Offers are what the bot saw last; on its first look it may still be busy, and people type or press once more.
+    """
+    box = form.get_by_role("combobox", name=field)
+    box.press_sequentially(letters)
+
+    def is_offered() -> bool:
+        box.click()
+        try:
+            option.wait_for(timeout=_OFFERED_MS)
+        except PlaywrightTimeout:
+            return False
+        return True
+
+    wait_for(is_offered, seconds=60, saying=f"that {letters} is offered")
+    option.click()
 
 
 def sit_down(page: Page, name: str) -> None:
