@@ -14,13 +14,15 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from bot import alarmwiring, wiring
+from bot import wiring
 from bot.alarmrules import Taken
 from bot.alarms import Alarms
+from bot.alarms import wiring as alarmwiring
+from bot.alarms.heartbeat import Heartbeat
 from bot.alarms.watch import Watched
-from bot.approvals import Approvals, Hearing
+from bot.approvals.breakglass import BreakGlass
+from bot.approvals.deciding import Approvals, Hearing
 from bot.asking_slack import SlackUploads, people
-from bot.breakglass import BreakGlass
 from bot.command import Command
 from bot.consent import Rule
 from bot.context import Ledger
@@ -31,7 +33,6 @@ from bot.engine import Engine
 from bot.engine.witness import undoing
 from bot.errors import BotError
 from bot.examining import Rooms, doctor_of
-from bot.heartbeat import Heartbeat
 from bot.keeping import Stores, open_stores
 from bot.operations import undo
 from bot.operations.context import REMOVE_SNAPSHOT
@@ -44,8 +45,8 @@ from bot.pace import Pace
 from bot.permissions import Policy
 from bot.queue import EmbeddedQueue
 from bot.reload import Swapper
-from bot.scheduledsettings import KeptInSettings, schedules
-from bot.scheduler import Scheduler
+from bot.schedules.due import Scheduler
+from bot.schedules.settings import KeptInSettings, schedules
 from bot.services import Services
 from bot.settings import Settings
 from bot.stores.audit import AuditEvent

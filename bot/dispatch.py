@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.approvals import Work
+from bot.approvals.deciding import Work
 from bot.command import Command
 from bot.commandline import split
 from bot.confirming import Told

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterable
 
 from bot.app import App
-from bot.approvals import Approvals
+from bot.approvals.binding import in_words
+from bot.approvals.deciding import Approvals
 from bot.bars import face_of, far
-from bot.binding import in_words
 from bot.consent import given, wanted
 from bot.language import later, say
 from bot.model import Invocation, Origin, Outcome, Status

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
+from bot.charts.trends import Age, Figures, figures_of
 from bot.engine import Engine, Volume
 from bot.errors import BotError
 from bot.kinds import VolumeName
@@ -24,14 +25,13 @@ from bot.operations.inventory import Protection, volumes_and_users
 from bot.people import Standing
 from bot.permissions import Request, Role
 from bot.permissions.told import barred
-from bot.scheduled import Foremost, Reach, foremost
+from bot.schedules.seen import Foremost, Reach, foremost
 from bot.seen import Overview, SeenHost, SeenRequest, SeenRun, SeenVolume
 from bot.services import Services
 from bot.stores.activity import Activity
 from bot.stores.approvals import APPROVE, DENY
 from bot.stores.archive import Backup
 from bot.stores.runrow import Run
-from bot.trends import Age, Figures, figures_of
 
 _PATIENCE = timedelta(seconds=3)
 """So long a host gets to answer; then the others are shown without it."""

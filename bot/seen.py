@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bot.charts.trends import Figures
 from bot.consent import Approval
 from bot.model import Actor, Button
-from bot.scheduled import Foremost
+from bot.schedules.seen import Foremost
 from bot.stores.alarms import Alarm
 from bot.stores.runrow import Run
-from bot.trends import Figures
 
 
 @dataclass(frozen=True, kw_only=True)

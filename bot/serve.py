@@ -12,13 +12,14 @@ from bot.alarms.figures import figures
 from bot.app import App, build
 from bot.command import Command
 from bot.completion import Completion
-from bot.discovery import Discovery
 from bot.engine import Engine
 from bot.errors import StoreError
 from bot.language import say
 from bot.model import Invocation
 from bot.overview import Overviews
 from bot.reload import Means, Reloader
+from bot.schedules.discovery import Discovery
+from bot.schedules.timer import Timer
 from bot.settings import Settings, SettingsError, file_of, read
 from bot.signals import OnHangup, OnSignal
 from bot.slack.connection import Account, Road, SlackConnection
@@ -29,7 +30,6 @@ from bot.stores.proposals import Proposals
 from bot.stores.runrow import Lane
 from bot.stores.sole import HolderProcess
 from bot.syslog import SyslogCopy
-from bot.timer import Timer
 from bot.web import WebServer, make_web
 from bot.wiring import discovery
 

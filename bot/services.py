@@ -9,8 +9,8 @@ from datetime import datetime
 
 from bot import words
 from bot.alarmrules import Taken
-from bot.approvals import Approvals
-from bot.breakglass import BreakGlass
+from bot.approvals.breakglass import BreakGlass
+from bot.approvals.deciding import Approvals
 from bot.command import Command
 from bot.doctor import Finding
 from bot.engine import Engine

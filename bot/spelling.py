@@ -11,7 +11,7 @@ from bot.commandline import split
 from bot.errors import Busy, Conflict, NotFound, PermissionDenied, UsageError
 from bot.model import Invocation
 from bot.permissions import Policy
-from bot.scheduled import may_run_now, refuse_under_way
+from bot.schedules.seen import may_run_now, refuse_under_way
 from bot.services import Services
 
 RETRY, RUN_NOW = "retry", "run-now"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from bot.approvals import Approvals
+from bot.approvals.deciding import Approvals
 from bot.command import Command
 from bot.consent import Rule
-from bot.discovery import DiscoveryRules
 from bot.engine import Check, Engine
 from bot.engine.address import Access
 from bot.engine.build_contract import Recipe
@@ -28,6 +27,7 @@ from bot.registry.client import HttpRegistry
 from bot.registry.credentials import Source, from_docker_config, from_file, from_helper, nobody
 from bot.registry.wire import Tls
 from bot.reload import Swapper
+from bot.schedules.discovery import DiscoveryRules
 from bot.seals import Sealer
 from bot.secrecy import Login, masked
 from bot.sections import DrillSection, HostSection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot import chart
+from bot.charts import chart
 from bot.command import Command, arg
 from bot.commandline import split
 from bot.context import RunContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot import words
-from bot.binding import in_words
+from bot.approvals.binding import in_words
 from bot.command import Command, arg
 from bot.consent import Approval, Decision, stands
 from bot.context import RunContext

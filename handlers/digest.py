@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot import chart
+from bot.charts import chart
+from bot.charts.trends import figures_of
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import Count, HostName
@@ -16,7 +17,6 @@ from bot.operations.digest import MOST_RUNS, Digest, Sees, Sources, digest
 from bot.operations.digesttold import reply_of
 from bot.services import Services
 from bot.stores.schedules import Schedule
-from bot.trends import figures_of
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.language import later, say
 from bot.model import Button, Reply, Right
-from bot.scheduled import about, call_off, managed, refuse_kept_elsewhere
-from bot.scheduling import PAUSED, event_of, found_done
+from bot.schedules.making import PAUSED, event_of, found_done
+from bot.schedules.seen import about, call_off, managed, refuse_kept_elsewhere
 from bot.services import Services
-from bot.timekinds import ScheduleName
+from bot.times.kinds import ScheduleName
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from bot.commandline import split
 from bot.context import RunContext
 from bot.language import later, say
 from bot.model import Reply, Right
-from bot.scheduled import managed, refuse_kept_elsewhere
-from bot.scheduling import RESUMED, Wish, event_of, found_done, permitted, read
-from bot.schedulingtold import next_times, owners_zone
+from bot.schedules.making import RESUMED, Wish, event_of, found_done, permitted, read
+from bot.schedules.seen import managed, refuse_kept_elsewhere
+from bot.schedules.told import next_times, owners_zone
 from bot.services import Services
-from bot.timekinds import ScheduleName
+from bot.times.kinds import ScheduleName
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from bot.context import RunContext
 from bot.errors import Conflict
 from bot.language import later, say
 from bot.model import Reply, Right
-from bot.scheduled import managed, refuse_under_way
+from bot.schedules.seen import managed, refuse_under_way
 from bot.services import Services
-from bot.timekinds import ScheduleName
+from bot.times.kinds import ScheduleName
 
 
 @dataclass(frozen=True)

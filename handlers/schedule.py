@@ -8,12 +8,12 @@ from bot.command import Command, Takes, arg
 from bot.context import RunContext
 from bot.language import later
 from bot.model import Reply, Right
-from bot.scheduling import ADDED, Wish, event_of, permitted, read, written
-from bot.schedulingtold import added, refuse_long, refuse_typed_secret, zone_of
+from bot.schedules.making import ADDED, Wish, event_of, permitted, read, written
+from bot.schedules.told import added, refuse_long, refuse_typed_secret, zone_of
 from bot.services import Services
 from bot.stores.schedules import Schedule
-from bot.timekinds import Duration, NewScheduleName, WhenAndCommand, ZoneName
-from bot.whenwords import found
+from bot.times.kinds import Duration, NewScheduleName, WhenAndCommand, ZoneName
+from bot.times.words import found
 
 
 @dataclass(frozen=True)

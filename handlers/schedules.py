@@ -11,8 +11,8 @@ from bot.kinds import Count, PageNumber, Pattern
 from bot.language import later, say_count
 from bot.model import Reply, Right, Table
 from bot.operations.paging import fits, left_out, page_of
-from bot.scheduled import COLUMNS, Reach, looked_at
-from bot.schedulingtold import buttons_of
+from bot.schedules.seen import COLUMNS, Reach, looked_at
+from bot.schedules.told import buttons_of
 from bot.services import Services
 
 

@@ -8,11 +8,11 @@ from bot.command import Command, arg
 from bot.context import RunContext
 from bot.language import later, listed, say
 from bot.model import Reply, Right
-from bot.scheduled import about, alike, call_off, managed, refuse_kept_elsewhere
-from bot.scheduling import REMOVED, event_of, found_done
+from bot.schedules.making import REMOVED, event_of, found_done
+from bot.schedules.seen import about, alike, call_off, managed, refuse_kept_elsewhere
 from bot.services import Services
 from bot.stores.schedules import Schedule
-from bot.timekinds import ScheduleName
+from bot.times.kinds import ScheduleName
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from functools import partial
 from bot.completion.candidates import Candidate
 from bot.completion.known import Rooms
 from bot.completion.looking import Found
-from bot.scheduled import about, quietly, state_of
+from bot.schedules.seen import about, quietly, state_of
 from bot.services import Services
 from bot.sources import Source
 from bot.stores.schedules import Schedule

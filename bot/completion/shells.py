@@ -18,7 +18,7 @@ from bot.completion import Asking, Candidate, Completion
 from bot.language import later, say
 from bot.model import Actor, Origin
 from bot.sources import Source
-from bot.timekinds import WhenAndCommand
+from bot.times.kinds import WhenAndCommand
 
 MODES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "serve": (later("run the bot"), ()),

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfoNotFoundError
 from bot import words
 from bot.doctor import Check, Finding, State, ok, warning, wrong
 from bot.language import say, say_count
-from bot.lateness import behind
 from bot.stores.audit import Audit
 from bot.stores.database import Database
 from bot.stores.heads import Heads
 from bot.stores.schedules import Schedule, Schedules
+from bot.times.lateness import behind
 
 _LOOKED_AT = 200
 """Entries of the audit log whose seals are made anew; `audit verify` does all."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.alarmrules import MAX_AGE_LABEL, AlarmRules
+from bot.charts.trends import Age, Figures, figures_of
 from bot.engine import Engine
 from bot.errors import BotError
 from bot.operations.holds import is_verified
 from bot.operations.hostwide import Answers, ask_all
 from bot.stores.archive import Archive, Backup
-from bot.timekinds import Duration
-from bot.trends import Age, Figures, figures_of
+from bot.times.kinds import Duration
 
 _log = logging.getLogger(__name__)
 

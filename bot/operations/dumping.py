@@ -20,7 +20,7 @@ from bot.operations.dumps import DumpPlan, dump
 from bot.operations.sources import Source
 from bot.reasons import Reason
 from bot.stores.archive import PROOF, Draft, DumpFacts, Spool
-from bot.tarstream import TarReader
+from bot.tar.stream import TarReader
 
 PROOF_DUMP = "dump-ended-as-its-program-ends-one"
 """The program's exit code was 0, and what it wrote ends in the mark that its whole dumps end in."""

@@ -17,7 +17,7 @@ from bot.entry import ROOT, Entry, Item
 from bot.operations.context import heeding
 from bot.operations.scratch import Scratch, merged, to_bytes
 from bot.operations.walkdiff import WALK_COLUMNS, Compared, Judge, carried
-from bot.taredit import UNCHANGED, Edit
+from bot.tar.edit import UNCHANGED, Edit
 
 ACCESS_ACL = "system.posix_acl_access"
 DEFAULT_ACL = "system.posix_acl_default"
@@ -105,7 +105,7 @@ class Extras:
         return records
 
     def decide(self, entry: Entry) -> Edit:
-        """The same for `taredit`; an entry that is not of the second that the walk saw keeps its own time.
+        """The same for `tar/edit.py`; an entry that is not of the second that the walk saw keeps its own time.
 
         A directory's is then what a comparison expects: something that came and went in it between the walk and the
         tar makes no backup partial (completeness leaves such times out), and must not make its restore fail.

@@ -22,7 +22,7 @@ from bot.operations.wanted import Wanted, wanted
 from bot.overlap import Beside
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup
-from bot.tarstream import TarReader
+from bot.tar.stream import TarReader
 from bot.words import size
 
 _SPARE = 1.05

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot.language import say, say_count
 from bot.model import Button, Reply, Table
 from bot.operations.labelled import LABEL, Labelled
-from bot.when import When
+from bot.times.when import When
 
 _MOST_BUTTONS = 5
 _MOST_LINES = 10

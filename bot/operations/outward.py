@@ -16,8 +16,8 @@ from bot.entry import ROOT, Entry, printable
 from bot.errors import Conflict, EngineError
 from bot.language import later, say
 from bot.reasons import Reason
-from bot.tarheader import KINDS, Header, entry_of
-from bot.tarstream import TarParser
+from bot.tar.header import KINDS, Header, entry_of
+from bot.tar.stream import TarParser
 
 MAX_ENTRIES = 100_000
 """More things than that are a job for `backup`."""

@@ -18,7 +18,7 @@ from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.downtime import Downtime
 from bot.operations.sources import Source
-from bot.tarstream import TarReader
+from bot.tar.stream import TarReader
 
 CHUNK_BYTES = 1 << 20
 _LOOK_EVERY = 256

@@ -19,7 +19,7 @@ from bot.operations.place import source_of
 from bot.operations.reading import CHUNK_BYTES
 from bot.operations.stage import tool_of
 from bot.stores.archive import Archive, Backup, VolumeFacts
-from bot.tarstream import TarReader
+from bot.tar.stream import TarReader
 
 _NO_VOLUME_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 

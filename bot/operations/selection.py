@@ -12,8 +12,8 @@ from bot.engine.names import did_you_mean
 from bot.entry import ROOT, Entry, Item, printable
 from bot.errors import NotFound, UsageError
 from bot.language import say
-from bot.taredit import UNCHANGED, Edit
-from bot.tarheader import VOLUME, member_name
+from bot.tar.edit import UNCHANGED, Edit
+from bot.tar.header import VOLUME, member_name
 
 CONSIDERED = 5_000
 """So many names of a directory are looked at for the one that was meant."""
@@ -38,7 +38,7 @@ class Selection:
     total_bytes: int = 0
 
     def decide(self, entry: Entry) -> Edit:
-        """For `taredit`: leaves out what is not selected, and makes files of links whose first name is outside."""
+        """For `tar/edit.py`: leaves out what is not selected, and makes files of links whose first name is outside."""
         if entry.path in self.moved:
             return Edit(records={"path": member_name(self.root, self.moved[entry.path])})
         if not self.holds(entry.path):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
-from bot import taredit
 from bot.engine import Engine
 from bot.entry import Entry
 from bot.errors import EngineError, NotFound
@@ -18,8 +17,9 @@ from bot.language import say
 from bot.operations.context import RunContext
 from bot.operations.reading import CHUNK_BYTES, true_cause
 from bot.reasons import Reason
-from bot.tarheader import BLOCK_BYTES, Header, pax_header
-from bot.tarstream import TarParser, TarReader
+from bot.tar.edit import Edit, edit
+from bot.tar.header import BLOCK_BYTES, Header, pax_header
+from bot.tar.stream import TarParser, TarReader
 
 _END = bytes(2 * BLOCK_BYTES)
 _CAPABILITY = "SCHILY.xattr.security.capability"
@@ -94,9 +94,9 @@ def renamed(chunks: Callable[[], Generator[bytes, None, None]], root: str) -> Co
     """The tar of one file under another name, with whatever its header says of it."""
 
     def tar(name: str) -> Generator[bytes, None, None]:
-        edit = taredit.Edit(records={"path": name})
+        with_name = Edit(records={"path": name})
         with closing(chunks()) as read:
-            yield from taredit.edit(read, lambda _entry: edit, root)
+            yield from edit(read, lambda _entry: with_name, root)
 
     return tar
 

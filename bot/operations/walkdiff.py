@@ -15,7 +15,7 @@ from bot.errors import EngineError
 from bot.language import later, say
 from bot.operations.comparison import LATEST_TIME, SHOWN_DIFFERENCES
 from bot.reasons import Reason
-from bot.taredit import MAX_RECORD_BYTES
+from bot.tar.edit import MAX_RECORD_BYTES
 from bot.words import size
 
 WALK_COLUMNS = (

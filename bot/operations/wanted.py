@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from bot import taredit
 from bot.entry import ROOT, Entry, Item, printable
 from bot.language import say
 from bot.operations.comparison import refuse_differences
@@ -17,6 +16,7 @@ from bot.operations.extras import Extras
 from bot.operations.selection import Selection, select
 from bot.operations.walkdiff import Loss
 from bot.stores.archive import Archive, Backup
+from bot.tar.edit import Decide, edit, in_turn
 
 _SHOWN = 5
 _HEADERS_BYTES = 1024
@@ -64,7 +64,7 @@ class Wanted:
         `check` is called once a chunk that is read, and may raise: of many, nothing may be left to be unpacked.
         Raises ArchiveError, at the end at the latest, when the backup is damaged: then what was unpacked is nothing.
         """
-        decides: list[taredit.Decide] = []
+        decides: list[Decide] = []
         if self._selection is not None:
             decides.append(self._selection.decide)
         if self._extras is not None:
@@ -72,7 +72,7 @@ class Wanted:
         with closing(self._archive.open_proven(self._backup)) as proven:
             chunks = _checked(proven, check)
             if decides:
-                yield from taredit.edit(chunks, taredit.in_turn(decides, self.root), self.root)
+                yield from edit(chunks, in_turn(decides, self.root), self.root)
             else:
                 yield from chunks
 

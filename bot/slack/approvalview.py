@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import binding
+from bot.approvals import binding
 from bot.consent import Approval, given, wanted
 from bot.language import say
 from bot.slack.mrkdwn import cut, escape, moment, plain

@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot import chart
+from bot.charts import chart
+from bot.charts.trends import Figures
 from bot.slack.files import NO_ANSWER, GivenUp, SlackFiles, UploadRefused
 from bot.slack.posting import refusal
 from bot.slack.rates import Budget
 from bot.stores.homes import Homes, Picture
-from bot.trends import Figures
 
 _log = logging.getLogger(__name__)
 

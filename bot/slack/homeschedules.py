@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from bot import words
 from bot.language import say
 from bot.model import Button
-from bot.scheduled import Seen
-from bot.schedulingtold import buttons_of
+from bot.schedules.seen import Seen
+from bot.schedules.told import buttons_of
 from bot.seen import Overview
 from bot.slack.blocks import Block, context, section
 from bot.slack.homepaper import Paper, header

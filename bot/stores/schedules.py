@@ -21,7 +21,7 @@ from bot.stores.audit import Audit, AuditEvent
 from bot.stores.coding import storable
 from bot.stores.database import Database, Transaction
 from bot.stores.schema import schedules
-from bot.when import When
+from bot.times.when import When
 
 
 class Kept(StrEnum):

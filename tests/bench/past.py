@@ -19,7 +19,7 @@ from bot.stores.database import Database
 from bot.stores.runrow import Lane
 from bot.stores.schedules import Schedule, _columns
 from bot.stores.schema import buttons, journal, messages, runs, schedules
-from bot.when import When
+from bot.times.when import When
 
 BEGAN = datetime(2025, 1, 1, tzinfo=UTC)
 PEOPLE, VOLUMES = 40, 300

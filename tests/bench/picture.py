@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bot.canvas import FAINT, Canvas, Spot, shortened
-from bot.chart import COLOURS
+from bot.charts.canvas import FAINT, Canvas, Spot, shortened
+from bot.charts.chart import COLOURS
 
 WIDTH, PLOT = 1_200, 520
 _LEFT, _RIGHT, _TOP, _LEGEND_ROW = 130, 50, 60, 34

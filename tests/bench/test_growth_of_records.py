@@ -21,13 +21,13 @@ from bot.completion.looking import look_at_archive
 from bot.model import Status
 from bot.overview import Overviews
 from bot.playground import Playground
+from bot.schedules.timer import Timer
 from bot.stores.activity import Activity
 from bot.stores.archive import Archive
 from bot.stores.database import Database
 from bot.stores.schedules import _columns
 from bot.stores.schema import schedules
-from bot.timer import Timer
-from bot.when import When
+from bot.times.when import When
 from tests.bench.asked import Desk
 from tests.bench.growth import Axis, Grown, count, kept, median_of, megabytes, seconds, sizes_of
 from tests.bench.past import Past

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from bot.app import App
+from bot.schedules.timer import Timer
 from bot.stores.schedules import Schedule, _columns
 from bot.stores.schema import schedules
-from bot.timer import Timer
-from bot.when import When
+from bot.times.when import When
 from tests.fakes import FakeEngine
 from tests.support.house import ROLES, at_work, settings
 from tests.support.process import until

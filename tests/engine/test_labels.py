@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.discovery import Discovery, DiscoveryRules
 from bot.model import Actor
 from bot.operations.labelled import LABEL
+from bot.schedules.discovery import Discovery, DiscoveryRules
 from bot.stores.proposals import Proposals
 from tests.support.house import House
 from tests.support.yard import Yard

@@ -21,7 +21,7 @@ from bot.seals import Head
 from bot.secrecy import Login
 from bot.stores.audit import AuditEvent
 from bot.stores.schedules import Schedule
-from bot.when import by_cron
+from bot.times.when import by_cron
 from tests.fakes import FakeEngine
 from tests.support.canaries import canary
 from tests.support.disks import fill, make_read_only, small_disk

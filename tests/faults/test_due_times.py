@@ -15,7 +15,7 @@ import pytest
 
 from bot.app import App
 from bot.model import Status
-from bot.when import by_interval
+from bot.times.when import by_interval
 from tests.fakes import FakeEngine
 from tests.stores.conftest import database_url, dialect, postgres
 from tests.support.house import ROLES, built, refuse_untrue, settings

@@ -9,13 +9,13 @@ from urllib.request import urlopen
 
 import pytest
 
-from bot import timer
 from bot.errors import EngineError
 from bot.model import Actor, Status
 from bot.playground import Message
+from bot.schedules import timer
 from bot.stores.runrow import Run
 from bot.stores.schedules import Schedule
-from bot.when import by_cron
+from bot.times.when import by_cron
 from tests.slack.reading import buttons_of, words_of
 from tests.slack.workplace import Workplace
 from tests.support.house import wait_for

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bot import discovery
 from bot.engine import Volume
 from bot.model import Status
 from bot.operations.labelled import LABEL
+from bot.schedules import discovery
 from tests.slack.reading import buttons_of
 from tests.slack.workplace import BOT_USER, Workplace
 from tests.support.house import wait_for

@@ -10,7 +10,7 @@ import pytest
 
 from bot.model import Status
 from bot.playground import Fault, User
-from bot.scheduling import ADDED, REMOVED
+from bot.schedules.making import ADDED, REMOVED
 from tests.slack.forming import form_of, offered, sent
 from tests.slack.homes import be_swift, opened, pressed, says
 from tests.slack.reading import buttons_of, words_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import timer
+from bot.schedules import timer
 from tests.slack.reading import signature_of, words_of
 from tests.slack.workplace import BOT_USER, Workplace
 from tests.support.house import wait_for

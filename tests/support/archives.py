@@ -23,7 +23,7 @@ from bot.stores.archive import (
     VolumeFacts,
 )
 from bot.stores.archive.fields import write_object
-from bot.tarstream import TarReader
+from bot.tar.stream import TarReader
 
 START = datetime(2026, 11, 3, 4, 5, 6, tzinfo=UTC)
 

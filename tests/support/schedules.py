@@ -10,7 +10,7 @@ from bot.model import Actor, Invocation, Origin, Place, Reply, Status
 from bot.stores.auditrows import AuditEvent
 from bot.stores.ended import Ended, record_ended
 from bot.stores.schedules import Schedule
-from bot.whenwords import found
+from bot.times.words import found
 
 ANN = Actor(id="U0ANN", name="ann")
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)

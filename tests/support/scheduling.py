@@ -16,7 +16,7 @@ from bot.model import Actor, Origin, Status
 from bot.stores.audit import AuditEvent
 from bot.stores.runrow import Run
 from bot.stores.schedules import Schedule
-from bot.when import When, by_cron
+from bot.times.when import When, by_cron
 from tests.support.house import settings
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)

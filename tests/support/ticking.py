@@ -16,8 +16,8 @@ from multiprocessing.synchronize import Event
 
 import handlers
 from bot.app import build
+from bot.schedules.timer import Timer
 from bot.settings import read
-from bot.timer import Timer
 from tests.fakes import FakeEngine
 
 _CONTEXT = multiprocessing.get_context("forkserver")

@@ -22,7 +22,7 @@ from bot.settings import Settings
 from bot.stores.audit import AuditEvent
 from bot.stores.schedules import Schedule
 from bot.stores.schema import messages, runs
-from bot.whenwords import found
+from bot.times.words import found
 from tests.fakes import FakeEngine
 from tests.support.house import House, settings
 from tests.support.people import FakePeople

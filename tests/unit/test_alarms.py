@@ -13,7 +13,7 @@ from bot.alarms import shelves
 from bot.errors import EngineError, StoreError
 from bot.model import Invocation, Origin, Status
 from bot.operations.holds import failed
-from bot.when import When
+from bot.times.when import When
 from tests.fakes import FakeEngine
 from tests.stores.bench import all_at_once
 from tests.support.house import House, refuse_untrue, wait_for

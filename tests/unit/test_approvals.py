@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import binding, environment
+from bot import environment
+from bot.approvals import binding
 from bot.consent import Rule, Vote
 from bot.errors import PermissionDenied
 from bot.language import LANGUAGES

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 import handlers
-from bot import chart, cli
+from bot import cli
 from bot.alarmrules import MAX_AGE_LABEL
 from bot.app import build
+from bot.charts import chart
 from bot.errors import EngineError
 from bot.model import Outcome, Status
 from bot.operations.holds import failed

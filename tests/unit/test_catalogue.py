@@ -52,7 +52,7 @@ _UNSAID = frozenset({*_FAULTS.split(" "), "re.compile", "Field", "text", "Settin
 """Faults of ours, patterns, SQL, and what settings say."""
 
 _LOGGED = {
-    "bot/chart.py": {
+    "bot/charts/chart.py": {
         "times in UTC",
         "Size of the backups, before compression",
         "How long they took",

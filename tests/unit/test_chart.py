@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from bot import canvas, chart
+from bot.charts import canvas, chart
+from bot.charts.trends import Age, Figures, Point, Trend
 from bot.language import LANGUAGES, speaking
-from bot.trends import Age, Figures, Point, Trend
 from tests.support.effort import examples
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -227,5 +227,5 @@ def test_the_same_numbers_have_the_same_digest() -> None:
 
 def test_nothing_is_loaded_before_something_is_drawn() -> None:
     """A bot that starts, or a shell, does not pay for the drawing library."""
-    asked = "import sys, bot.serve, bot.chart; sys.exit('PIL' in sys.modules)"
+    asked = "import sys, bot.serve, bot.charts.chart; sys.exit('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], check=False, timeout=60).returncode == 0

@@ -12,16 +12,16 @@ import pytest
 import handlers
 from bot.app import App, build
 from bot.commandline import split
-from bot.discovery import Discovery, DiscoveryRules
 from bot.engine import Volume
 from bot.errors import EngineError
 from bot.model import Actor, Status
 from bot.operations.labelled import LABEL, labelled
+from bot.schedules.discovery import Discovery, DiscoveryRules
 from bot.stores.outbox import Message
 from bot.stores.proposals import Proposals
 from bot.stores.runs import Terms
 from bot.stores.schedules import Kept
-from bot.whenwords import found
+from bot.times.words import found
 from tests.fakes import FakeEngine
 from tests.support.archives import Clock
 from tests.support.house import ROLES, House, settings, wait_for
@@ -335,7 +335,7 @@ def test_a_schedule_of_the_path_where_it_is_mounted_is_enough(place: Place) -> N
 
 def test_the_thread_looks_by_itself_and_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins when it is told to, outlives a database or host that is away, and ends at once."""
-    monkeypatch.setattr("bot.discovery._FIRST_SECONDS", 0.01)
+    monkeypatch.setattr("bot.schedules.discovery._FIRST_SECONDS", 0.01)
     place.label("pgdata", "daily")
     services = place.app.services
     proposals = Proposals(place.app.database, services.audit, place.clock)

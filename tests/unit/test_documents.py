@@ -19,10 +19,10 @@ from bot.language import ENGLISH, speaking
 from bot.manual import commands_manual
 from bot.offline import names_a_file
 from bot.parsing import find, for_help, parse
-from bot.scheduledsettings import schedules
+from bot.schedules.settings import schedules
 from bot.sections.manual import VARIABLES
 from bot.settings import read
-from bot.whenwords import found
+from bot.times.words import found
 from tests.support import told
 from tests.support.pages import ROOT, Block, Page, page, pages
 from tests.support.told import COMMANDS

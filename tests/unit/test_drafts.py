@@ -11,7 +11,7 @@ import pytest
 from bot.entry import Item
 from bot.errors import ArchiveError
 from bot.stores.archive import Archive, SourceFacts
-from bot.tarstream import TarReader
+from bot.tar.stream import TarReader
 from tests.support.archives import (
     Clock,
     back_up,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bot.heartbeat import Heartbeat, Pulse, ask
+from bot.alarms.heartbeat import Heartbeat, Pulse, ask
 from tests.support.house import wait_for
 from tests.support.logged import logged
 from tests.support.scripted_http import Asked, Said, ScriptedHttp

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
+from bot.charts.trends import Figures, Point, Trend
 from bot.model import Actor, Button, Invocation, Origin, Place, Plan, Progress, Reply, Status
 from bot.playground.blockkit import view_problems, view_too_large
-from bot.scheduled import Foremost, Seen
+from bot.schedules.seen import Foremost, Seen
 from bot.seen import Overview, SeenHost, SeenRun, SeenVolume
 from bot.slack.homepaper import Paper, Shown
 from bot.slack.homeview import buttons_of, home, picture
 from bot.stores.outbox import StoredButton
 from bot.stores.runrow import Lane, Run
 from bot.stores.schedules import Schedule
-from bot.trends import Figures, Point, Trend
-from bot.when import by_cron
+from bot.times.when import by_cron
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ANN = Actor(id="U0ANN", name="U0ANN")

@@ -17,7 +17,7 @@ from bot.engine import ByteStream
 from bot.errors import EngineError
 from bot.model import Outcome, Status
 from bot.stores.archive import Archive, Backup
-from bot.tarstream import TarReader
+from bot.tar.stream import TarReader
 from tests.fakes import FakeEngine
 from tests.support.archives import manifest_of
 from tests.support.corpus import Seen, walk

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from bot.lateness import MOST_COUNTED, MOST_LISTED, behind, spread
-from bot.when import by_cron, by_interval
+from bot.times.lateness import MOST_COUNTED, MOST_LISTED, behind, spread
+from bot.times.when import by_cron, by_interval
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 28, 12, 30, tzinfo=UTC)

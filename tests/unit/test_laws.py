@@ -843,7 +843,7 @@ def test_handlers_are_reached_by_the_dispatcher_alone() -> None:
                     callers.setdefault(node.attr, set()).add(file.relative_to(root).as_posix())
     assert callers == {
         "run": {"bot/dispatch.py"},
-        "plan": {"bot/dispatch.py", "bot/scheduling.py"},
-        "targets": {"bot/dispatch.py", "bot/scheduling.py"},
+        "plan": {"bot/dispatch.py", "bot/schedules/making.py"},
+        "targets": {"bot/dispatch.py", "bot/schedules/making.py"},
         "done": {"bot/ending.py"},
     }

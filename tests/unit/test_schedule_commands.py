@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.model import Origin, Outcome, Status
-from bot.scheduling import ADDED
+from bot.schedules.making import ADDED
 from bot.stores.runs import Terms
 from bot.stores.schedules import Kept
 from tests.fakes import FakeEngine

@@ -18,7 +18,7 @@ from bot.reload import Means, Reloader
 from bot.settings import Settings, SettingsError, read
 from bot.stores.audit import AuditEvent
 from bot.stores.schedules import Kept, Schedule
-from bot.when import by_cron
+from bot.times.when import by_cron
 from handlers import load
 from tests.fakes import FakeEngine
 from tests.support.house import ROLES, House, at_work, refuse_untrue, settings

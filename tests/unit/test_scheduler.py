@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bot.app import App
-from bot.lateness import MOST_LISTED
 from bot.model import Origin, Place, Status
 from bot.permissions import Policy
 from bot.stores.runrow import Lane
-from bot.when import by_cron
+from bot.times.lateness import MOST_LISTED
+from bot.times.when import by_cron
 from tests.fakes import FakeEngine
 from tests.support.archives import back_up
 from tests.support.house import ROLES

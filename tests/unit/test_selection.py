@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from bot.entry import Entry, Item
 from bot.errors import NotFound, UsageError
 from bot.operations.selection import Selection, select
-from bot.taredit import edit
-from bot.tarstream import TarReader
+from bot.tar.edit import edit
+from bot.tar.stream import TarReader
 from tests.support.effort import examples
 
 Node = tuple[str, str]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bot.entry import Entry
 from bot.errors import EngineError, StreamCut
-from bot.taredit import PIECE_BYTES, Edit, edit, in_turn, member_name
+from bot.tar.edit import PIECE_BYTES, Edit, edit, in_turn, member_name
 from tests.support.effort import examples
 
 Form = Literal[1, 2]

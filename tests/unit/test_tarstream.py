@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from bot.entry import Entry
 from bot.errors import EngineError, StreamCut
 from bot.reasons import Reason
-from bot.tarheader import member_name, relative_path
-from bot.tarstream import TarReader
+from bot.tar.header import member_name, relative_path
+from bot.tar.stream import TarReader
 from tests.support.effort import examples
 from tests.support.uncollected import uncollected
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bot import timer as room
 from bot.errors import StoreError
+from bot.schedules import timer as room
+from bot.schedules.timer import Timer
 from bot.stores.audit import Audit
 from bot.stores.database import Database
 from bot.stores.schedules import Schedule, Schedules
-from bot.timer import Timer
-from bot.when import When, by_cron
+from bot.times.when import When, by_cron
 from tests.support.house import wait_for
 from tests.support.migrated import put_database
 from tests.support.scheduling import SHELL, a_schedule, event_of

@@ -11,8 +11,8 @@ from bot.commandline import split
 from bot.errors import UsageError
 from bot.model import Actor
 from bot.parsing import find, parse
+from bot.schedules.weekly import DIGEST, digest_schedule
 from bot.stores.schedules import Kept, Schedule
-from bot.weekly import DIGEST, digest_schedule
 
 SETTINGS = Actor(id="cli:settings", name="settings")
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

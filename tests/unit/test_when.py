@@ -13,8 +13,8 @@ import pytest
 from croniter import croniter
 
 from bot.errors import UsageError
-from bot.when import by_cron, zone_named
-from bot.whenwords import found
+from bot.times.when import by_cron, zone_named
+from bot.times.words import found
 from tests.support.effort import IS_CAMPAIGN
 
 _START = datetime(2027, 1, 1, tzinfo=UTC)

@@ -23,7 +23,7 @@ from bot.stores.archive.reading import (
     read_raw,
     read_stored,
 )
-from bot.tarstream import TarReader
+from bot.tar.stream import TarReader
 
 SHOWN_DIFFERENCES = 5
 _ITEMS_A_CHUNK = 10_000

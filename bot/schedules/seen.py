@@ -18,7 +18,7 @@ from bot.errors import Busy, Conflict, EngineError, PermissionDenied, UsageError
 from bot.language import say
 from bot.model import Actor, Invocation, Origin, Reply, Right, Status, Value
 from bot.permissions import Policy
-from bot.scheduling import Inner, aimed, read
+from bot.schedules.making import Inner, aimed, read
 from bot.services import Services
 from bot.stores.runrow import Run
 from bot.stores.schedules import Kept, Schedule

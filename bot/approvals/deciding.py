@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot import binding
+from bot.approvals import binding
 from bot.consent import Approval, Decision, Rule, Vote
 from bot.errors import Conflict, Expired, PermissionDenied
 from bot.language import later, say

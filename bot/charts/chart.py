@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot import words
-from bot.canvas import FAINT, INK, Canvas, Spot, shortened
+from bot.charts.canvas import FAINT, INK, Canvas, Spot, shortened
+from bot.charts.trends import Age, Figures, Point, Trend, several_hosts
 from bot.language import ENGLISH, speaking
 from bot.model import Attachment
 from bot.stores.outgoing import Outgoing
-from bot.trends import Age, Figures, Point, Trend, several_hosts
 
 WIDTH, HEIGHT = 1_200, 860
 """Of a picture of lines alone; bars make it higher, or take their place."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.entry import Entry
 from bot.language import say
-from bot.tarheader import (
+from bot.tar.header import (
     BLOCK_BYTES,
     PAX_GLOBAL,
     VOLUME,
@@ -20,7 +20,7 @@ from bot.tarheader import (
     pax_header,
     relative_path,
 )
-from bot.tarstream import MAX_EXTENSION_BYTES, ZERO_BLOCK, TarParser
+from bot.tar.stream import MAX_EXTENSION_BYTES, ZERO_BLOCK, TarParser
 
 __all__ = ["MAX_RECORD_BYTES", "Decide", "Edit", "edit", "in_turn", "member_name"]
 

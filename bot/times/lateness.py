@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
-from bot.when import When
+from bot.times.when import When
 
 MOST_COUNTED = 100_000
 """So many due times are counted, at most: a schedule of every minute for more than two months."""

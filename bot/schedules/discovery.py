@@ -20,14 +20,14 @@ from bot.operations.backedup import Source, filed, is_path, source_of
 from bot.operations.hostwide import LOOK_LIMIT, Answers, ask_all
 from bot.operations.labelled import Labelled, labelled
 from bot.operations.labelstold import Findings, Proposal, Unclear
-from bot.scheduling import ADDED, CHANGED, REMOVED
+from bot.schedules.making import ADDED, CHANGED, REMOVED
 from bot.services import Services
 from bot.stores.auditrows import AuditEvent
 from bot.stores.ended import Ended
 from bot.stores.proposals import Proposals
 from bot.stores.schedules import Kept, Schedule
-from bot.when import When
-from bot.whenwords import found
+from bot.times.when import When
+from bot.times.words import found
 from bot.witnessing import ITSELF
 
 _log = logging.getLogger(__name__)

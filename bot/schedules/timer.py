@@ -21,7 +21,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from bot.errors import BotError
 from bot.stores.schedules import Schedule, Schedules
-from bot.when import UNRECKONABLE, When
+from bot.times.when import UNRECKONABLE, When
 
 _log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from bot.language import later, say, say_count
-from bot.lateness import MOST_LISTED, Late
 from bot.model import Button, Reply, Status, Value
 from bot.stores.runrow import Run
 from bot.stores.schedules import Schedule
+from bot.times.lateness import MOST_LISTED, Late
 
 NOT_AT_WORK = later("the bot was not at work, or could not look, at that time")
 NOT_SAID = later("Slack did not say, as long as they could wait, whether the schedule’s owner may still act")

@@ -9,21 +9,21 @@ import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot import duetold
 from bot.commandline import split
 from bot.errors import UsageError
 from bot.language import speaking
-from bot.lateness import Late, behind, spread
 from bot.model import Invocation, Origin, Place, Reply
 from bot.parsing import find, parse
 from bot.people import Person, Standing
 from bot.permissions import standing
+from bot.schedules import missed
 from bot.services import Services
 from bot.stores.duetimes import Dealing, DueTimes, Pruning, pruning_key
 from bot.stores.ended import Ended
 from bot.stores.runrow import Run
 from bot.stores.runs import Terms
 from bot.stores.schedules import Schedule
+from bot.times.lateness import Late, behind, spread
 from bot.witnessing import ITSELF
 
 _LOOKS = 10
@@ -158,18 +158,18 @@ class Scheduler:
     def _record_missed(self, dealing: Dealing, look: _Look, *, is_run: bool) -> None:
         """Each has a row of its own; the newest of them tells of all."""
         schedule, late = look.schedule, look.late
-        why = duetold.NOT_SAID if schedule.name in self._waited_for else duetold.NOT_AT_WORK
+        why = missed.NOT_SAID if schedule.name in self._waited_for else missed.NOT_AT_WORK
         if late.missed_last is None:
             return
-        silent = [(due, duetold.missed(schedule, due, why)) for due in late.listed[:-1]]
-        told = duetold.many_missed(schedule, late, why, is_run=is_run)
-        missed = [self._ended(look, due, reply, is_told=False) for due, reply in silent]
-        dealing.record(look.now, *missed, self._ended(look, late.missed_last, told))
+        silent = [(due, missed.missed(schedule, due, why)) for due in late.listed[:-1]]
+        told = missed.many_missed(schedule, late, why, is_run=is_run)
+        untold = [self._ended(look, due, reply, is_told=False) for due, reply in silent]
+        dealing.record(look.now, *untold, self._ended(look, late.missed_last, told))
 
     def _record_overlap(self, dealing: Dealing, look: _Look, blocker: Run) -> None:
         if look.late.run is not None:
             is_told = not dealing.was_told_since(blocker)
-            reply = duetold.overlapped(look.schedule, look.late.run, blocker)
+            reply = missed.overlapped(look.schedule, look.late.run, blocker)
             dealing.record(look.now, self._ended(look, look.late.run, reply, is_told=is_told))
 
     def _suspend(self, dealing: Dealing, look: _Look) -> None:
@@ -179,7 +179,7 @@ class Scheduler:
             return
         why = standing(look.owner)
         dealing.suspend(why)
-        told = self._ended(look, due, duetold.suspended(schedule, due, why))
+        told = self._ended(look, due, missed.suspended(schedule, due, why))
         dealing.record(look.now, told)
         alarms = self._services.alarm_channel
         if alarms and schedule.channel and alarms != schedule.channel:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from bot.alarmrules import AlarmRules, Taken
-from bot.heartbeat import Heartbeat, Pulse
+from bot.alarms.heartbeat import Heartbeat, Pulse
 from bot.reload import Swapper
 from bot.settings import Settings
 

@@ -9,8 +9,8 @@ from bot.errors import UsageError
 from bot.language import say
 from bot.model import Actor
 from bot.stores.schedules import Kept, Schedule
-from bot.when import zone_named
-from bot.whenwords import found
+from bot.times.when import zone_named
+from bot.times.words import found
 
 DIGEST = "weekly-digest"
 """What it is called; one of that name under `[schedules]` takes its place."""

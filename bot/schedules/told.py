@@ -12,10 +12,10 @@ from bot.language import say
 from bot.model import Actor, Button, Invocation, Reply, Table, Value
 from bot.operations.runbooks import Runbook
 from bot.operations.typedsecrets import typed_secret
-from bot.scheduling import Inner, doubt
+from bot.schedules.making import Inner, doubt
 from bot.services import Services
 from bot.stores.schedules import Kept, Schedule
-from bot.when import LONGEST, When, zone_named
+from bot.times.when import LONGEST, When, zone_named
 
 UTC_NAME = "UTC"
 SHOWN = 5

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from bot.errors import UsageError
 from bot.language import say
-from bot.when import When, by_cron, by_interval
+from bot.times.when import When, by_cron, by_interval
 
 _MOST_WORDS = 10
 _CRON_FIELD = re.compile(r"[0-9*/,\-#LlA-Za-z]+")

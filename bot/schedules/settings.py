@@ -20,17 +20,17 @@ from bot.operations.runbooks import Runbook
 from bot.operations.typedsecrets import without_typed_secrets
 from bot.people import SHELL
 from bot.reload import Swapper
-from bot.scheduled import about, quietly
-from bot.scheduling import ADDED, BACKUP, CHANGED, REMOVED, read, refuse_idle_prune
-from bot.schedulingtold import refuse_long
+from bot.schedules.making import ADDED, BACKUP, CHANGED, REMOVED, read, refuse_idle_prune
+from bot.schedules.seen import about, quietly
+from bot.schedules.told import refuse_long
+from bot.schedules.weekly import digest_schedule
 from bot.sections.schedules import SETTINGS, ScheduleSection
 from bot.services import Services
 from bot.settings import Settings, SettingsError
 from bot.stores.audit import AuditEvent
 from bot.stores.schedules import Kept, Schedule
-from bot.weekly import digest_schedule
-from bot.when import zone_named
-from bot.whenwords import found
+from bot.times.when import zone_named
+from bot.times.words import found
 
 _log = logging.getLogger(__name__)
 

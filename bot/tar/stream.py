@@ -12,7 +12,7 @@ from bot.entry import Entry, printable
 from bot.errors import EngineError, StreamCut
 from bot.language import say
 from bot.reasons import Reason
-from bot.tarheader import (
+from bot.tar.header import (
     BLOCK_BYTES,
     GNU_LINK,
     GNU_NAME,
