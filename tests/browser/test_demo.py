@@ -19,6 +19,7 @@ from tests.support.engine_available import require_engine
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.engine,
+    pytest.mark.usefixtures("sole_demo"),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed; name it in CHROMIUM"),
 ]
 
@@ -29,11 +30,11 @@ def test_a_newcomer_backs_up_a_volume_and_verifies_it_by_button(tmp_path: Path) 
     with the_demo(docker_host, tmp_path) as address, a_page(address) as page:
         log = page.get_by_role("log")
         type_line(page, f"/backup {VOLUME} --quiesce pause")
-        expect(log).to_contain_text(f"Volume {VOLUME} is backed up and proven", timeout=30_000)
+        expect(log).to_contain_text(f"Volume {VOLUME} is backed up and proven")
         page.get_by_role("button", name="Verify").click()
-        expect(log).to_contain_text("is whole: every stored byte and every entry", timeout=30_000)
+        expect(log).to_contain_text("is whole: every stored byte and every entry")
         type_line(page, "/docker bakups")
-        expect(log).to_contain_text("Did you mean backups?", timeout=30_000)
+        expect(log).to_contain_text("Did you mean backups?")
     engine = DockerEngine("local", base_url=docker_host)
     try:
         assert VOLUME not in [volume.name for volume in engine.volumes()]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from bot.model import Status
 from bot.playground import Playground
 from bot.slack import home, homepictures
 from tests.slack.scopes import SCOPES
 from tests.slack.workplace import Workplace
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+from tests.support.chat_page import CHROMIUM, a_page
 
 pytestmark = [
     pytest.mark.browser,
@@ -44,25 +41,21 @@ def test_home_is_read_and_used_in_the_page(work: Workplace, tmp_path: Path) -> N
     """The page greets, shows ages in the reader's words and the picture, and its button makes the missing backup."""
     for _ in range(2):
         work.told(work.slash("/backup", "pgdata", user="U0ADA"), Status.SUCCEEDED)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.goto(work.playground.url)
+    with a_page(work.playground.url) as page:
         page.get_by_role("button", name="Bot’s Home").click()
         shown = page.locator("#home-view")
         expect(shown).to_contain_text("Welcome to shipkeeper")
         expect(shown).to_contain_text("other1 has no verified backup")
         expect(shown.locator("time").first).to_contain_text("ago")
         picture = shown.get_by_role("img", name="pgdata: 2 backups from")
-        expect(picture).to_be_visible(timeout=15_000)
+        expect(picture).to_be_visible()
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1_200
         shown.get_by_role("button", name="Back up").first.click()
-        expect(shown.get_by_role("button", name="Back up")).to_have_count(2, timeout=15_000)
+        expect(shown.get_by_role("button", name="Back up")).to_have_count(2)
         expect(page.get_by_role("log")).to_be_hidden()
         page.get_by_role("button", name="# ops").click()
         expect(page.get_by_role("log")).to_be_visible()
         page.get_by_role("button", name="Bot’s Home").click()
         expect(picture).to_be_visible()
         page.screenshot(path=tmp_path / "home.png", full_page=True)
-        browser.close()
     assert work.backups("other1") == 1

@@ -17,8 +17,6 @@ from tests.slack.workplace import Workplace
 from tests.support.approving import RULES
 from tests.support.chat_page import CHROMIUM, DESKTOP, PHONE, a_page, serious_faults, sit_down, type_line
 
-PATIENCE = 20_000
-
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slack,
@@ -53,14 +51,14 @@ def page(work: Workplace) -> Iterator[Page]:
 def with_a_conversation(page: Page, work: Workplace) -> None:
     """A request that waits, a thread, a private table that is wide, a picture, an error."""
     work.slash("/backup", "pgdata")
-    expect(page.get_by_role("button", name="Approve")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Approve")).to_be_visible()
     type_line(page, "/docker volumes")
-    expect(page.get_by_role("log")).to_contain_text("Only visible to you", timeout=PATIENCE)
+    expect(page.get_by_role("log")).to_contain_text("Only visible to you")
     (asked, *_) = work.world.messages("C0OPS")
     work.playground.say("why now?", user="U0BOB", thread_ts=asked.ts)
     work.mention("hlep")
     work.playground.slash("/unheard-of")
-    expect(page.get_by_role("log")).to_contain_text("Did you mean", timeout=PATIENCE)
+    expect(page.get_by_role("log")).to_contain_text("Did you mean")
 
 
 def let_go(page: Page, work: Workplace) -> None:
@@ -107,7 +105,7 @@ def test_axe_finds_nothing_serious(page: Page, work: Workplace) -> None:
     form.get_by_role("button", name="Cancel").click()
     expect(form).to_be_hidden()
     page.get_by_role("button", name="Bot’s Home").click()
-    expect(page.locator("#home-view")).to_contain_text("no verified backup", timeout=PATIENCE)
+    expect(page.locator("#home-view")).to_contain_text("no verified backup")
     judge("Home")
     page.get_by_role("button", name="# ops").click()
     page.get_by_role("log").get_by_role("button", name="Cancel").click()
@@ -146,13 +144,13 @@ def test_everything_is_done_by_keyboard(page: Page, work: Workplace) -> None:
     page.keyboard.type("/backup other1")
     page.keyboard.press("Enter")
     verify = page.get_by_role("button", name="Verify")
-    expect(verify).to_be_visible(timeout=PATIENCE)
+    expect(verify).to_be_visible()
     for _ in range(20):
         page.keyboard.press("Shift+Tab")
         if verify.evaluate("node => node === document.activeElement"):
             break
     page.keyboard.press("Enter")
-    expect(page.get_by_role("log")).to_contain_text("is whole: every stored byte", timeout=PATIENCE)
+    expect(page.get_by_role("log")).to_contain_text("is whole: every stored byte")
     work.wait_until_quiet()
 
 
@@ -160,7 +158,7 @@ def test_people_change_places(page: Page, work: Workplace) -> None:
     """Who sits down sees their own direct message and their own Home, and nothing that was for the other's eyes."""
     type_line(page, "/docker whoami")
     log = page.get_by_role("log")
-    expect(log).to_contain_text("Only visible to you", timeout=PATIENCE)
+    expect(log).to_contain_text("Only visible to you")
     page.get_by_role("button", name="Direct message").click()
     page.get_by_label("Message, /command or @shipkeeper …").fill("for the bot alone")
     page.get_by_role("button", name="Send").click()
@@ -172,10 +170,10 @@ def test_people_change_places(page: Page, work: Workplace) -> None:
     expect(log).not_to_contain_text("Only visible to you")
     page.get_by_role("button", name="Bot’s Home").click()
     home = page.locator("#home-view")
-    expect(home).to_contain_text("help", timeout=PATIENCE)
+    expect(home).to_contain_text("help")
     expect(home).not_to_contain_text("other1")
     sit_down(page, "Ada")
-    expect(home).to_contain_text("other1 has no verified backup", timeout=PATIENCE)
+    expect(home).to_contain_text("other1 has no verified backup")
     work.wait_until_quiet()
 
 
@@ -187,7 +185,7 @@ def test_a_file_is_attached_and_copied_into_a_container(page: Page, work: Workpl
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("takes no files")
     type_line(page, "@shipkeeper cp upload web:/etc/app/")
     expect(page.get_by_role("log").get_by_role("link", name="app.toml")).to_be_visible()
-    expect(page.get_by_role("log")).to_contain_text("succeeded", timeout=PATIENCE)
+    expect(page.get_by_role("log")).to_contain_text("succeeded")
     expect(page.get_by_role("button", name="Take the file away")).to_be_hidden()
     work.wait_until_quiet()
     assert work.engine.layer("web").files()["etc/app/app.toml"] == b"answer = 42\n"
@@ -199,7 +197,7 @@ def test_a_second_person_approves_on_a_phone(page: Page, work: Workplace) -> Non
     page.set_viewport_size(PHONE)
     sit_down(page, "Ada")
     approve = page.get_by_role("button", name="Approve")
-    expect(approve).to_be_in_viewport(timeout=PATIENCE)
+    expect(approve).to_be_in_viewport()
     shape = approve.bounding_box()
     assert shape is not None
     assert min(shape["width"], shape["height"]) >= 24

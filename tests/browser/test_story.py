@@ -26,11 +26,11 @@ from tests.support.engine_available import require_engine
 from tests.support.yard import Yard
 
 BIG = "uploads"
-PATIENCE = 40_000
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.engine,
+    pytest.mark.usefixtures("sole_demo"),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed; name it in CHROMIUM"),
 ]
 
@@ -54,7 +54,7 @@ def yard() -> Iterator[Yard]:
 def message(page: Page, words: str) -> Locator:
     """The newest message that says so, once it is there."""
     found = page.get_by_role("log").get_by_role("listitem").filter(has_text=words).last
-    expect(found).to_be_visible(timeout=PATIENCE)
+    expect(found).to_be_visible()
     return found
 
 
@@ -95,10 +95,10 @@ def progress_was_seen(page: Page, tmp_path: Path) -> None:
     begun = message(page, f"Back up volume {BIG}")
     run = run_of(begun)
     told = page.get_by_role("log").get_by_role("listitem").filter(has_text=f"run {run} ·")
-    expect(told).to_contain_text(re.compile(r"\d MB .*/s"), timeout=PATIENCE)
+    expect(told).to_contain_text(re.compile(r"\d MB .*/s"))
     expect(told.get_by_role("button", name="Cancel")).to_be_visible()
     take_picture(page, "progress", tmp_path)
-    expect(told).to_contain_text("is backed up and proven", timeout=PATIENCE)
+    expect(told).to_contain_text("is backed up and proven")
     expect(told).to_have_count(1)
     expect(told).to_contain_text("(edited)")
 
@@ -118,7 +118,7 @@ def approved_by_the_second_person(page: Page, backup: str, tmp_path: Path) -> No
     asked.scroll_into_view_if_needed()
     take_picture(page, "phone-dark", tmp_path)
     asked.get_by_role("button", name="Approve").click()
-    expect(page.get_by_role("log")).to_contain_text("You approved run", timeout=PATIENCE)
+    expect(page.get_by_role("log")).to_contain_text("You approved run")
     message(page, f"Volume {VOLUME} now holds what backup {backup} holds")
     expect(page.get_by_role("log")).not_to_contain_text("Rule restoring wants")
     page.set_viewport_size(DESKTOP)
@@ -142,7 +142,7 @@ def scheduled(page: Page, tmp_path: Path) -> None:
     made = message(page, "nightly")
     expect(made).to_contain_text("03:00")
     page.get_by_role("button", name="Bot’s Home").click()
-    expect(page.locator("#home-view")).to_contain_text("nightly", timeout=PATIENCE)
+    expect(page.locator("#home-view")).to_contain_text("nightly")
     take_picture(page, "home", tmp_path)
     page.get_by_role("button", name="# ops").click()
 
@@ -153,7 +153,7 @@ def exported(page: Page) -> list[str]:
     message(page, "entries are in the file")
     page.get_by_role("button", name="Direct message").click()
     link = page.get_by_role("log").get_by_role("link", name="audit-")
-    expect(link).to_be_visible(timeout=PATIENCE)
+    expect(link).to_be_visible()
     with page.expect_download() as download:
         link.click()
     lines = download.value.path().read_text().splitlines()

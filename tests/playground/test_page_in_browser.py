@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playground_wire import Bot, button, section
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import APIResponse, Page, Route, expect
 from slack_sdk import WebClient
 
 from bot.playground import Playground
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+from tests.support.chat_page import CHROMIUM, a_page, type_line
 
 pytestmark = [
     pytest.mark.browser,
@@ -25,23 +22,8 @@ pytestmark = [
 @pytest.fixture
 def page(playground: Playground) -> Iterator[Page]:
     """The chat page; any error in its scripts fails the test."""
-    errors: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        opened = browser.new_page()
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-        opened.goto(playground.url)
+    with a_page(playground.url) as opened:
         yield opened
-        browser.close()
-    assert errors == []
-
-
-def type_line(page: Page, text: str) -> None:
-    """Type into the message box and press Enter."""
-    box = page.get_by_label("Message, /command or @shipkeeper …")
-    box.fill(text)
-    box.press("Enter")
 
 
 def test_a_command_is_typed_and_its_answer_shown(page: Page, bot: Bot) -> None:
@@ -89,8 +71,9 @@ def test_a_message_is_rendered_edited_in_place_and_pressed(
     expect(page.get_by_role("button", name="Restore")).to_have_count(0)
 
 
-def test_a_form_is_filled_in_the_page(page: Page, playground: Playground, bot: Bot) -> None:
-    """A form opens over the page, shows the bot's objection, and closes when it is taken."""
+@pytest.fixture
+def submitted(bot: Bot) -> list[str]:
+    """What was sent off in the form that `/form` opens; "nope" is objected to."""
     title = {"type": "plain_text", "text": "Backup"}
     field = {
         "type": "input",
@@ -98,7 +81,7 @@ def test_a_form_is_filled_in_the_page(page: Page, playground: Playground, bot: B
         "label": {"type": "plain_text", "text": "Volume"},
         "element": {"type": "plain_text_input", "action_id": "name"},
     }
-    submitted: list[str] = []
+    taken: list[str] = []
 
     @bot.app.command("/form")
     def form(ack: Callable[..., None], command: dict[str, str], client: WebClient) -> None:
@@ -107,13 +90,18 @@ def test_a_form_is_filled_in_the_page(page: Page, playground: Playground, bot: B
         client.views_open(trigger_id=command["trigger_id"], view=view)
 
     @bot.app.view("f")
-    def taken(ack: Callable[..., None], view: dict[str, Any]) -> None:
-        submitted.append(view["state"]["values"]["volume"]["name"]["value"])
-        if submitted[-1] == "nope":
+    def take(ack: Callable[..., None], view: dict[str, Any]) -> None:
+        taken.append(view["state"]["values"]["volume"]["name"]["value"])
+        if taken[-1] == "nope":
             ack(response_action="errors", errors={"volume": "No such volume."})
         else:
             ack()
 
+    return taken
+
+
+def test_a_form_is_filled_in_the_page(page: Page, playground: Playground, submitted: list[str]) -> None:
+    """A form opens over the page, shows the bot's objection, and closes when it is taken."""
     type_line(page, "/form")
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Volume").fill("nope")
@@ -124,6 +112,32 @@ def test_a_form_is_filled_in_the_page(page: Page, playground: Playground, bot: B
     expect(dialog).to_be_hidden()
     assert submitted == ["nope", "pgdata"]
     assert playground.views.open_modals() == []
+
+
+@pytest.mark.usefixtures("submitted")
+def test_a_late_answer_does_not_take_a_form_away(page: Page, playground: Playground) -> None:
+    """What the page was told before the form opened may arrive after it: what was typed meanwhile stays."""
+    late: list[tuple[Route, APIResponse]] = []
+
+    def keep_first(route: Route) -> None:
+        answer = route.fetch()
+        if "items" in answer.json() and not late:
+            late.append((route, answer))
+        else:
+            route.fulfill(response=answer)
+
+    page.route("**/page/state*", keep_first)
+    playground.say("before the form")
+    expect(page.get_by_role("log")).to_contain_text("before the form")
+    type_line(page, "/form")
+    field = page.get_by_role("dialog").get_by_label("Volume")
+    field.fill("pgdata")
+    route, answer = late[0]
+    with page.expect_event("requestfinished", lambda request: request == route.request):
+        route.fulfill(response=answer)
+    with page.expect_response("**/page/state*"):
+        pass
+    expect(field).to_have_value("pgdata")
 
 
 def test_several_are_chosen_while_typing(page: Page, playground: Playground, bot: Bot) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.house import wait_for
@@ -26,6 +26,8 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 ROOT = Path(__file__).parents[2]
 DESKTOP: Any = {"width": 1100, "height": 760}
 PHONE: Any = {"width": 390, "height": 780}
+
+expect.set_options(timeout=40_000)  # two cores are shared with five other test processes
 
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
 _OFFERED_MS = 3_000

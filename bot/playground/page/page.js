@@ -8,7 +8,9 @@ import { shortcutButton } from "./shortcuts.js";
 
 const POLL_MS = 400;
 const $ = (id) => document.getElementById(id);
-const view = { version: -1, user: "U0ANN", channel: "C0OPS", thread: null, state: null, modal: null, file: null };
+const view = {
+  version: -1, asked: 0, answered: 0, user: "U0ANN", channel: "C0OPS", thread: null, state: null, modal: null, file: null,
+};
 
 async function send(door, body) {
   let problem = null;
@@ -185,11 +187,15 @@ function show() {
   $("shortcuts-open").hidden = !shortcutsOf("global").length;
 }
 
+// Several may be under way: one that comes late must not bring back what was before, and take a form away.
 async function refresh() {
   const wanted = view.user;
+  const mine = (view.asked += 1);
   try {
     const reply = await fetch(`/page/state?user=${encodeURIComponent(wanted)}&after=${view.version}`);
     const state = await reply.json();
+    if (mine < view.answered) return;
+    view.answered = mine;
     if (state.items && wanted === view.user) {
       view.version = state.version;
       view.state = state;
