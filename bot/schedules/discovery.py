@@ -21,6 +21,7 @@ from bot.operations.hostwide import LOOK_LIMIT, Answers, ask_all
 from bot.operations.labelled import Labelled, labelled
 from bot.operations.labelstold import Findings, Proposal, Unclear
 from bot.schedules.making import ADDED, CHANGED, REMOVED
+from bot.schedules.seen import call_off
 from bot.services import Services
 from bot.stores.auditrows import AuditEvent
 from bot.stores.ended import Ended
@@ -238,6 +239,7 @@ class Discovery:
                 say_so = told.removed_with_host if is_host_gone else told.removed
                 said = say_so(schedule.name, schedule.line)
                 self._services.schedules.remove(schedule.name, self._event(REMOVED, schedule, key, said))
+                call_off(schedule, self._services, ITSELF)
                 look.done.append(said)
 
     # ---- telling -----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from bot.operations.typedsecrets import without_typed_secrets
 from bot.people import SHELL
 from bot.reload import Swapper
 from bot.schedules.making import ADDED, BACKUP, CHANGED, REMOVED, read, refuse_idle_prune
-from bot.schedules.seen import about, quietly
+from bot.schedules.seen import about, call_off, quietly
 from bot.schedules.told import refuse_long
 from bot.schedules.weekly import digest_schedule
 from bot.sections.schedules import SETTINGS, ScheduleSection
@@ -144,6 +144,7 @@ class KeptInSettings:
         for name, one in known.items():
             if one.kept is Kept.SETTINGS and name not in names:
                 store.remove(name, self._event(REMOVED, one, say("It is not in the settings any more.")))
+                call_off(one, self.services, _BY)
 
     def _put(self, wanted: Schedule, before: Schedule | None) -> None:
         now = self.services.clock()
@@ -178,6 +179,8 @@ class KeptInSettings:
             )
             _log.warning("schedule %s: %s", before.name, said)
         store.put(fresh, self._event(CHANGED, fresh, said))
+        if not fresh.is_on:
+            call_off(fresh, self.services, _BY)
 
     def _event(self, kind: str, schedule: Schedule, detail: str) -> AuditEvent:
         inner = about(schedule, quietly(self.services))

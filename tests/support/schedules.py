@@ -9,6 +9,7 @@ from bot.app import App
 from bot.model import Actor, Invocation, Origin, Place, Reply, Status
 from bot.stores.auditrows import AuditEvent
 from bot.stores.ended import Ended, record_ended
+from bot.stores.runs import Terms
 from bot.stores.schedules import Schedule
 from bot.times.words import found
 
@@ -48,6 +49,13 @@ def due(schedule: Schedule, at: datetime) -> Invocation:
         place=Place(channel=schedule.channel, user=owner.id) if schedule.channel else None,
         language=schedule.language, schedule=schedule.name,
     )  # fmt: skip
+
+
+def waiting(app: App, name: str, begins_at: datetime) -> str:
+    """A due time of it became a run that does not begin before then; its id."""
+    schedule = app.services.schedules.get(name)
+    terms = Terms(host="local", released=True, not_before=begins_at)
+    return app.services.runs.take_in(due(schedule, begins_at), terms)[0]
 
 
 def missed(app: App, schedule: Schedule, at: datetime) -> None:

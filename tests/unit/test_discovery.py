@@ -25,7 +25,7 @@ from bot.times.words import found
 from tests.fakes import FakeEngine
 from tests.support.archives import Clock
 from tests.support.house import ROLES, House, settings, wait_for
-from tests.support.schedules import due, put, scheduled
+from tests.support.schedules import due, put, scheduled, waiting
 
 SETTINGS = Actor(id="cli:settings", name="settings")
 RULES = DiscoveryRules(
@@ -237,6 +237,16 @@ def test_labels_are_followed(place: Place) -> None:
     assert "label-pgdata (`backup pgdata`) was removed, for its label is gone" in place.said(FOLLOW)
     assert place.look(FOLLOW) == []
     assert [kind for kind, _ in place.audited()] == ["schedule-added", "schedule-changed", "schedule-removed"]
+
+
+def test_what_has_not_begun_does_not_begin_without_its_label(place: Place) -> None:
+    """A run that waits for its jitter ends with the schedule that made it."""
+    place.label("pgdata", "daily at 03:00")
+    place.look(FOLLOW)
+    run_id = waiting(place.app, "label-pgdata", place.clock.now + timedelta(hours=1))
+    place.label("pgdata", None)
+    place.look(FOLLOW)
+    assert place.app.services.runs.get(run_id).status is Status.CANCELLED
 
 
 def test_a_host_that_does_not_answer_loses_no_schedule(two: Place) -> None:

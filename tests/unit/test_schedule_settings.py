@@ -22,6 +22,7 @@ from bot.times.when import by_cron
 from handlers import load
 from tests.fakes import FakeEngine
 from tests.support.house import ROLES, House, at_work, refuse_untrue, settings
+from tests.support.schedules import waiting
 
 NIGHTLY = """
 [schedules.nightly]
@@ -157,6 +158,18 @@ def test_a_paused_one_does_not_fire(site: _Site) -> None:
         resumed = app.services.schedules.get("often")
         assert (resumed.is_on, resumed.dealt_with_at) == (True, site.now)
         assert resumed.when.anchor == BEGIN
+
+
+@pytest.mark.parametrize("then", ["", OFTEN + "paused = true\n"])
+def test_what_has_not_begun_does_not_begin_when_settings_end_it(site: _Site, then: str) -> None:
+    """Neither after it was taken out of the settings nor after it was paused there, as in chat."""
+    with site.started(OFTEN) as app:
+        run_id = waiting(app, "often", site.now + timedelta(minutes=50))
+    with site.started(then) as app:
+        ended = app.services.runs.get(run_id)
+        assert (ended.status, ended.started_at) == (Status.CANCELLED, None)
+        assert ended.reply is not None
+        assert "Cancelled by settings before it began." in ended.reply.text
 
 
 def test_a_suspension_ends_with_a_change(site: _Site) -> None:
