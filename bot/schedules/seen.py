@@ -110,8 +110,9 @@ def about(schedule: Schedule, services: Services) -> Inner:
 
 
 def _last_targets(schedule: Schedule, services: Services) -> tuple[str, ...]:
-    last = services.runs.last_of([schedule.name]).get(schedule.name)
-    return (last.plan.targets if last and last.plan else ()) or ("*",)
+    """Those of its newest run. One of another line tells nothing: the name was given to something else since."""
+    last = services.runs.planned(schedule.name, schedule.line)
+    return last.about if last else ("*",)
 
 
 def refuse_kept_elsewhere(schedule: Schedule) -> None:
