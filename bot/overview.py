@@ -16,7 +16,7 @@ from bot.engine import Engine, Volume
 from bot.errors import BotError
 from bot.kinds import VolumeName
 from bot.language import say
-from bot.model import Actor, Button, Origin, Right, Status
+from bot.model import Actor, Button, Invocation, Origin, Right, Status
 from bot.operations.ages import Shelf
 from bot.operations.holds import target_of, target_of_source
 from bot.operations.hostwide import Answers, ask_all
@@ -201,20 +201,19 @@ class _Eyes:
 
     def _sees(self, run: Run) -> bool:
         """Who may list runs sees those about what they reach; who may still do the same sees their own."""
-        targets = run.plan.targets if run.plan else ("*",)
-        if self._may("runs", run.host, *targets):
+        if self._may("runs", run.host, *run.about):
             return True
-        own = run.plan.targets if run.plan else ()
+        own = run.about if run.plan else ()
         return run.invocation.actor.id == self.actor.id and self._may(run.command or "", run.host, *own)
 
     def _cancel(self, run: Run) -> Button | None:
         """The same rule as that of `cancel`, which is asked again when the button is pressed."""
-        targets = run.plan.targets[:1] if run.plan else ("*",)
-        is_own = run.invocation.actor.id == self.actor.id
-        may = self._may("cancel") and (is_own or self._may(run.command or "", run.host, *targets))
+        line = f"cancel {run.id}"
+        asked = Invocation(line=line, actor=self.actor, origin=Origin.SLACK, at=self.services.clock())
+        may = self._may("cancel") and self.services.may_meddle(run, asked)
         if not may or run.cancel_requested_by is not None:
             return None
-        return Button(label=say("Cancel"), line=f"cancel {run.id}", danger=True)
+        return Button(label=say("Cancel"), line=line, danger=True)
 
     def _hosts(self, survey: Survey) -> Iterable[SeenHost]:
         for name in self.services.engines:

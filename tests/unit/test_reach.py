@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.alarmrules import AlarmKind, Condition, Findings
+from bot.completion.looking import look_at_runs
+from bot.errors import EngineError
 from bot.model import Status
 from bot.overview import Overviews
 from bot.seen import Overview
@@ -23,9 +26,13 @@ members = ["cli:tester"]
 right = "admin"
 
 [roles.narrow]
-members = ["U0CAT"]
+members = ["U0CAT", "U0DAN"]
 right = "operate"
 targets = ["container:db", "runbook:vacuum", "volume:dev*"]
+
+[roles.lookers]
+members = ["U0DAN"]
+right = "view"
 
 [runbooks.vacuum]
 command = ["vacuumdb"]
@@ -69,9 +76,9 @@ def _narrow(house: House, line: str) -> tuple[Status, str]:
     return outcome.status, f"{outcome.reply.text} {outcome.reply.table} {outcome.reply.output}"
 
 
-def _home(house: House) -> Overview:
+def _home(house: House, user: str = "U0CAT") -> Overview:
     overviews = Overviews(house.app.services, Activity(house.app.database))
-    return overviews.of("U0CAT", overviews.survey())
+    return overviews.of(user, overviews.survey())
 
 
 def test_a_schedule_is_for_who_may_do_all_that_its_runs_need(house: House) -> None:
@@ -131,3 +138,57 @@ def test_alarms_of_runs_are_for_who_reaches_what_they_are_about(house: House) ->
     assert {one.key for one in _home(house).alarms} == expected
     listed = house.say(from_slack("alarms --limit 50", user="U0CAT")).reply.text
     assert {line.removeprefix("• ") for line in listed.splitlines()[1:]} == expected
+
+
+def test_runs_are_seen_by_who_reaches_what_their_roles_were_asked_for(
+    house: House, engine: FakeEngine
+) -> None:
+    """Home, the digest and what is offered as one types leave out the run of a runbook that is not one's own."""
+    engine.programs["db"] = lambda _: (b"", "", 7)
+    failed = {house.say(line).run_id: line for line in ("exec db rotate user=payroll", "exec db vacuum")}
+    theirs, mine = failed
+    assert [one.id for one in _home(house).troubled] == [mine]
+    (_, offered), *_ = look_at_runs(house.app.services.runs)
+    targets = {one.value: one.targets for one in offered}
+    assert targets[theirs] == ("container:db", "runbook:rotate")
+    digest = _narrow(house, "digest")[1]
+    assert f"exec: 1 failed (newest: {mine})" in digest
+
+
+def test_a_look_at_a_plan_is_seen_by_who_reaches_it(house: House, engine: FakeEngine) -> None:
+    """A restore's dry run, which holds nothing, is as little for everybody as the restore itself."""
+    backups = [_done(house, f"backup {name}") for name in ("secret", "dev1")]
+    runs = house.app.services.runs
+
+    def fail_once_planned(_: object) -> None:
+        if any(run.plan is not None for run in runs.running()):
+            raise EngineError("Docker is not well.")
+
+    engine.faults.before["volumes"] = [fail_once_planned] * 40
+    for backup in backups:
+        assert house.say(f"restore {backup} --replace --dry-run").status is Status.FAILED
+    engine.faults.before.clear()
+    assert [one.invocation.line for one in _home(house).troubled] == [
+        f"restore {backups[1]} --replace --dry-run"
+    ]
+
+
+def test_home_offers_to_cancel_what_may_be_cancelled(house: House, engine: FakeEngine) -> None:
+    """Whoever may look at everything sees both runs, but a button only where they could have asked for the same."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def program(_: object) -> tuple[bytes, str, int]:
+        began.set()
+        assert go_on.wait(20)
+        return b"", "", 0
+
+    for line, may in (("exec db rotate user=payroll", False), ("exec db vacuum", True)):
+        began.clear()
+        go_on.clear()
+        engine.programs["db"] = program
+        run_id = house.accept(line)
+        assert began.wait(20)
+        (seen,) = _home(house, "U0DAN").at_work
+        assert (seen.run.id, seen.cancel is not None) == (run_id, may)
+        go_on.set()
+        house.ending(run_id)
