@@ -192,3 +192,13 @@ def test_home_offers_to_cancel_what_may_be_cancelled(house: House, engine: FakeE
         assert (seen.run.id, seen.cancel is not None) == (run_id, may)
         go_on.set()
         house.ending(run_id)
+
+
+def test_undoing_what_cannot_be_undone_tells_nothing_of_it(house: House) -> None:
+    """Whoever may use `undo` at all learns of another's run neither its line nor how it ended."""
+    for line in ("exec db rotate user=payroll", "audit --by ann"):
+        status, told = _narrow(house, f"undo {_done(house, line)}")
+        assert status is Status.REJECTED
+        assert "has replaced nothing" in told
+        assert line not in told
+        assert "succeeded" not in told
