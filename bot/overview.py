@@ -16,19 +16,20 @@ from bot.engine import Engine, Volume
 from bot.errors import BotError
 from bot.kinds import VolumeName
 from bot.language import say
-from bot.model import Actor, Button, Origin, Right, Status
+from bot.model import Actor, Button, Invocation, Origin, Right, Status
 from bot.operations.ages import Shelf
-from bot.operations.alarmseen import visible
 from bot.operations.holds import target_of, target_of_source
 from bot.operations.hostwide import Answers, ask_all
 from bot.operations.inventory import Protection, volumes_and_users
 from bot.people import Standing
 from bot.permissions import Request, Role
 from bot.permissions.told import barred
+from bot.schedules.alarmseen import visible
 from bot.schedules.seen import Foremost, Reach, foremost
 from bot.seen import Overview, SeenHost, SeenRequest, SeenRun, SeenVolume
 from bot.services import Services
 from bot.stores.activity import Activity
+from bot.stores.alarms import Alarm
 from bot.stores.approvals import APPROVE, DENY
 from bot.stores.archive import Backup
 from bot.stores.runrow import Run
@@ -140,14 +141,14 @@ class _Eyes:
         since = self.services.clock() - _LATELY
         troubled = (run for run in self.activity.troubled(_TROUBLE, since, _MOST_RUNS) if self._sees(run))
         commands = self.services.commands.values()
-        person, open_ones = self.services.policy.person(self.actor), self.services.alarms.open()
+        person = self.services.policy.person(self.actor)
         return Overview(
             actor=self.actor,
             is_new=not self.services.runs.newest(limit=1, actor=self.actor.id),
             has_role=bool(sight.roles),
             may=tuple(c.name for c in commands if c.right is not Right.NONE and self._may(c.name)),
             requests=tuple(self._requests()),
-            alarms=visible(open_ones, partial(self._may, "alarms")) if self._may("alarms") else (),
+            alarms=self._alarms(),
             barred=barred(person) if person.standing is Standing.BARRED else "",
             at_work=tuple(SeenRun(run=run, cancel=self._cancel(run)) for run in runs if self._sees(run)),
             troubled=tuple(troubled)[:_MOST_TROUBLED],
@@ -168,12 +169,22 @@ class _Eyes:
                 deny=Button(label=say("Deny"), line=f"{DENY} {asked.run_id}", danger=True),
             )
 
+    def _alarms(self) -> tuple[Alarm, ...]:
+        """The same that `alarms` lists."""
+        if not self._may("alarms"):
+            return ()
+        found = self.services.alarms.open()
+        return visible(found, self.services, self._reach, lambda host, of: self._may("alarms", host, *of))
+
     def _schedules(self) -> Foremost:
         """The same that `schedules` lists, which says more."""
         if not self._may("schedules"):
             return Foremost()
-        reach = Reach(self.services, self.actor, Origin.SLACK, None)
-        return foremost(reach, self.services, _MOST_SCHEDULES)
+        return foremost(self._reach, self.services, _MOST_SCHEDULES)
+
+    @property
+    def _reach(self) -> Reach:
+        return Reach(self.services, self.actor, Origin.SLACK, None)
 
     def _may(self, command: str, host: str | None = None, *targets: str) -> bool:
         known = self.services.commands.get(command)
@@ -190,20 +201,19 @@ class _Eyes:
 
     def _sees(self, run: Run) -> bool:
         """Who may list runs sees those about what they reach; who may still do the same sees their own."""
-        targets = run.plan.targets if run.plan else ("*",)
-        if self._may("runs", run.host, *targets):
+        if self._may("runs", run.host, *run.about):
             return True
-        own = run.plan.targets if run.plan else ()
+        own = run.about if run.plan else ()
         return run.invocation.actor.id == self.actor.id and self._may(run.command or "", run.host, *own)
 
     def _cancel(self, run: Run) -> Button | None:
         """The same rule as that of `cancel`, which is asked again when the button is pressed."""
-        targets = run.plan.targets[:1] if run.plan else ("*",)
-        is_own = run.invocation.actor.id == self.actor.id
-        may = self._may("cancel") and (is_own or self._may(run.command or "", run.host, *targets))
+        line = f"cancel {run.id}"
+        asked = Invocation(line=line, actor=self.actor, origin=Origin.SLACK, at=self.services.clock())
+        may = self._may("cancel") and self.services.may_meddle(run, asked)
         if not may or run.cancel_requested_by is not None:
             return None
-        return Button(label=say("Cancel"), line=f"cancel {run.id}", danger=True)
+        return Button(label=say("Cancel"), line=line, danger=True)
 
     def _hosts(self, survey: Survey) -> Iterable[SeenHost]:
         for name in self.services.engines:

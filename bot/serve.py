@@ -283,4 +283,5 @@ def _road(app: App, completion: Completion) -> Road:
             language=app.services.people.otherwise,
             clock=app.services.clock,
         ),
+        alarm_channel=lambda: app.services.alarm_channel,
     )

@@ -97,30 +97,36 @@ class Services:
         Another `policy` may be given, as one that asks nobody. Raises NotFound, PermissionDenied.
         """
         run = self.runs.get(run_id)
+        if not self.may_meddle(run, by, policy):
+            command = self.commands.get(run.command or "")
+            raise PermissionDenied(
+                say(
+                    "Run {run_id} is not yours, and you may not use {command} there. Nothing was changed.",
+                    run_id=run.id,
+                    command=f"`{command.name}`" if command else say("what it says"),
+                )
+            )
+        return run
+
+    def may_meddle(self, run: Run, by: Invocation, policy: Policy | None = None) -> bool:
+        """Whether whoever asks may meddle with that run, as `run_of` says.
+
+        Of a run without a plan it is not known what it is about, and a look was answered privately: that is for those
+        who may do the same to everything.
+        """
         if run.invocation.actor.id == by.actor.id:
-            return run
+            return True
         command = self.commands.get(run.command or "")
-        named = f"`{command.name}`" if command else say("what it says")
-        if command is None or not (policy or self.policy).allows(
+        return command is not None and (policy or self.policy).allows(
             Request(
                 actor=by.actor,
                 origin=by.origin,
                 channel=by.place.channel if by.place else None,
                 command=replace(command, right=self._right_of(run, command)),
-                # Of a run without a plan it is not known what it is about, and a look was answered privately: that is
-                # for those who may do the same to everything.
-                targets=(run.plan.about if run.plan else ()) or ("*",),
+                targets=run.about,
                 host=run.host,
             )
-        ):
-            raise PermissionDenied(
-                say(
-                    "Run {run_id} is not yours, and you may not use {command} there. Nothing was changed.",
-                    run_id=run.id,
-                    command=named,
-                )
-            )
-        return run
+        )
 
     def _right_of(self, run: Run, command: Command) -> Right:
         """What its line needs, which may be more than its command needs; all, where nobody can tell any more."""

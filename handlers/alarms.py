@@ -11,8 +11,9 @@ from bot.context import RunContext
 from bot.kinds import Count, PageNumber
 from bot.language import later, say, say_count
 from bot.model import Reply, Right, Table
-from bot.operations.alarmseen import visible
 from bot.operations.paging import left_out, page_of
+from bot.schedules.alarmseen import visible
+from bot.schedules.seen import Reach
 from bot.services import Services
 
 _COLUMNS = ("alarm", "about", "since_at", "told_at")
@@ -29,9 +30,8 @@ class Arguments:
 
 
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
-    may_touch = services.policy.reach(run.request(COMMAND))
-    found = services.alarms.open()
-    mine = visible(found, may_touch)
+    found, reach = services.alarms.open(), Reach.of(services, run.invocation)
+    mine = visible(found, services, reach, services.policy.judge(run.request(COMMAND)))
     hidden = left_out(len(found) - len(mine))
     if not mine:
         return Reply(text=say("No alarm is open.") + hidden)

@@ -23,7 +23,7 @@ class Arguments:
 def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     review = services.break_glass.do(arguments.run, run.invocation, " ".join(arguments.reason))
     told = (
-        say("Its owners are alerted, and reminded every day until somebody else closes the review.")
+        say("Its owners will be alerted, and reminded every day until somebody else closes the review.")
         if review.owners
         else say("Its rule names no owners to alert. The review is open until somebody else closes it.")
     )

@@ -55,7 +55,7 @@ def _seen(arguments: Arguments, services: Services, run: RunContext) -> tuple[li
     may_see, limit = services.policy.judge(run.request(COMMAND)), int(arguments.limit)
     seen, hidden = list[Run](), 0
     for one in _newest(arguments, services, run):
-        if one.invocation.actor.id == run.actor.id or may_see(one.host, _about(one)):
+        if one.invocation.actor.id == run.actor.id or may_see(one.host, one.about):
             seen.append(one)
         else:
             hidden += 1
@@ -78,12 +78,6 @@ def _newest(arguments: Arguments, services: Services, run: RunContext) -> Iterat
         if len(found) < at_once:
             return
         at_once = _AT_ONCE
-
-
-def _about(run: Run) -> tuple[str, ...]:
-    """Before it is planned nobody knows: only who reaches everything sees it then."""
-    plan = run.plan
-    return (plan.about or plan.targets if plan else ()) or ("*",)
 
 
 COMMAND = Command(

@@ -157,6 +157,6 @@ def _of_run(run: Run) -> Candidate:
         tell=lambda: f"{say(status)} · {since}",
         also=line,
         host=run.host,
-        targets=(run.plan.targets if run.plan else ()) or ("*",),
+        targets=run.about,
         owner=run.invocation.actor.id,
     )

@@ -28,7 +28,6 @@ _TROUBLE = (Status.FAILED, Status.PARTIAL, Status.INTERRUPTED, Status.MISSED, St
 _TROUBLE_OF_A_SCHEDULE = (*_TROUBLE, Status.DENIED, Status.REJECTED)
 """Who types a command is told why it was refused; a schedule has nobody who would read that."""
 _DONE = (Status.SUCCEEDED, Status.PARTIAL)
-_EVERYTHING = ("*",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +162,7 @@ def _sees_run(run: Run, sources: Sources, sees: Sees) -> bool:
     """Of a run that never had a plan it is not known what it was about."""
     if run.lane is Lane.WORK and run.host not in sources.engines:
         return False
-    return sees(run.host, run.plan.targets if run.plan else _EVERYTHING)
+    return sees(run.host, run.about)
 
 
 def _volumes(

@@ -71,14 +71,13 @@ def _safety(archive: Archive, run: Run, now: datetime) -> Backup:
     facts = run.reply.facts if run.reply else {}
     backup = safety_of(archive, run.id) if facts.get("safety") else None
     if backup is None:
+        # Who asks may not be one to know what the run was: without targets nobody is asked for their roles.
         raise Conflict(
             say(
-                "Run {run_id} (`{line}`, {status}) has replaced nothing that could be brought back. Nothing was "
+                "Run {run_id} has replaced nothing that could be brought back. Nothing was "
                 "changed. What can be undone is a `restore --replace` or a `cp` into a container that was done, "
                 "an `undo` of one, and a `create-volume` while its volume is empty.",
                 run_id=run.id,
-                line=run.invocation.line,
-                status=say(run.status.value),
             )
         )
     if now > backup.manifest.ended_at + UNDO_FOR:

@@ -57,10 +57,19 @@ class Reach:
         """That of whoever sent it."""
         return cls(services, by.actor, by.origin, by.place.channel if by.place else None)
 
+    @property
+    def quiet(self) -> Services:
+        """The rooms, in which no host is asked anything."""
+        return self._services
+
     def owns(self, schedule: Schedule) -> bool:
-        """Whether it is their own, by whichever of their ids."""
+        """Whether it is their own."""
+        return self.is_theirs(schedule.owner)
+
+    def is_theirs(self, actor: Actor) -> bool:
+        """Whether that is the same person, by whichever of their ids."""
         identity = self._services.policy.identity
-        return identity(schedule.owner) == identity(self._asker)
+        return identity(actor) == identity(self._asker)
 
     def sees(self, schedule: Schedule) -> bool:
         """Whether it is theirs, or they may use its command there."""
@@ -110,8 +119,9 @@ def about(schedule: Schedule, services: Services) -> Inner:
 
 
 def _last_targets(schedule: Schedule, services: Services) -> tuple[str, ...]:
-    last = services.runs.last_of([schedule.name]).get(schedule.name)
-    return (last.plan.targets if last and last.plan else ()) or ("*",)
+    """Those of its newest run. One of another line tells nothing: the name was given to something else since."""
+    last = services.runs.planned(schedule.name, schedule.line)
+    return last.about if last else ("*",)
 
 
 def refuse_kept_elsewhere(schedule: Schedule) -> None:

@@ -22,7 +22,7 @@ from bot.metrics import ACK_SECONDS, Histogram
 from bot.model import Invocation
 from bot.overview import Overviews
 from bot.people import Directory
-from bot.slack.delivery import Delivery
+from bot.slack.delivery import Beside, Delivery
 from bot.slack.dialogues import Dialogues, Rooms
 from bot.slack.door import AtDoor, HttpDoor, SocketDoor, Who, make_app
 from bot.slack.gate import Accept, Gate
@@ -71,6 +71,7 @@ class Road:
     activity: Activity
     people: Directory
     publishing: Publishing
+    alarm_channel: Callable[[], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,13 @@ class SlackConnection:
         self._who = Who()
         self._account = account
         self._tokens = Tokens(self._client)
-        self._delivery = Delivery(_client(account), road.outbox, road.runs, road.clock, self._tokens.doubt)
+        self._delivery = Delivery(
+            _client(account),
+            road.outbox,
+            road.runs,
+            road.clock,
+            Beside(doubt=self._tokens.doubt, alarm_channel=road.alarm_channel),
+        )
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
         self._heads = HeadPublisher(_client(account), road.publishing)
         self._opener = FormOpener(

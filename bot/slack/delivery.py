@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.client import HTTPException
 
@@ -22,7 +23,7 @@ from bot.slack.blocks import Rendered, render
 from bot.slack.posting import Refusal, Sender, refusal
 from bot.slack.rates import RESPONSE_URL, Budget
 from bot.stores.outbox import Message, Outbox
-from bot.stores.runrow import Lane
+from bot.stores.runrow import Lane, Run
 from bot.stores.runs import Runs
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,11 @@ _AFTER_REFUSAL = timedelta(seconds=5)
 _URL_LASTS = timedelta(minutes=25)
 """Slack takes answers at a response URL for 30 minutes."""
 _DIRECT = ("D", "U", "W")
+_PEOPLE = ("U", "W")
+_OWN_LASTS = timedelta(days=7)
+"""So long what nobody asked for is tried: what is still true is told anew each day."""
+_OWN_FIRST_WAIT = timedelta(minutes=1)
+_OWN_LONGEST_WAIT = timedelta(hours=1)
 _UNDECIDED_PATIENCE = timedelta(seconds=1.5)
 _PROGRESS_RESERVE = 12.0
 _FIRST_WAIT = 0.5
@@ -45,6 +51,15 @@ _UNFORESEEN = (SlackClientError, LookupError, TypeError, ValueError, AttributeEr
 _PRIVATE_ENDINGS = (Status.DENIED, Status.REJECTED, Status.EXPIRED)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What else it needs: whoever is told the code of each refusal, for some mean that the token is no good, and where
+    alarms are told, which is empty for nowhere."""
+
+    doubt: Callable[[str], None] = lambda _: None
+    alarm_channel: Callable[[], str] = lambda: ""
+
+
 class Delivery:
     """A thread that brings the messages of all runs up to date."""
 
@@ -54,14 +69,14 @@ class Delivery:
         outbox: Outbox,
         runs: Runs,
         clock: Callable[[], datetime],
-        doubt: Callable[[str], None] = lambda _: None,
+        beside: Beside | None = None,
     ) -> None:
-        """`doubt` is told the code of each refusal: some mean that the token is no good."""
+        """It does nothing before it is started."""
         self._sender = Sender(client)
         self._outbox = outbox
         self._runs = runs
         self._clock = clock
-        self._doubt = doubt
+        self._beside = beside or Beside()
         self._budget = Budget()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -183,13 +198,15 @@ class Delivery:
 
     def _refused(self, message: Message, refused: Refusal) -> None:
         run = message.run
-        self._doubt(refused.code)
+        self._beside.doubt(refused.code)
         if refused.retry_after is not None:
             channel = message.channel if refused.method == "chat.postMessage" else ""
             self._budget.refused(refused.method, channel, refused.retry_after)
             if refused.method == "chat.postMessage":
                 self._outbox.not_posted(run.id)
             self._outbox.later(run.id, timedelta(seconds=refused.retry_after))
+        elif _is_its_own(run) and refused.is_lasting and not (refused.is_gone or message.was_sent):
+            self._keep_own(message, refused)
         elif refused.is_elsewhere and message.channel != run.invocation.actor.id:
             _log.warning(
                 "run %s: Slack refuses %s (%s); told in a direct message",
@@ -206,6 +223,25 @@ class Delivery:
         else:
             self._later(message, str(refused))
 
+    def _keep_own(self, message: Message, refused: Refusal) -> None:
+        """Nobody asked for it, and whom it is about is not who is to hear it: alarms' channel is, or it stays behind.
+
+        What is behind is counted for whoever watches, and `check` says which channel cannot be reached.
+        """
+        run, place, alarms = message.run, message.run.invocation.place, self._beside.alarm_channel()
+        meant = place.channel if place else message.channel
+        wait = min(_OWN_FIRST_WAIT * 2 ** min(message.attempts, 10), _OWN_LONGEST_WAIT)
+        if self._clock() - run.created_at > _OWN_LASTS:
+            _log.error("run %s was told to nobody in a week: %s", run.id, refused)
+            self._outbox.give_up(run, str(refused), self._clock() + _AFTER_REFUSAL)
+        elif message.channel == meant and alarms not in ("", meant, run.invocation.actor.id):
+            _log.error("run %s: %s has not heard it (%s); told where alarms are", run.id, meant, refused)
+            self._outbox.redirect(run.id, alarms)
+        else:
+            _log.error("run %s: %s has not heard it, and nobody else has: %s", run.id, meant, refused)
+            self._outbox.redirect(run.id, meant)
+            self._outbox.later(run.id, wait, str(refused))
+
     def _later(self, message: Message, why: str) -> None:
         wait = min(_FIRST_WAIT * 2**message.attempts, _LONGEST_WAIT)
         _log.warning("run %s: not told yet, tried again in %.1f s: %s", message.run.id, wait, why)
@@ -216,6 +252,13 @@ class Delivery:
         before = self._runs.waiting_before(message.run) if is_waiting else 0
         with speaking(message.run.invocation.language):
             return render(message, before)
+
+
+def _is_its_own(run: Run) -> bool:
+    """Whether the bot tells it unasked. What came of somebody's schedule is theirs to hear, if Slack knows them."""
+    asked = run.invocation
+    is_somebodys = asked.schedule is not None and asked.actor.id.startswith(_PEOPLE)
+    return asked.origin is Origin.SCHEDULE and not is_somebodys
 
 
 def _is_private(message: Message) -> bool:

@@ -56,6 +56,13 @@ class Run:
     ended_at: datetime | None
 
     @property
+    def about(self) -> tuple[str, ...]:
+        """What roles are asked for of who is to know of it: what they were asked for when it began, which may be more
+        than it holds. Before it is planned nobody knows, so that is everything."""
+        plan = self.plan
+        return (plan.about or plan.targets if plan else ()) or ("*",)
+
+    @property
     def outcome(self) -> Outcome | None:
         """What came of it, once it has an ending."""
         if self.reply is None or self.ended_at is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 
 from bot.model import Actor, Origin, Status
-from bot.playground import Delivery, Message
+from bot.playground import Delivery, Fault, Message
 from bot.stores.runrow import Run
+from bot.stores.tallies import Tallies
 from tests.slack.forming import form_of, sent
 from tests.slack.homes import be_swift, opened, pressed, says, words_on
 from tests.slack.reading import buttons_of, words_of
@@ -374,6 +376,38 @@ def test_breaking_the_glass(work: Workplace) -> None:
     assert kinds[:2] == ["approval-requested", "break-glass"]
     assert kinds.count("review-reminded") == kinds.count("review-closed") == 1
     assert "approved" not in kinds
+
+
+def refused_alert(work: Workplace) -> Run:
+    """Ann breaks the glass while the owners' channel cannot be reached; the run of the alert."""
+    delivery, _, run = asked_for(work)
+    work.playground.faults.next("chat.postMessage", Fault.error("not_in_channel"))
+    work.told(said(work, f"break-glass {run.id} the shop is down", "U0ANN"), Status.SUCCEEDED)
+    work.told(delivery, Status.SUCCEEDED)
+    wait_for(lambda: work.playground.faults.times_used("chat.postMessage"), saying="the refusal")
+    return next(one for one in work.runs() if one.invocation.line == f"alert {run.id}")
+
+
+def test_whoever_broke_the_glass_does_not_hear_the_alert_instead(work: Workplace) -> None:
+    """While the owners' channel cannot be reached the alert stays behind, counted as refused, until it can."""
+    alert, tallies = refused_alert(work), Tallies(work.bot.app.database)
+    wait_for(lambda: tallies.behind().failing == 1, saying="that it is counted")
+    assert work.messages_of(alert) == []
+    assert not alerts(work)
+    work.ahead += timedelta(minutes=2)
+    wait_for(lambda: alerts(work), saying="the alert")
+    assert tallies.behind().failing == 0
+    assert [one.channel for one in work.messages_of(alert)] == ["C0RANDOM"]
+
+
+@pytest.mark.parametrize("rules", [f'{RULES}\n[alarms]\nchannel = "C0OPS"\n'])
+def test_an_alert_that_the_owners_cannot_get_is_told_where_alarms_are(work: Workplace) -> None:
+    """Somebody hears of it at once, and it is not who broke the glass."""
+    alert = refused_alert(work)
+    wait_for(lambda: work.messages_of(alert), saying="the alert")
+    (message,) = work.messages_of(alert)
+    assert message.channel == "C0OPS"
+    assert "the shop is down" in message.text
 
 
 def test_details_show_who_approved_what(work: Workplace) -> None:
