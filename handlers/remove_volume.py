@@ -61,7 +61,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
         removal.refuse_unprotected(doomed, changes)
     if arguments.confirm:
         removal.remove(engine, arguments.volume)
-        return gone(run.host, arguments.volume, doomed.backup)
+        return gone(run.host, arguments.volume, doomed.backup, is_unchanged=changes is not None)
     known = Known(
         contents=removal.count(engine, run, arguments.volume),
         is_unchanged=changes is not None or None,
@@ -72,7 +72,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
 
 
 def _changes(doomed: Doomed, services: Services, run: RunContext) -> Difference | None:
-    if doomed.backup is None or doomed.backup.manifest.dump is not None:
+    if doomed.backup is None:
         return None
     found, _ = until_now(services.engine(run.host), services.archive, run, doomed.backup, _NAMED_CHANGES)
     return found
@@ -84,7 +84,7 @@ def _done(run_id: str, services: Services) -> Reply | None:
     if not asked.confirm or removal.is_there(services.engine(run.host), asked.volume):
         return None
     newest = removal.newest_verified(services.archive, run.host, asked.volume)
-    return gone(run.host, asked.volume, newest)
+    return gone(run.host, asked.volume, newest, is_unchanged=not asked.without_backup)
 
 
 COMMAND = Command(

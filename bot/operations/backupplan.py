@@ -11,6 +11,7 @@ from bot.engine import Container, Engine
 from bot.entry import printable
 from bot.errors import Conflict, UsageError
 from bot.language import later, listed, say
+from bot.operations.datahome import holds_data
 from bot.operations.dumps import DumpPlan, recognise
 from bot.operations.hooks import POST_LABEL, PRE_LABEL
 from bot.operations.identities import of_downtime
@@ -137,8 +138,23 @@ class BackupPlan:
             remarks.append(
                 say("What is mounted below it is left out: {paths}.", paths=", ".join(self.source.inner))
             )
-        remarks += [] if self.dump is not None else _hints(self.users)
+        remarks += [] if self.dump is not None else [*_hints(self.users), *self._unheeded]
         return tuple(remarks)
+
+    @property
+    def _unheeded(self) -> list[str]:
+        """Whose label asks for a dump that would not be of the source; who asked for the bytes need not be told."""
+        return [
+            say(
+                "{container} has the label {label}, but its database is not known to keep its data in {source}, "
+                "so the files are copied. --dump asks for the dump.",
+                container=user.name,
+                label=DUMP_LABEL,
+                source=self.source.words,
+            )
+            for user in (() if self.asked is not None else self.users)
+            if user.state == "running" and DUMP_LABEL in user.labels and recognise(user) is not None
+        ]
 
 
 def plan(engine: Engine, wish: Wish, policy: QuiescePolicy) -> BackupPlan:
@@ -173,9 +189,15 @@ def plan(engine: Engine, wish: Wish, policy: QuiescePolicy) -> BackupPlan:
 def _dumped(
     source: Source, users: tuple[Container, ...], wish: Wish, policy: QuiescePolicy
 ) -> DumpPlan | None:
-    """By `--dump`, or by a user's label when nothing else was asked for."""
+    """By `--dump`; or, when nothing else was asked for, by the label of a user whose data lies in the source."""
     running = [user for user in users if user.state == "running"]
-    labelled = [user for user in running if DUMP_LABEL in user.labels and recognise(user) is not None]
+    labelled = [
+        user
+        for user in running
+        if DUMP_LABEL in user.labels
+        and (preset := recognise(user)) is not None
+        and (wish.dump or holds_data(source, user, preset))
+    ]
     if not wish.dump and (wish.quiesce is not None or not labelled):
         return None
     found = labelled or [user for user in running if recognise(user) is not None]
@@ -191,8 +213,8 @@ def _dumped(
                 label=DUMP_LABEL,
             )
         )
-    preset = recognise(found[0])
-    return None if preset is None else DumpPlan(container=found[0], preset=preset, limit=policy.hook)
+    asked = recognise(found[0])
+    return None if asked is None else DumpPlan(container=found[0], preset=asked, limit=policy.hook)
 
 
 def _hints(users: tuple[Container, ...]) -> list[str]:

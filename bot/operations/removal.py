@@ -32,12 +32,16 @@ class Contents:
 
 @dataclass(frozen=True, kw_only=True)
 class Doomed:
-    """A volume that is to go, who uses it, and its newest verified backup."""
+    """A volume that is to go, who uses it, and its newest verified backup, which brings it back.
+
+    `dump` is the newest verified dump where there is nothing better: it brings a database back, and no volume.
+    """
 
     host: str
     volume: Volume
     users: tuple[Container, ...]
     backup: Backup | None
+    dump: Backup | None = None
 
     @property
     def code(self) -> str:
@@ -85,18 +89,26 @@ class Doomed:
 
 def look(engine: Engine, archive: Archive, name: str) -> Doomed:
     """What is known of the volume; raises NotFound."""
+    volume, users = engine.volume(name), engine.users_of(name)
+    newest = newest_verified(archive, engine.host, name)
     return Doomed(
         host=engine.host,
-        volume=engine.volume(name),
-        users=engine.users_of(name),
-        backup=newest_verified(archive, engine.host, name),
+        volume=volume,
+        users=users,
+        backup=newest,
+        dump=None if newest else newest_verified(archive, engine.host, name, kind="dump"),
     )
 
 
-def newest_verified(archive: Archive, host: str, name: str) -> Backup | None:
-    """The newest backup of the volume that can be relied on."""
+def newest_verified(archive: Archive, host: str, name: str, kind: str = "volume") -> Backup | None:
+    """The newest backup of the volume's files, or of that kind, that can be relied on."""
     return next(
-        (one for one in archive.backups(host, name, anew=True) if is_verified(one, archive.marks(one))), None
+        (
+            one
+            for one in archive.backups(host, name, anew=True)
+            if one.manifest.source.kind == kind and is_verified(one, archive.marks(one))
+        ),
+        None,
     )
 
 
@@ -117,9 +129,19 @@ def count(engine: Engine, run: RunContext, name: str) -> Contents:
 def refuse_unprotected(doomed: Doomed, changes: Difference | None) -> None:
     """Raises Conflict unless a verified backup holds what the volume holds now.
 
-    `changes` are those since that backup; None when nobody can know, for a dump holds no files.
+    `changes` are those since that backup; None without one.
     """
     name = doomed.volume.name
+    if doomed.backup is None and doomed.dump is not None:
+        raise Conflict(
+            say(
+                "The newest verified backup {backup} of volume {volume} is a database's dump, which does not bring "
+                "the volume back, and no other one does. The volume was not removed. `backup {volume}` makes "
+                "one that does; `remove-volume {volume} --without-backup` goes without.",
+                backup=doomed.dump.manifest.run_id,
+                volume=name,
+            )
+        )
     if doomed.backup is None:
         raise Conflict(
             say(

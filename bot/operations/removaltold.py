@@ -49,18 +49,22 @@ def asks(doomed: Doomed, known: Known) -> Reply:
     )
 
 
-def gone(host: str, name: str, backup: Backup | None) -> Reply:
-    """It is removed, and how it comes back."""
+def gone(host: str, name: str, backup: Backup | None, *, is_unchanged: bool) -> Reply:
+    """It is removed, and how it comes back: as it was, if it was looked that nothing changed since the backup."""
     made_by = backup.manifest.run_id if backup else None
     again = f"restore {made_by} --into {name} --host {host}"
-    told = (
-        say("Volume {volume} is removed: host {host} does not list it any more.", volume=name, host=host),
-        say("`{line}` brings it back.", line=again)
-        if backup
-        else say("No verified backup holds what was in it."),
-    )
+    if backup is None:
+        comes_back = say("No verified backup holds what was in it.")
+    elif is_unchanged:
+        comes_back = say("`{line}` brings it back.", line=again)
+    else:
+        comes_back = say(
+            "`{line}` brings back what that backup holds; what changed since then, if anything, is lost.",
+            line=again,
+        )
+    told = say("Volume {volume} is removed: host {host} does not list it any more.", volume=name, host=host)
     return Reply(
-        text=" ".join(told),
+        text=f"{told} {comes_back}",
         facts={"volume": name, "host": host, "backup": made_by},
         buttons=(Button(label=say("Restore it"), line=again),) if backup else (),
     )
@@ -75,21 +79,30 @@ def _in_words(doomed: Doomed, known: Known) -> str:
         entries=known.contents.entries,
         size=words.size(known.contents.raw_bytes),
     )
+    if backup is None and doomed.dump is not None:
+        only = say(
+            "Its only verified backups are dumps of a database, which do not bring the volume back; the newest is "
+            "dump {backup} and {age} old.",
+            backup=doomed.dump.manifest.run_id,
+            age=_age(doomed.dump, known),
+        )
+        return f"{told} {only}"
     if backup is None:
         return " ".join((told, say("It has no verified backup: nothing brings it back.")))
-    age = words.duration(max(0.0, (known.now - backup.manifest.started_at).total_seconds()))
     if known.is_unchanged:
         since = say("nothing in it changed since then")
-    elif backup.manifest.dump is not None:
-        since = say("it is a dump of a database, so what changed since then, if anything, would be lost")
     else:
         since = say("what changed since then, if anything, would be lost")
     comes_back = say(
         "Its newest verified backup is {backup}, {age} old; {since}. It comes back with "
         "`restore {backup} --into {volume}`.",
         backup=backup.manifest.run_id,
-        age=age,
+        age=_age(backup, known),
         since=since,
         volume=name,
     )
     return f"{told} {comes_back}"
+
+
+def _age(backup: Backup, known: Known) -> str:
+    return words.duration(max(0.0, (known.now - backup.manifest.started_at).total_seconds()))

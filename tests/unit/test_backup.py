@@ -814,13 +814,90 @@ def test_who_is_dumped_follows_flag_and_label(engine: Recorder) -> None:
     hinted = planned(engine)
     assert hinted.dump is None
     assert "db runs postgresql: --dump asks it for a consistent dump instead." in hinted.text
-    engine.add_container("cache", ["pgdata"], labels={"shipkeeper.dump": "redis"})
+    engine.add_container("cache", {"pgdata": "/data"}, labels={"shipkeeper.dump": "redis"})
     found = planned(engine).dump
     assert found is not None
     assert found.container.name == "cache"
     assert planned(engine, Quiesce.STOP).dump is None
     with pytest.raises(UsageError, match="exclude each other"):
         planned(engine, Quiesce.STOP, dump=True)
+
+
+@pytest.mark.parametrize(
+    ("label", "home", "source"),
+    [
+        ("postgresql", "/var/lib/postgresql/data", "uploads"),
+        ("postgresql", "/var/lib/postgresql/data", "db:/etc/app"),
+        ("postgresql", "/var/lib/postgresql/data", "db:/var/lib/postgresql/data/a"),
+        ("postgresql", "/srv/elsewhere", "pgdata"),
+        ("mariadb", "/var/lib/mysql", "uploads"),
+        ("sqlite:/srv/app/app.db", "/srv/app", "uploads"),
+        ("sqlite:/srv/uploads.db", "/srv", "uploads"),
+        ("sqlite:/etc/app/deep/app.db", "/srv/app", "db:/etc/app"),
+    ],
+)
+def test_a_label_for_dumps_says_nothing_of_other_data(
+    engine: Recorder, archive: Archive, run: FakeRun, label: str, home: str, source: str
+) -> None:
+    """What a labelled container mounts or holds beside its database is copied as it is, and the plan says why."""
+    engine.add_volume("uploads", {"photo": b"jpeg"})
+    engine.add_container(
+        "db",
+        {"pgdata": home, "uploads": "/srv/uploads"},
+        labels={"shipkeeper.dump": label},
+        files={"etc/app/deep/app.db": b"x"},
+    )
+    made = planned(engine, source=source)
+    assert made.dump is None
+    assert "db has the label shipkeeper.dump, but" in made.text
+    backup = taken(engine, archive, run, source)
+    assert backup.manifest.source.kind == ("path" if ":" in source else "volume")
+    assert not engine.executed
+
+
+@pytest.mark.parametrize(
+    ("label", "home", "source"),
+    [
+        ("postgresql", "/var/lib/postgresql", "pgdata"),
+        ("postgresql", "/var/lib/postgresql/data/", "pgdata"),
+        ("mysql", "/var/lib/mysql", "pgdata"),
+        ("mongodb", "/data/db", "pgdata"),
+        ("sqlite:/srv/app/deep/app.db", "/srv", "pgdata"),
+        ("sqlite:/etc/app/app.db", "/srv", "db:/etc/app"),
+        ("sqlite:/etc/app/app.db", "/srv", "db:/etc/app/app.db"),
+    ],
+)
+def test_a_label_for_dumps_is_heeded_where_the_data_lies(
+    engine: Recorder, label: str, home: str, source: str
+) -> None:
+    """At a database's own places, or where the file lies that the label names, it turns a backup into a dump."""
+    files = {"etc/app/app.db": b"x"}
+    engine.add_container("db", {"pgdata": home}, labels={"shipkeeper.dump": label}, files=files)
+    made = planned(engine, source=source)
+    assert made.dump is not None
+    assert "has the label" not in made.text
+
+
+def test_the_data_lies_in_the_innermost_of_several_mounts(engine: Recorder) -> None:
+    """A volume above the place where another one holds the data is no database; bound directories are alike."""
+    label = {"shipkeeper.dump": "postgresql"}
+    engine.add_volume("outer", {"a": b"a"})
+    mounts = {"outer": "/var/lib/postgresql", "pgdata": "/var/lib/postgresql/data"}
+    engine.add_container("db", mounts, labels=label)
+    assert planned(engine, source="outer").dump is None
+    assert planned(engine, source="pgdata").dump is not None
+    engine.add_container("bound", binds={"/host/pg": "/var/lib/postgresql/data"}, labels=label)
+    engine.add_container("other", binds={"/host": "/all"})
+    assert planned(engine, source="bound:/var/lib/postgresql/data").dump is not None
+    assert planned(engine, source="other:/all/pg").dump is not None
+    assert planned(engine, source="other:/all").dump is None
+
+
+def test_an_explicit_dump_is_taken_wherever_the_data_lies(engine: Recorder) -> None:
+    """Who says `--dump` knows where it lies, and no reason for the files' copy is told to who asked for the files."""
+    engine.add_container("db", {"pgdata": "/srv"}, labels={"shipkeeper.dump": "postgresql"})
+    assert planned(engine, dump=True).dump is not None
+    assert "has the label" not in planned(engine, Quiesce.STOP).text
 
 
 def test_a_dump_needs_exactly_one_database(engine: Recorder) -> None:

@@ -226,7 +226,8 @@ def test_backup_of_a_path(house: House, fake_engine: FakeEngine) -> None:
 
 def test_backup_of_a_database_by_its_own_program(house: House, fake_engine: FakeEngine) -> None:
     """`--dump` runs it, and the run says by what; a dump that is not whole is a failure and leaves nothing."""
-    fake_engine.add_container("base", ["pgdata"], labels={"shipkeeper.dump": "postgresql"})
+    home = {"pgdata": "/var/lib/postgresql/data"}
+    fake_engine.add_container("base", home, labels={"shipkeeper.dump": "postgresql"})
     whole = (
         b"--\n-- PostgreSQL database cluster dump\n--\n" + b"x" * 2_000 + b"\n"
         b"-- PostgreSQL database cluster dump complete\n--\n\n"

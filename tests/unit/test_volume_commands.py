@@ -156,6 +156,53 @@ def test_a_volume_without_any_backup_can_go(house: House, fake_engine: FakeEngin
     assert not _is_there(fake_engine, "spare")
 
 
+def _dumped(house: House, fake_engine: FakeEngine) -> str:
+    """A verified dump of a database that used the volume and is gone; its run."""
+    fake_engine.add_container("pg", {"spare": "/var/lib/postgresql/data"}, image="postgres:16")
+    whole = (
+        b"--\n-- PostgreSQL database cluster dump\n--\n"
+        b"--\n-- PostgreSQL database cluster dump complete\n--\n\n"
+    )
+    fake_engine.programs["pg"] = lambda _: (whole, "", 0)
+    made = _is(house.say("backup spare --dump"), Status.SUCCEEDED).run_id
+    fake_engine.remove_container("pg")
+    return made
+
+
+def test_a_dump_brings_no_volume_back(house: House, fake_engine: FakeEngine) -> None:
+    """Whatever else is verified, a volume with nothing but dumps only goes by `--without-backup`, and that is told."""
+    dump = _dumped(house, fake_engine)
+    _is(
+        house.say("remove-volume spare"),
+        Status.REJECTED,
+        f"{dump} of volume spare is a database's dump",
+    )
+    asked = _is(house.say("remove-volume spare --without-backup"), Status.PARTIAL, f"dump {dump} ")
+    assert "--into" not in asked.reply.text
+    gone = _is(house.say(asked.reply.buttons[0].line), Status.SUCCEEDED, "No verified backup holds")
+    assert [button.label for button in gone.reply.buttons] == ["Details"]
+
+
+def test_a_dump_hides_no_backup_of_the_files(house: House, fake_engine: FakeEngine) -> None:
+    """A younger dump neither takes the place of the files' backup nor keeps changes since then from being seen."""
+    taken = house.say("backup spare").run_id
+    _dumped(house, fake_engine)
+    asked = _is(house.say("remove-volume spare"), Status.PARTIAL, f"`restore {taken} --into spare`")
+    fake_engine.put_file("spare", "late", b"work")
+    _is(house.say(asked.reply.buttons[0].line), Status.REJECTED, f"newest verified backup {taken}: 1 added")
+    assert _is_there(fake_engine, "spare")
+
+
+def test_who_goes_without_a_backup_is_promised_no_more_than_it_holds(house: House) -> None:
+    """Where nobody looked what changed, the answer says how old what comes back is, and that the rest is lost."""
+    taken = house.say("backup spare").run_id
+    line = house.say("remove-volume spare --without-backup").reply.buttons[0].line
+    gone = _is(
+        house.say(line), Status.SUCCEEDED, f"restore {taken} --into spare --host local` brings back what"
+    )
+    assert "what changed since then, if anything, is lost" in gone.reply.text
+
+
 def test_an_outdated_confirmation_says_what_changed(house: House, fake_engine: FakeEngine) -> None:
     """A code of a plan before another backup, or of a volume that was made anew, removes nothing."""
     house.say("backup spare")
