@@ -20,6 +20,11 @@ def target_of(backup: Backup) -> str:
     return target_of_source(backup.volume)
 
 
+def elsewhere_of(*backups: Backup) -> tuple[tuple[str, str], ...]:
+    """Where that is held, each with its host: wherever the work on a backup is, it is kept from being removed."""
+    return tuple(dict.fromkeys((backup.host, target_of(backup)) for backup in backups))
+
+
 def target_of_source(name: str) -> str:
     """The same, of all backups of a source, which is a volume or a path: `volume:pgdata`, `volume:web:/srv`."""
     return f"volume:{name}"
