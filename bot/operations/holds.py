@@ -86,8 +86,9 @@ def drilled(marks: Marks, at: datetime) -> Marks:
 
 
 def failed(marks: Marks, at: datetime, why: str) -> Marks:
-    """Its bytes are not what was written; it does not count until it verifies again."""
-    return replace(marks, failed_at=at, failure=why)
+    """Its bytes are not what was written; until it verifies again it does not count. A drill's word stays."""
+    is_drilled = marks.failure.startswith(_DRILL)
+    return replace(marks, failed_at=at, failure=marks.failure if is_drilled else why)
 
 
 def failed_drill(marks: Marks, at: datetime, why: str) -> Marks:
