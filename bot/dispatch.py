@@ -30,6 +30,7 @@ from bot.queue import RunQueue
 from bot.services import Services
 from bot.spelling import spelt_out
 from bot.stores.claims import Claim
+from bot.stores.locks import wanted
 from bot.stores.outbox import Outbox
 from bot.stores.runrow import Lane, Run
 from bot.stores.runs import Terms
@@ -218,7 +219,7 @@ class Dispatcher:
             return self._look(claim, asked, signal)
         self._services.engine(getattr(asked.arguments, "host", None))
         if not getattr(asked.arguments, "wait", False):
-            self._claims.refuse_if_held(run.id, asked.host, asked.targets)
+            self._claims.refuse_if_held(run.id, wanted(asked.host, asked.targets))
         self._use_button(run)
         cancel = Button(label=say("Cancel"), line=f"cancel {run.id}", danger=True)
         self._claims.pass_on(claim, asked.command.name, asked.host, cancel)

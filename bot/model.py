@@ -105,7 +105,8 @@ class Invocation:
 class Plan:
     """What a run is about to do, in words, and every target it must hold while it does so.
 
-    A target is `kind:name`, for example `volume:pgdata` or `container:db`, on the run's host. `binds` says what it
+    A target is `kind:name`, for example `volume:pgdata` or `container:db`, on the run's host; `elsewhere` are those to
+    hold on hosts of their own, each a host and a target: backups are held where they were taken. `binds` says what it
     was made from: `kind:name` to whatever tells it from another one (an id, a digest, a moment), the same in every
     language. One that `only_looks` changes nothing when it is carried out. `about` and `right` are what roles were
     asked for when it was made; who is to meddle with the run is asked for the same.
@@ -113,6 +114,7 @@ class Plan:
 
     text: str
     targets: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
     steps: tuple[str, ...] = ()
     binds: Mapping[str, str] = field(default_factory=dict)
     only_looks: bool = False

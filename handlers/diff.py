@@ -11,7 +11,7 @@ from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right, Table
 from bot.operations.changes import Change
 from bot.operations.difference import between, held_now, until_now
-from bot.operations.holds import target_of
+from bot.operations.holds import elsewhere_of, target_of
 from bot.services import Services
 from bot.stores.archive import Backup
 
@@ -41,6 +41,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
     return Plan(
         text=say("Look for what changed from {span}. Nothing is changed.", span=_span(backup, others)),
         targets=tuple(dict.fromkeys((*_targets(arguments, services), *now))),
+        elsewhere=elsewhere_of(backup, *others),
         steps=(later("list"), later("compare")),
     )
 

@@ -13,7 +13,7 @@ from bot.kinds import BackupReference, HostName, Pattern, SourceName
 from bot.language import later, say
 from bot.model import Button, Plan, Reply, Right
 from bot.operations.drill import drill, in_words, last_tried, newest, plan, refuse_partial
-from bot.operations.holds import filed_as, target_of
+from bot.operations.holds import elsewhere_of, filed_as, target_of
 from bot.operations.rotation import Turn, next_to_drill, refuse_both, sources_of
 from bot.services import Services
 from bot.stores.archive import Backup
@@ -64,6 +64,7 @@ def _plan(arguments: Arguments, services: Services) -> Plan:
             host=_host(arguments, services),
         ),
         targets=(target_of(backup),),
+        elsewhere=elsewhere_of(backup),
         steps=(later("verify"), later("fill"), later("compare"), later("check"), later("remove")),
     )
 

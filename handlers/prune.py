@@ -84,6 +84,11 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     return reply_of(asked, rulings, prune(services.archive, run, rulings))
 
 
+def _done(run_id: str, services: Services) -> Reply | None:
+    run = services.runs.get(run_id)
+    return reply_after_crash(services.archive, run.host, run.plan)
+
+
 COMMAND = Command(
     name="prune",
     summary=later("Remove the backups that retention does not keep"),
@@ -93,6 +98,6 @@ COMMAND = Command(
     targets=_targets,
     plan=_plan,
     run=_run,
-    done=lambda run_id, services: reply_after_crash(services.archive, services.runs.get(run_id).plan),
+    done=_done,
     examples=("prune --dry-run", "prune pgdata", "prune pgdata --despite-shrink"),
 )

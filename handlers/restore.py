@@ -8,12 +8,12 @@ from functools import partial
 from bot.command import Command, arg
 from bot.context import RunContext
 from bot.kinds import HostName, NewContainerName, RestorableName, Text, VolumeName
-from bot.language import later, say
+from bot.language import later
 from bot.model import Plan, Reply, Right
-from bot.operations.cloneplan import ClonePlan, CloneWish
-from bot.operations.restorable import RestoreAsked, host_of, restored, restored_before_crash, told, wish_of
+from bot.operations import restorable
+from bot.operations.cloneplan import CloneWish
 from bot.operations.restoration import Terms
-from bot.operations.restoring import RestoreWish, binds_of, only_looked_at
+from bot.operations.restoring import RestoreWish, only_looked_at
 from bot.parsing import arguments_of
 from bot.services import Services
 
@@ -35,7 +35,7 @@ class Arguments:
 
 
 def _wish(arguments: Arguments, services: Services) -> RestoreWish | CloneWish:
-    asked = RestoreAsked(
+    asked = restorable.RestoreAsked(
         reference=arguments.backup,
         into=arguments.into or "",
         replace=arguments.replace,
@@ -45,7 +45,7 @@ def _wish(arguments: Arguments, services: Services) -> RestoreWish | CloneWish:
         share_volumes=arguments.share_volumes,
     )
     engine = lambda: services.engine(_host(arguments, services))  # noqa: E731
-    return wish_of(asked, services.archive, engine, services.made_image)
+    return restorable.wish_of(asked, services.archive, engine, services.made_image)
 
 
 def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
@@ -53,16 +53,13 @@ def _targets(arguments: Arguments, services: Services) -> tuple[str, ...]:
 
 
 def _host(arguments: Arguments, services: Services) -> str:
-    host = arguments.host or host_of(arguments.backup, services.archive) or services.default_host
+    host = arguments.host or restorable.host_of(arguments.backup, services.archive) or services.default_host
     return host if arguments.host or host in services.engines else services.default_host
 
 
 def _plan(arguments: Arguments, services: Services) -> Plan:
     host = _host(arguments, services)
-    made = _wish(arguments, services).plan(services.engine(host))
-    text = " ".join((made.text, say("This is on host {host}.", host=host)))
-    binds = made.binds if isinstance(made, ClonePlan) else binds_of(made)
-    planned = Plan(text=text, targets=made.targets, steps=made.steps, binds=binds)
+    planned = restorable.plan_of(_wish(arguments, services).plan(services.engine(host)), host)
     return only_looked_at(planned) if arguments.dry_run else planned
 
 
@@ -70,16 +67,18 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     engine, archive = services.engine(run.host), services.archive
     made = _wish(arguments, services).plan(engine)
     if arguments.dry_run:
-        return told(made, engine)
+        return restorable.told(made, engine)
     terms = Terms(held=services.runs.get(run.run_id).plan, policy=services.quiesce)
-    return restored(engine, archive, run, made, terms)
+    return restorable.restored(engine, archive, run, made, terms)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:
     run = services.runs.get(run_id)
     asked: Arguments = arguments_of(COMMAND, run.invocation.line)
     kept = partial(services.was_kept, run_id)
-    return restored_before_crash(services.engine(run.host), services.archive, kept, run_id, asked.path)
+    return restorable.restored_before_crash(
+        services.engine(run.host), services.archive, kept, run_id, asked.path
+    )
 
 
 COMMAND = Command(

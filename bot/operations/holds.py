@@ -20,6 +20,11 @@ def target_of(backup: Backup) -> str:
     return target_of_source(backup.volume)
 
 
+def elsewhere_of(*backups: Backup) -> tuple[tuple[str, str], ...]:
+    """Where that is held, each with its host: wherever the work on a backup is, it is kept from being removed."""
+    return tuple(dict.fromkeys((backup.host, target_of(backup)) for backup in backups))
+
+
 def target_of_source(name: str) -> str:
     """The same, of all backups of a source, which is a volume or a path: `volume:pgdata`, `volume:web:/srv`."""
     return f"volume:{name}"
@@ -81,8 +86,9 @@ def drilled(marks: Marks, at: datetime) -> Marks:
 
 
 def failed(marks: Marks, at: datetime, why: str) -> Marks:
-    """Its bytes are not what was written; it does not count until it verifies again."""
-    return replace(marks, failed_at=at, failure=why)
+    """Its bytes are not what was written; until it verifies again it does not count. A drill's word stays."""
+    is_drilled = marks.failure.startswith(_DRILL)
+    return replace(marks, failed_at=at, failure=marks.failure if is_drilled else why)
 
 
 def failed_drill(marks: Marks, at: datetime, why: str) -> Marks:

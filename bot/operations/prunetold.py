@@ -13,7 +13,7 @@ from bot.language import say, say_count
 from bot.model import Button, Plan, Reply, Status, Table
 from bot.operations.identities import of_backups
 from bot.operations.prune import Ruling
-from bot.stores.archive import Archive
+from bot.stores.archive import Archive, Backup
 
 _MOST_BUTTONS = 5
 _REMOVE = "remove "
@@ -61,7 +61,7 @@ def plan_of(asked: Asked, rulings: Iterable[Ruling], targets: tuple[str, ...]) -
         targets=targets,
         binds=of_backups(*going),
         only_looks=asked.dry_run,
-        steps=() if asked.dry_run else tuple(f"{_REMOVE}{backup.id}" for backup in going),
+        steps=() if asked.dry_run else tuple(f"{_REMOVE}{_name(backup)}" for backup in going),
     )
 
 
@@ -80,9 +80,9 @@ def reply_of(asked: Asked, rulings: tuple[Ruling, ...], freed_bytes: int) -> Rep
     )
 
 
-def reply_after_crash(archive: Archive, plan: Plan | None) -> Reply | None:
-    """What is gone stays gone, so it must be told; None when nothing is."""
-    gone, named = removed_of(archive, plan.steps if plan else ())
+def reply_after_crash(archive: Archive, host: str, plan: Plan | None) -> Reply | None:
+    """What is gone of that host's stays gone, so it must be told; None when nothing is."""
+    gone, named = removed_of(archive, host, plan.steps if plan else ())
     if not gone:
         return None
     return Reply(
@@ -135,11 +135,16 @@ def in_rows(rulings: Iterable[Ruling]) -> Table | None:
     return Table(columns=columns, rows=rows) if rows else None
 
 
-def removed_of(archive: Archive, steps: Iterable[str]) -> tuple[int, int]:
-    """How many of the backups that a plan's steps name are gone, and how many it names."""
+def removed_of(archive: Archive, host: str, steps: Iterable[str]) -> tuple[int, int]:
+    """How many of the host's backups that a plan's steps name are gone, and how many it names."""
     named = {step.removeprefix(_REMOVE) for step in steps if step.startswith(_REMOVE)}
-    left = {backup.id for backup in archive.backups()}
+    left = {_name(backup) for backup in archive.backups(host)}
     return len(named - left), len(named)
+
+
+def _name(backup: Backup) -> str:
+    """By its source as well: the backups that one run makes of several sources have the same id."""
+    return f"{backup.volume}/{backup.id}"
 
 
 def _buttons(asked: Asked, rulings: tuple[Ruling, ...]) -> tuple[Button, ...]:

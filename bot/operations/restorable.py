@@ -15,10 +15,11 @@ from bot.model import Plan, Reply
 from bot.operations.clone import clone, clone_after_crash, reply_of_clone
 from bot.operations.cloneplan import ClonePlan, CloneWish
 from bot.operations.context import REMOVE_CLONE, RunContext
+from bot.operations.holds import elsewhere_of
 from bot.operations.replaceplan import ReplacePlan
 from bot.operations.restoration import Terms, carry_out, found_done
 from bot.operations.restore import RestorePlan
-from bot.operations.restoring import RestoreWish
+from bot.operations.restoring import RestoreWish, binds_of
 from bot.operations.snapshots import find
 from bot.stores.archive import SNAPSHOT, Archive
 
@@ -87,6 +88,18 @@ def host_of(reference: str, archive: Archive) -> str | None:
     if "/" in reference:
         return archive.find(reference).host
     return hosts.pop() if len(hosts) == 1 else None
+
+
+def plan_of(made: RestorePlan | ReplacePlan | ClonePlan, host: str) -> Plan:
+    """What a run of it on that host must hold, in words."""
+    backups = tuple(made.volumes.values()) if isinstance(made, ClonePlan) else (made.backup,)
+    return Plan(
+        text=" ".join((made.text, say("This is on host {host}.", host=host))),
+        targets=made.targets,
+        elsewhere=elsewhere_of(*backups),
+        steps=made.steps,
+        binds=made.binds if isinstance(made, ClonePlan) else binds_of(made),
+    )
 
 
 def told(made: RestorePlan | ReplacePlan | ClonePlan, engine: Engine) -> Reply:

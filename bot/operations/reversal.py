@@ -17,6 +17,7 @@ from bot.language import say
 from bot.model import Plan, Reply
 from bot.operations.context import RunContext
 from bot.operations.creation import plan_back, take_back, told_gone, volume_of
+from bot.operations.holds import elsewhere_of
 from bot.operations.replaced import safety_of
 from bot.operations.replaceplan import UNDO_DAYS, UNDO_FOR
 from bot.operations.restoration import Terms, carry_out, found_done
@@ -108,6 +109,7 @@ class _Unreplacing:
         return Plan(
             text=" ".join((say("Undo run {run_id}.", run_id=self.run_id), made.text)),
             targets=made.targets,
+            elsewhere=elsewhere_of(made.backup),
             steps=made.steps,
             binds=binds_of(made),
         )

@@ -26,6 +26,7 @@ from bot.operations.copyin import (
     safety_backup,
     spot_at,
 )
+from bot.operations.holds import elsewhere_of
 from bot.operations.identities import of_backups
 from bot.operations.placing import put, sha256_now, spot_of, take_away
 from bot.operations.replaced import safety_of
@@ -62,8 +63,13 @@ class Uncopy:
                 place=made.words,
             )
         )
-        binds = of_backups(self.before) if self.before else {}
-        return Plan(text=text, targets=made.targets, binds=binds)
+        before = (self.before,) if self.before else ()
+        return Plan(
+            text=text,
+            targets=made.targets,
+            elsewhere=elsewhere_of(*before),
+            binds=of_backups(*before),
+        )
 
     def targets(self, engine: Engine) -> tuple[str, ...]:
         """What roles must allow."""

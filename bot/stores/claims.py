@@ -7,7 +7,7 @@ and learns so by LostHold.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -122,21 +122,22 @@ class Claims:
         Raises Busy, which names the holder, when another run holds one of the targets.
         """
         run = claim.run
+        wanted = locks.wanted(run.host, plan.targets, plan.elsewhere)
         try:
             with self._database.write() as connection:
-                locks.hold(connection, run.host, plan.targets, run_id=run.id, at=self._clock())
+                locks.hold(connection, wanted, run_id=run.id, at=self._clock())
                 self._update(connection, claim, plan=plan_to_json(plan), revision=runs.c.revision + 1)
                 self._audit.append(connection, with_facts(event, plan=plan.digest))
         except IntegrityError as error:
-            self.refuse_if_held(run.id, run.host, plan.targets)
+            self.refuse_if_held(run.id, wanted)
             raise Busy(
                 say("Another run held the target a moment ago. Nothing was changed. Try again.")
             ) from error
 
-    def refuse_if_held(self, run_id: str, host: str, targets: tuple[str, ...]) -> None:
+    def refuse_if_held(self, run_id: str, wanted: Collection[locks.Held]) -> None:
         """Raise Busy, which says who holds it and since when, if another run holds one of the targets."""
         with self._database.read() as connection:
-            holder = locks.holder_of(connection, host, targets, not_run=run_id)
+            holder = locks.holder_of(connection, wanted, not_run=run_id)
         if holder is not None:
             raise Busy(
                 say(

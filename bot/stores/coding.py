@@ -26,6 +26,7 @@ def plan_from_json(value: dict[str, Any] | None) -> Plan | None:
     return Plan(
         text=value["text"],
         targets=tuple(value["targets"]),
+        elsewhere=tuple((host, target) for host, target in value.get("elsewhere", ())),
         steps=tuple(value["steps"]),
         binds=value.get("binds", {}),
         only_looks=value.get("only_looks", False),

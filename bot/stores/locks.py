@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
 
 from bot.model import Actor
 from bot.stores.schema import run_targets, runs
@@ -23,16 +23,24 @@ class Holder:
     since: datetime
 
 
+Held = tuple[str, str]
+"""A host, and a target there."""
+
 _RELEASE = delete(run_targets).where(run_targets.c.run_id == bindparam("run"))
-_HELD_BY = select(run_targets.c.target).where(run_targets.c.run_id == bindparam("run"))
+_HELD_BY = select(run_targets.c.target).distinct().where(run_targets.c.run_id == bindparam("run"))
 
 
-def holder_of(connection: Connection, host: str, targets: Collection[str], *, not_run: str) -> Holder | None:
-    """Which other run holds one of the targets on that host; None when all are free."""
+def wanted(host: str, targets: Collection[str], elsewhere: Collection[Held] = ()) -> frozenset[Held]:
+    """The targets on that host, and those elsewhere."""
+    return frozenset((*((host, target) for target in targets), *elsewhere))
+
+
+def holder_of(connection: Connection, held: Collection[Held], *, not_run: str) -> Holder | None:
+    """Which other run holds one of them; None when all are free."""
     query = (
         select(run_targets, runs.c.actor_id, runs.c.actor_name, runs.c.line)
         .join(runs, runs.c.id == run_targets.c.run_id)
-        .where(run_targets.c.host == host, run_targets.c.target.in_(sorted(targets)))
+        .where(tuple_(run_targets.c.host, run_targets.c.target).in_(sorted(held)))
         .where(run_targets.c.run_id != not_run)
         .order_by(run_targets.c.since)
         .limit(1)
@@ -49,12 +57,12 @@ def holder_of(connection: Connection, host: str, targets: Collection[str], *, no
     )
 
 
-def hold(connection: Connection, host: str, targets: Collection[str], *, run_id: str, at: datetime) -> None:
+def hold(connection: Connection, held: Collection[Held], *, run_id: str, at: datetime) -> None:
     """Take all of them; raises SQLAlchemy's IntegrityError when another run holds one.
 
     They are taken in one order everywhere, so that two runs cannot wait for each other.
     """
-    for target in sorted(set(targets)):
+    for host, target in sorted(set(held)):
         connection.execute(insert(run_targets).values(host=host, target=target, run_id=run_id, since=at))
 
 

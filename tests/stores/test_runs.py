@@ -122,9 +122,9 @@ def test_the_longest_names_fit(bench: Bench) -> None:
     """A volume with the longest name that Docker takes can be held."""
     target = "volume:" + "v" * 255
     bench.started(bench.submit("backup x"), target)
-    assert bench.claims.refuse_if_held("other", "local", ("volume:free",)) is None
+    assert bench.claims.refuse_if_held("other", [("local", "volume:free")]) is None
     with pytest.raises(Busy):
-        bench.claims.refuse_if_held("other", "local", (target,))
+        bench.claims.refuse_if_held("other", [("local", target)])
 
 
 def _claimable(bench: Bench, *words: Any, **more: Any) -> tuple[str, ...]:
@@ -239,6 +239,21 @@ def test_one_target_on_two_hosts(bench: Bench) -> None:
     elsewhere = bench.runs.submit(invocation("backup pgdata"), host="remote", released=True)[0]
     bench.started(elsewhere, VOLUME)
     assert bench.claims.targets_of(elsewhere.id) == (VOLUME,)
+
+
+def test_a_target_elsewhere_is_held_on_its_own_host(bench: Bench) -> None:
+    """Whoever holds it on that host has it, once for all, and its name is told as often as any other target's."""
+    reader = bench.claim(bench.submit("restore 7f3a2c1b"))
+    places = (("local", VOLUME), ("remote", VOLUME))
+    plan = Plan(text="Restore it.", targets=(VOLUME,), elsewhere=places)
+    bench.claims.start(reader, plan, bench.event(reader.run, "started"))
+    assert bench.claims.targets_of(reader.run.id) == (VOLUME,)
+    assert bench.runs.get(reader.run.id).plan == plan
+    away = bench.runs.submit(invocation("prune"), host="remote", released=True)[0]
+    with pytest.raises(Busy, match=f"held by run {reader.run.id}"):
+        bench.started(away, VOLUME)
+    bench.finish(reader)
+    assert bench.claims.refuse_if_held("other", places) is None
 
 
 def test_an_ending_frees_the_targets(bench: Bench) -> None:

@@ -390,7 +390,7 @@ def test_an_approved_run_waits_for_its_target(house: House) -> None:
     """Somebody holds the volume just then: the approvals are not lost, it begins when the volume is free."""
     other, run = house.say("help").run_id, asked_for(house, "backup pgdata")
     with house.app.database.write() as connection:
-        hold(connection, "local", ("volume:pgdata",), run_id=other, at=run.created_at)
+        hold(connection, [("local", "volume:pgdata")], run_id=other, at=run.created_at)
     assert house.say(from_slack(f"approve {run.id}", user="U0ADA")).status is Status.SUCCEEDED
     assert house.ending(run.id).status is Status.SUCCEEDED  # the housekeeper frees what ended runs hold
 

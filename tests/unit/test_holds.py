@@ -68,6 +68,15 @@ def test_what_a_drill_found_only_a_drill_takes_back(backup: Backup) -> None:
     assert (good.verified_at, good.drilled_at, good.failure) == (LATER, LATER, "")
 
 
+def test_a_disk_that_hiccups_takes_nothing_back_that_a_drill_found(backup: Backup) -> None:
+    """Bytes that could not be read, and then are right again, leave the drill's word as it was."""
+    bad = failed_drill(Marks(), START, "the check did not pass")
+    read = verified(failed(bad, LATER, "it cannot be read"), LATER)
+    assert not is_verified(backup, read)
+    assert (read.failed_at, read.failure) == (LATER, "drill: the check did not pass")
+    assert is_verified(backup, drilled(read, LATER))
+
+
 def test_marks_that_cannot_be_read_prove_nothing(backup: Backup) -> None:
     """It may have been in them that the backup is damaged."""
     assert not is_verified(backup, Marks(unreadable="it is not JSON"))

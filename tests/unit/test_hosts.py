@@ -38,6 +38,9 @@ class MuteEngine(FakeEngine):
         super().__init__(host)
         self.woken = threading.Event()
         self.woken.set()
+        self.creating = threading.Event()
+        self.creating.set()
+        self.asked_to_create = threading.Event()
 
     def volume(self, name: str) -> Volume:
         """As always, unless it is mute."""
@@ -48,6 +51,12 @@ class MuteEngine(FakeEngine):
         """As always, unless it is mute."""
         self._wait()
         return super().container(reference)
+
+    def create_volume(self, volume: Volume) -> None:
+        """As always, unless it is to wait with that."""
+        self.asked_to_create.set()
+        assert self.creating.wait(20)
+        super().create_volume(volume)
 
     def _wait(self) -> None:
         if not self.woken.wait(20):
@@ -70,6 +79,7 @@ def house(tmp_path: Path, mute: MuteEngine) -> Iterator[House]:
     with at_work(settings(tmp_path / "state", toml=HOSTS), {"dev": dev, "prod-1": mute}) as made:
         yield made
         mute.woken.set()
+        mute.creating.set()
         refuse_untrue(made.app)
 
 
@@ -104,6 +114,33 @@ def test_a_target_held_on_one_host_is_free_on_the_other(house: House, mute: Mute
     assert house.say("backup pgdata --host dev", seconds=5).status is Status.SUCCEEDED
     mute.woken.set()
     assert house.ending(held).status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("line", ["restore {} --host prod-1", "drill pgdata --backup {} --host prod-1"])
+def test_a_backup_that_is_read_for_another_host_is_not_pruned(
+    house: House, mute: MuteEngine, line: str
+) -> None:
+    """Whoever works with a backup holds it where it was taken, so prune and the like say who that is."""
+    backup = house.say("backup pgdata --host dev").run_id
+    mute.creating.clear()
+    held = house.accept(line.format(backup))
+    wait_for(mute.asked_to_create.is_set, saying="the new volume")
+    refused = [house.say(other) for other in ("prune pgdata --host dev", f"hold {backup}")]
+    mute.creating.set()
+    assert {(one.status, f"held by run {held}" in one.reply.text) for one in refused} == {
+        (Status.REJECTED, True)
+    }
+    assert house.ending(held).status is Status.SUCCEEDED
+    assert house.say(f"hold {backup}").status is Status.SUCCEEDED
+
+
+def test_backups_of_two_hosts_are_held_on_both_while_they_are_compared(house: House) -> None:
+    """A comparison is work on the first one's host, and the other backup is held where it was taken, too."""
+    one, other = (house.say(f"backup pgdata --host {host}").run_id for host in ("dev", "prod-1"))
+    plan = house.run(house.say(f"diff {one} {other}").run_id).plan
+    assert plan is not None
+    assert plan.targets == ("volume:pgdata",)
+    assert plan.elsewhere == (("dev", "volume:pgdata"), ("prod-1", "volume:pgdata"))
 
 
 def test_a_mute_host_starves_no_other_host(house: House, mute: MuteEngine) -> None:

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ArchiveError, Cancelled
-from bot.model import Plan, Status
+from bot.model import Status
 from bot.operations.holds import failed, held
 from bot.operations.prune import Rules, Ruling, judge, prune, room_of
-from bot.operations.prunetold import in_rows, in_words, reply_after_crash
+from bot.operations.prunetold import Asked, in_rows, in_words, plan_of, reply_after_crash
 from bot.operations.retention import Retention
 from bot.stores.archive import SAFETY, Archive, Backup, Content, Hold, Problem, Problems, SourceFacts
 from tests.fakes import FakeEngine
-from tests.support.archives import Clock, files_below, fill, manifest_of, small_tar
+from tests.support.archives import START, Clock, files_below, fill, manifest_of, small_tar
 from tests.support.fake_run import FakeRun
 
+KEEP_ONE = Retention(last=1, floor=1)
 KEEP_TWO = Retention(last=2, floor=1)
 DAY = timedelta(days=1)
 
@@ -232,13 +233,36 @@ def test_an_end_in_the_middle_tells_how_far_it_came(
 def test_after_a_crash_it_is_told_what_is_gone(archive: Archive, clock: Clock) -> None:
     """The plan's steps name what was to go; what of it is not in the archive any more was removed."""
     made = [_back_up(archive, clock, f"r{number}") for number in range(3)]
-    plan = Plan(text="", steps=tuple(f"remove {backup.id}" for backup in made[:2]))
-    assert reply_after_crash(archive, plan) is reply_after_crash(archive, None) is None
+    plan = plan_of(Asked(source=None, host="local"), _judge(archive, clock, _rules(KEEP_ONE)), ())
+    assert reply_after_crash(archive, "local", plan) is reply_after_crash(archive, "local", None) is None
     archive.remove(made[0])
-    reply = reply_after_crash(archive, plan)
+    reply = reply_after_crash(archive, "local", plan)
     assert reply is not None
     assert (reply.status, "1 of 2 backups" in reply.text) == (Status.INTERRUPTED, True)
     archive.remove(made[1])
-    reply = reply_after_crash(archive, plan)
+    reply = reply_after_crash(archive, "local", plan)
     assert reply is not None
     assert reply.status is Status.SUCCEEDED
+
+
+def test_after_a_crash_backups_of_one_run_are_told_apart(archive: Archive, clock: Clock) -> None:
+    """A snapshot's backups of several volumes share an id, and one on another host may: each is counted for itself."""
+    made = {}
+    for run_id, volume in (("r0", "pgdata"), ("r0", "uploads"), ("r1", "pgdata"), ("r1", "uploads")):
+        clock.now = START + DAY * int(run_id[1])
+        made[volume, run_id] = _back_up(archive, clock, run_id, volume)
+    assert made["pgdata", "r0"].id == made["uploads", "r0"].id
+    rulings = _judge(archive, clock, _rules(KEEP_ONE), "pgdata", "uploads")
+    plan = plan_of(Asked(source=None, host="local"), rulings, ())
+    archive.remove(made["pgdata", "r0"])
+    reply = reply_after_crash(archive, "local", plan)
+    assert reply is not None
+    assert (reply.status, "1 of 2 backups" in reply.text) == (Status.INTERRUPTED, True)
+    clock.now = START + DAY
+    with archive.begin("far", "uploads", "r0") as draft:
+        fill(draft, small_tar())
+        assert draft.publish(manifest_of(draft.seal())).id == made["uploads", "r0"].id
+    archive.remove(made["uploads", "r0"])
+    reply = reply_after_crash(archive, "local", plan)
+    assert reply is not None
+    assert (reply.status, "2 of 2 backups" in reply.text) == (Status.SUCCEEDED, True)
