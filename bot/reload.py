@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import StoreError
+from bot.language import say
 from bot.model import Actor, Origin
 from bot.settings import Settings, SettingsError
 from bot.stores.audit import AuditEvent
@@ -27,6 +28,8 @@ REFUSED = "policy-refused"
 _POLL_SECONDS = 1.0
 """A file counts as written when two looks see the same, so a change is taken within two to three seconds."""
 _BY = Actor(id="settings", name="settings file")
+_UNFORESEEN = (OSError, ValueError, ArithmeticError, RecursionError)
+"""What reading what people wrote may raise beside SettingsError; its text may repeat a secret of theirs."""
 _SAYS_NOTHING: tuple[object, ...] = (None, "", (), ("*",))
 
 Place = tuple[str, ...]
@@ -97,6 +100,11 @@ class Reloader:
         """Those that were taken last."""
         return self._current
 
+    @property
+    def is_well(self) -> bool:
+        """Whether changes are noticed: once it was started its thread lives."""
+        return self._thread is None or self._thread.is_alive()
+
     def ask(self) -> None:
         """Have them read again, whether the file changed or not."""
         self._woken.set()
@@ -143,8 +151,10 @@ class Reloader:
             fresh = self._means.read()
             puts = [one.prepare(fresh) for one in self._swappers]
         except SettingsError as error:
-            _log.error("the settings stay as they were: %s", error)
-            self._means.record(self._event(REFUSED, str(error)))
+            self._refuse(str(error))
+            return
+        except _UNFORESEEN as error:
+            self._refuse(say("Reading the settings broke: {kind}.", kind=type(error).__name__))
             return
         taken = [one for one in changes(self._current, fresh) if self._is_taken(one.place)]
         if taken:
@@ -155,6 +165,10 @@ class Reloader:
             _log.warning("new settings count from now on:\n%s", said)
         self._current = fresh
         self._name_the_rest(fresh)
+
+    def _refuse(self, why: str) -> None:
+        _log.error("the settings stay as they were: %s", why)
+        self._means.record(self._event(REFUSED, why))
 
     def _name_the_rest(self, fresh: Settings) -> None:
         found = [one.place for one in changes(self._started_with, fresh) if not self._is_taken(one.place)]

@@ -59,6 +59,8 @@ class Bot:
         self.completion = Completion(self.app.services)
         self.slack = SlackConnection(account, _road(self.app, self.completion))
         self._tabs = sidedoors.tabs(self.app, self.completion)
+        self.also_ready: dict[str, Callable[[], bool]] = {}
+        """What else of the process must be well for it to be ready, by name."""
         self._syslog = _syslog(self.app)
         self._discovery = _discovery(self.app)
         host, _, port = settings.slack.listen.rpartition(":")
@@ -149,6 +151,7 @@ class Bot:
             "slack": self.slack.is_ready,
             "scheduler": self.timer.is_alive,
             "alarms": self.app.alarms.is_well,
+            **{name: is_well() for name, is_well in self.also_ready.items()},
         }
 
     def _database_answers(self) -> bool:
@@ -179,6 +182,7 @@ def serve(settings: Settings, commands: Mapping[str, Command]) -> int:
     stopping = threading.Event()
     bot = Bot(settings, commands)
     reloader = Reloader(settings, bot.app.swappers, _rereading(bot.app))
+    bot.also_ready["settings"] = lambda: reloader.is_well
     with OnSignal(stopping.set), OnHangup(reloader.ask):
         try:
             if bot.start(stopping):

@@ -192,7 +192,7 @@ def _file(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]
             return tomllib.load(file)
     except OSError as error:
         problems.append(f"SHIPKEEPER_SETTINGS: {path} cannot be read ({error.strerror})")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of which TOML’s own errors are some
         problems.append(f"SHIPKEEPER_SETTINGS: {path} is not TOML: {error}")
     return {}
 

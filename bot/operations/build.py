@@ -5,9 +5,6 @@ Must not know who asked for it. The name is given to a whole image only, so a fa
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,13 +19,13 @@ from bot.engine.image_contract import Image
 from bot.entry import printable
 from bot.errors import BotError, BuildFailed, Conflict
 from bot.language import say
+from bot.operations.checkout import Checkout, checkout_of
 from bot.operations.context import RunContext
 from bot.operations.identities import sha256_of
 from bot.operations.tagging import holder, named
 from bot.reference import Reference
 
 BUILD_LABEL = "shipkeeper.build"
-_GIT_SECONDS = 60
 _LAST_LINES = 10
 _LONGEST_LINE = 300
 
@@ -43,14 +40,6 @@ class BuildRule:
     recipe: Recipe
     registry: str = ""
     most_bytes: int = 1 << 30
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkout:
-    """The git checkout that a context lies in: its commit, and whether anything in the context differs from it."""
-
-    commit: str
-    dirty: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +69,7 @@ class Built:
 def plan(rule: BuildRule, reference: Reference) -> BuildPlan:
     """Look at the context; raises BuildFailed."""
     context = gather(rule.context, rule.recipe.dockerfile, rule.most_bytes)
-    return BuildPlan(rule=rule, reference=reference, context=context, checkout=_checkout(rule.context))
+    return BuildPlan(rule=rule, reference=reference, context=context, checkout=checkout_of(rule.context))
 
 
 def build(
@@ -151,43 +140,3 @@ def _labels(run: RunContext, made: BuildPlan, at: datetime) -> dict[str, str]:
         labels[f"{BUILD_LABEL}.commit"] = made.checkout.commit
         labels[f"{BUILD_LABEL}.dirty"] = str(made.checkout.dirty).lower()
     return labels
-
-
-def _checkout(context: Path) -> Checkout | None:
-    """What git says of the directory; None outside any checkout. Raises BuildFailed when git cannot tell."""
-    if not any((place / ".git").exists() for place in (context, *context.parents)):
-        return None
-    if shutil.which("git") is None:
-        raise BuildFailed(
-            say(
-                "{directory} is a git checkout, and the program git is missing here. Nothing was built.",
-                directory=context,
-            )
-        )
-    commit = _git(context, "rev-parse", "--verify", "HEAD")
-    return Checkout(commit=commit, dirty=bool(_git(context, "status", "--porcelain", "--", ".")))
-
-
-def _git(context: Path, *words: str) -> str:
-    """Only looks: takes no lock, and runs no program that the checkout's own configuration names."""
-    safe = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
-    done = subprocess.run(
-        ["git", "-C", str(context), *safe, *words],
-        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_GIT_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = printable(" ".join(done.stderr.split()))[:_LONGEST_LINE]
-        raise BuildFailed(
-            say(
-                "git cannot tell which commit {directory} is at: {reason}. Nothing was built.",
-                directory=context,
-                reason=said,
-            )
-        )
-    return done.stdout.strip()

@@ -41,6 +41,15 @@ def known_zone(zone: str) -> str:
     return zone
 
 
+def regular(pattern: str) -> str:
+    """A regular expression that Python can use; raises ValueError for anything else."""
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    return pattern
+
+
 class SlackSection(Section):
     """How the bot appears in Slack."""
 

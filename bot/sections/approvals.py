@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pydantic import Field, field_validator
 
 from bot.sections import Section
+from bot.sections.targets import of_a_kind
 
 _OWNERS = re.compile(r"[CDGUW][A-Z0-9]{2,20}")
 _NOBODY = ("", "none")
@@ -33,6 +34,11 @@ class ApprovalSection(Section):
         "",
         description="the id of the Slack channel or person that is alerted then, every day until it is reviewed",
     )
+
+    @field_validator("targets")
+    @classmethod
+    def _of_a_kind(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        return of_a_kind(targets)
 
     @field_validator("break_glass", "owners")
     @classmethod

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, field_validator, model_validator
 
 from bot.reference import is_registry, is_repository
-from bot.sections import Section
+from bot.sections import Section, regular
 
 _SOURCES = ("password_env", "password_file", "credential_helper", "docker_config")
 
@@ -73,11 +73,7 @@ class RegistrySection(Section):
     @field_validator("tag_pattern")
     @classmethod
     def _can_match(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from error
-        return pattern
+        return regular(pattern)
 
     @model_validator(mode="after")
     def _one_source(self) -> RegistrySection:
@@ -106,11 +102,17 @@ class RegistrySection(Section):
     def _files_are_there(self) -> RegistrySection:
         for name in ("password_file", "ca_file", "client_cert", "client_key"):
             path = getattr(self, name)
-            if path is not None and not path.is_file():
-                raise ValueError(
-                    f"`{name}` names no file"
-                )  # not shown: somebody may have put the secret there
+            if path is not None and not _is_file(path):
+                # Which one is not shown: somebody may have put the secret there.
+                raise ValueError(f"`{name}` names no file that the bot’s user can see")
         return self
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no right to look, or no path at all; its text repeats what was given
+        return False
 
 
 def refuse_unclear(registries: Mapping[str, RegistrySection]) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from bot.sections import Section
+from bot.sections.targets import of_a_kind
 
 _PERSON = re.compile(r"[UW][A-Z0-9]{2,20}")
 _GROUP = re.compile(r"S[A-Z0-9]{2,20}")
@@ -35,6 +36,11 @@ class RoleSection(Section):
     targets: tuple[str, ...] = Field(("*",), description="patterns such as volume:shop-*")
     channels: tuple[str, ...] = Field(("*",), description="Slack channel ids, or *")
     hosts: tuple[str, ...] = Field(("*",), description="patterns of Docker hosts, such as prod-*")
+
+    @field_validator("targets")
+    @classmethod
+    def _of_a_kind(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        return of_a_kind(targets)
 
     @field_validator("members")
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from bot.sections import Section
+from bot.sections import Section, regular
 from bot.templates import NAME, Parameter, names_in, quoted_places
 
 _VARIABLE = r"^([A-Z_][A-Z0-9_]{0,127})?$"
@@ -60,11 +60,7 @@ class ParameterSection(Section):
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from error
-        return pattern
+        return regular(pattern)
 
     @model_validator(mode="after")
     def _is_whole(self) -> ParameterSection:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from bot.playground import Playground
+from tests.support.canaries import canary
 from tests.support.process import Served, Site, until
+from tests.support.registries import free_port
 
 pytestmark = pytest.mark.slack
 
@@ -25,11 +30,18 @@ def _written(site: Site, kind: str) -> list[str]:
     return [str(row["detail"]) for row in site.rows("SELECT detail FROM audit WHERE kind = ?", kind)]
 
 
+def _ready(toml: str) -> dict[str, bool]:
+    listen = tomllib.loads(toml)["slack"]["listen"]
+    with urllib.request.urlopen(f"http://{listen}/readyz", timeout=5) as answer:
+        return dict(json.load(answer))
+
+
 def test_roles_are_reloaded_while_the_bot_serves(playground: Playground, tmp_path: Path) -> None:
     """By signal and by the file alone; with an error all stays, and both are in the audit log."""
     with Site(tmp_path / "s", docker_host=f"unix://{tmp_path}/none.sock", slack=playground) as site:
         file = tmp_path / "s" / "settings.toml"
-        before = file.read_text()
+        before = file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{free_port()}")
+        file.write_text(before)
         served = site.serve().connected()
         assert "operators" in _roles(site, served)
 
@@ -38,6 +50,13 @@ def test_roles_are_reloaded_while_the_bot_serves(playground: Playground, tmp_pat
         until(lambda: _written(site, "policy-refused"), saying="the refusal")
         assert "roles.operators.right" in _written(site, "policy-refused")[0]
         assert "operators" in _roles(site, served)
+
+        long = f'[registries.hub]\nhost = "docker.io"\nusername = "bot"\npassword_file = "{canary("word") * 20}"\n'
+        file.write_text(before + long)
+        served.process.send_signal(signal.SIGHUP)
+        until(lambda: len(_written(site, "policy-refused")) == 2, saying="the second refusal")
+        assert "`password_file` names no file" in _written(site, "policy-refused")[1]
+        assert _ready(before)["settings"]
 
         file.write_text(before.replace("U0ANN", "U0BOB"))
         served.process.send_signal(signal.SIGHUP)

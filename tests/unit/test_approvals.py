@@ -148,6 +148,40 @@ def test_which_runs_a_rule_covers(command: str, host: str, targets: tuple[str, .
     assert rule.covers(command, host, targets) is covered
 
 
+_PROD = '[approvals.prod]\ncommands = ["restore"]\napprovers = "leads"\n'
+_LEADS = '[roles.leads]\nmembers = ["U0BOB"]\nright = "admin"\n'
+
+
+@pytest.mark.parametrize("section", [_PROD + "{}" + _LEADS, _PROD + _LEADS + "{}"])
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("pg*", "volume:pg*"),
+        ("volumes:pg*", "volume:pg*"),
+        ("Container:db", "container:db"),
+        ("C012ABCDEF", "volume:C012ABCDEF"),
+        ("", "volume:*"),
+        ("image", "image:*"),
+    ],
+)
+def test_a_target_without_its_kind_is_refused(tmp_path: Path, section: str, pattern: str, meant: str) -> None:
+    """No run would ever be covered by it, and so nobody be asked; the right pattern is proposed, for roles alike."""
+    with pytest.raises(SettingsError) as refused:
+        settings(tmp_path, toml=section.format(f'targets = ["volume:a", "{pattern}"]\n'))
+    assert f".targets: no target is called '{pattern}': give its kind, too; did you mean {meant}?" in str(
+        refused.value
+    )
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*", "volume:*", "*:pg*", "*pg*", "[vp]*:x", "image:h:1/web:*", "registry:a/*"]
+)
+def test_a_target_of_a_kind_is_taken(tmp_path: Path, pattern: str) -> None:
+    """Also where the kind itself is a pattern."""
+    made = settings(tmp_path, toml=_PROD + f'targets = ["{pattern}"]\n' + _LEADS)
+    assert made.approvals["prod"].targets == (pattern,)
+
+
 def test_each_rule_wants_its_own_people(house: House) -> None:
     """An approval counts for the rules whose role it was given in, and that of whoever asked for none."""
     run = asked_for(house, "backup pgdata")

@@ -21,11 +21,15 @@ from bot.signals import OnHangup
 from bot.stores.audit import AuditEvent
 from bot.wiring import policy_swapper, rules
 from tests.fakes import FakeEngine
+from tests.support.canaries import canary
 from tests.support.house import at_work, from_slack, settings, wait_for
 
 COMMANDS = handlers.load()
 ANN = '[roles.keepers]\nmembers = ["U0ANN"]\nright = "admin"\n'
 BOB = '[roles.keepers]\nmembers = ["U0BOB"]\nright = "operate"\n'
+SECRET_AS_FILE = (
+    f'[registries.hub]\nhost = "docker.io"\nusername = "bot"\npassword_file = "{canary("word") * 20}"\n'
+)
 
 
 class _Site:
@@ -125,6 +129,7 @@ def test_a_file_that_is_being_written_is_not_taken(site: _Site) -> None:
         (BOB + 'channel = ["C0OPS"]\n', "did you mean channels?"),
         (BOB + "[limits]\nworkers = 0\n", "limits.workers"),
         (BOB.replace("operate", "rule"), "roles.keepers.right"),
+        (BOB + SECRET_AS_FILE, "`password_file` names no file"),
         (None, "cannot be read"),
     ],
 )
@@ -145,6 +150,53 @@ def test_an_error_refuses_all_of_it(site: _Site, wrong: str | None, said: str) -
     site.file.write_text(BOB)
     _settled(reloader)
     assert (site.may("U0ANN"), site.may("U0BOB")) == (False, True)
+
+
+@pytest.mark.parametrize("error", [OSError(36, "File name too long", "the secret"), OverflowError("much")])
+def test_what_reading_breaks_by_ends_no_watch(
+    site: _Site, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """It is written down as refused, by its kind alone, and whoever loses a role afterwards has lost it."""
+    is_broken = [True]
+
+    def prepare(_: Settings) -> Callable[[], None]:
+        if is_broken:
+            raise error
+        return lambda: None
+
+    site.swappers.append(Swapper(sections=("limits.workers",), prepare=prepare))
+    reloader = site.reloader()
+    reloader.start()
+    try:
+        site.file.write_text(BOB)
+        reloader.ask()
+        wait_for(lambda: len(site.recorded) == 1, saying="the refusal")
+        assert (site.may("U0ANN"), reloader.is_well) == (True, True)
+        is_broken.clear()
+        reloader.ask()
+        wait_for(lambda: site.may("U0BOB"), saying="the change")
+        assert not site.may("U0ANN")
+    finally:
+        reloader.stop()
+    assert type(error).__name__ in site.recorded[0].detail
+    assert "secret" not in site.recorded[0].detail + caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watch_that_died_says_so(site: _Site) -> None:
+    """It is well until something that nobody foresaw ends its thread."""
+
+    def broken(_: Settings) -> Callable[[], None]:
+        raise NotImplementedError("nobody foresaw this")
+
+    site.swappers.append(Swapper(sections=("limits.workers",), prepare=broken))
+    reloader = site.reloader()
+    assert reloader.is_well
+    reloader.start()
+    assert reloader.is_well
+    reloader.ask()
+    wait_for(lambda: not reloader.is_well, saying="the end of the watch")
+    reloader.stop()
 
 
 def test_one_who_cannot_take_them_stops_all(site: _Site) -> None:
