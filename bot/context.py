@@ -65,7 +65,6 @@ class RunContext:
         self._unshown: Progress | None = None
         self._step = ""
         self._began = (time.monotonic(), 0)
-        self._not_back: set[str] = set()
 
     @property
     def run_id(self) -> str:
@@ -188,8 +187,8 @@ class RunContext:
         """Write down durably how to take back what the body is about to do; on leaving, take it back.
 
         `step.keep()` makes what was done stay. When taking back fails, its error joins the body's own, and
-        the entry stays open for the next try; so do older ones of the same `container`, which would find nothing
-        to do in it. After LostHold nothing is touched.
+        the entry stays open for the next try; so do older ones that depend on it. What could not be written
+        down as kept is taken back at the run's end. After LostHold nothing is touched.
         """
         entry = self._ledger.journal.write(
             Entry(id=0, run_id=self.run_id, host=self.host, verb=verb, arguments=arguments),
@@ -207,19 +206,22 @@ class RunContext:
         self._leave(entry, step)
 
     def _leave(self, entry: Entry, step: Step) -> None:
-        container = entry.arguments.get("container", "")
         if step.kept:
-            self._ledger.journal.settle(entry.id, at=self._ledger.clock(), kept=True)
+            self._strike_off_as_kept(entry)
         elif not self._ledger.claims.is_ours(self._claim):
             raise LostHold(self.run_id)
-        elif container in self._not_back:  # the play-back at the run's end says so
-            _log.warning("run %s: %s waits until %s is back", self.run_id, entry.verb, container)
+        elif reason := self._ledger.undoer.waits(entry):  # the play-back at the run's end says so
+            _log.warning("run %s: %s waits: %s", self.run_id, entry.verb, reason)
         else:
-            try:
-                self._ledger.undoer.carry_out(entry)
-            except BotError:
-                self._not_back |= {container} - {""}
-                raise
+            self._ledger.undoer.carry_out(entry)
+
+    def _strike_off_as_kept(self, entry: Entry) -> None:
+        """Tried twice: it may have been written, and only the answer was lost with the connection."""
+        try:
+            self._ledger.journal.settle(entry.id, at=self._ledger.clock(), kept=True)
+        except StoreError as error:
+            _log.warning("run %s: that %s is kept is written once more: %s", self.run_id, entry.verb, error)
+            self._ledger.journal.settle(entry.id, at=self._ledger.clock(), kept=True)
 
     def _leave_after(self, error: BaseException, entry: Entry, step: Step) -> None:
         try:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from bot.engine import Engine, Exchange, HostPath
 from bot.entry import ROOT
-from bot.errors import BotError, Conflict, EngineError, NotFound, StoreError
+from bot.errors import BotError, Conflict, EngineError, NotFound
 from bot.language import say
 from bot.operations.context import CLEAR_STAGE, DISCARD_DRAFT, EXCHANGE_BACK, REMOVE_HELPER, RunContext
 from bot.operations.downtime import Downtime
@@ -180,28 +180,21 @@ class _Replacement:
             "directory": place.directory, "run": self.run.run_id, "storage": place.key, "users": users,
             "name": place.key, "place": exchange.place, "new": exchange.new, "aside": exchange.aside,
         }  # fmt: skip
-        kept = False
-        try:
-            with self.run.undoable(EXCHANGE_BACK, **written) as step:
-                self.run.progress(say("exchanging"))
-                self.engine.exchange(tool, exchange)
-                if self._lives_at_rest() != lives:
-                    raise Conflict(
-                        say(
-                            "A container that uses {place} was started while it was being exchanged. The old "
-                            "content is put back. Send the command again.",
-                            place=place.words,
-                        )
+        with self.run.undoable(EXCHANGE_BACK, **written) as step:
+            self.run.progress(say("exchanging"))
+            self.engine.exchange(tool, exchange)
+            if self._lives_at_rest() != lives:
+                raise Conflict(
+                    say(
+                        "A container that uses {place} was started while it was being exchanged. The old "
+                        "content is put back. Send the command again.",
+                        place=place.words,
                     )
-                filler.compare_exchanged(tool, place.name, self._refuse_late)
-                self._refuse_late()
-                self.run.check()
-                step.keep()
-                kept = True
-        except StoreError:
-            if kept:  # it could not be written down that it stays, so it must not
-                self.engine.exchange_back(tool, exchange)
-            raise
+                )
+            filler.compare_exchanged(tool, place.name, self._refuse_late)
+            self._refuse_late()
+            self.run.check()
+            step.keep()
 
     def _refuse_late(self) -> None:
         allowed = self.means.policy.max_downtime.total_seconds()

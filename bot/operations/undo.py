@@ -46,13 +46,11 @@ def registry(
     engine: Callable[[str], Engine], archive: Archive
 ) -> dict[str, Callable[[str, Arguments], None]]:
     """Verb to what takes it back, given the host and the arguments that were written down."""
-    exchanges = _Exchanges(engine)
 
     def unpause(host: str, arguments: Arguments) -> None:
         engine(host).unpause(_container(arguments))
 
     def start(host: str, arguments: Arguments) -> None:
-        exchanges.refuse_start(arguments)
         _start(engine(host), _container(arguments), int(arguments.get("grace", "0")))
 
     def remove_helper(host: str, arguments: Arguments) -> None:
@@ -83,60 +81,31 @@ def registry(
         RUN_HOOK: there(hooks.run_undo),
         REMOVE_SNAPSHOT: there(remove_snapshot),
         REMOVE_CLONE: remove_clone,
-        CLEAR_STAGE: exchanges.clear_stage,
-        EXCHANGE_BACK: exchanges.back,
+        CLEAR_STAGE: there(_clear_stage),
+        EXCHANGE_BACK: there(_exchange_back),
         UNTAG: there(tagging.take_back),
     }
 
 
-class _Exchanges:
-    """Takes exchanges back, and keeps the undos that were written down before one from overtaking it.
+def _exchange_back(docker: Engine, arguments: Arguments) -> None:
+    """The old content at its place again, and the new one in the stage; nothing if it never began."""
+    _remove_helpers(docker, arguments["run"])  # one of them may be renaming still
+    exchange = Exchange(place=arguments["place"], new=arguments["new"], aside=arguments["aside"])
+    with _tool(docker, arguments) as tool:
+        if tool is None:
+            return
+        _refuse_lost_stage(docker, tool, arguments)
+        if _has_begun(docker, tool, exchange):
+            _refuse_running(docker, arguments["storage"])
+            docker.exchange_back(tool, exchange)
 
-    Newest first, an exchange is tried before its run's other undos. While it fails, the old content may lie in
-    the stage: then the stage must not be cleared, and nobody started on what stands in the old content's place.
-    """
 
-    def __init__(self, engine: Callable[[str], Engine]) -> None:
-        self._engine = engine
-        self._open: dict[str, frozenset[str]] = {}
-
-    def back(self, host: str, arguments: Arguments) -> None:
-        """The old content at its place again, and the new one in the stage; nothing if it never began."""
-        docker, run = self._engine(host), arguments["run"]
-        self._open[run] = frozenset(arguments["users"].split())
-        _remove_helpers(docker, run)  # one of them may be renaming still
-        exchange = Exchange(place=arguments["place"], new=arguments["new"], aside=arguments["aside"])
-        with _tool(docker, arguments) as tool:
-            if tool is not None and _has_begun(docker, tool, exchange):
-                _refuse_running(docker, arguments["storage"])
-                docker.exchange_back(tool, exchange)
-        del self._open[run]
-
-    def clear_stage(self, host: str, arguments: Arguments) -> None:
-        """The stage and all that is in it is gone; nothing if the directory it was in is gone itself."""
-        docker, run = self._engine(host), arguments["run"]
-        if run in self._open:
-            raise EngineError(
-                say(
-                    "What lies in {path} is kept until the old content is back at its place.",
-                    path="/".join((arguments["directory"], arguments["stage"])),
-                )
-            )
-        _remove_helpers(docker, run)  # one of them may be writing still
-        with _tool(docker, arguments) as tool:
-            if tool is not None:
-                docker.remove_tree(tool, arguments["stage"])
-
-    def refuse_start(self, arguments: Arguments) -> None:
-        """Raises EngineError for a container whose old content is not back at its place."""
-        if any(arguments["container"] in users for users in self._open.values()):
-            raise EngineError(
-                say(
-                    "{container} stays stopped until its old content is back at its place, so that it does "
-                    "not run on what was not proven.",
-                    container=arguments["name"],
-                )
-            )
+def _clear_stage(docker: Engine, arguments: Arguments) -> None:
+    """The stage and all that is in it is gone; nothing if the directory it was in is gone itself."""
+    _remove_helpers(docker, arguments["run"])  # one of them may be writing still
+    with _tool(docker, arguments) as tool:
+        if tool is not None:
+            docker.remove_tree(tool, arguments["stage"])
 
 
 def _remove_volumes(docker: Engine, names: Collection[str], run: str) -> None:
@@ -169,13 +138,23 @@ def _tool(docker: Engine, arguments: Arguments) -> Iterator[str | None]:
 
 
 def _has_begun(docker: Engine, tool: str, exchange: Exchange) -> bool:
-    """Whether anything was renamed: until then the new content is in the stage, and nothing was put aside.
-
-    Without the stage it was taken back before, for only then a stage is cleared.
-    """
-    if not _is_there(docker, tool, exchange.new.partition("/")[0]):
-        return False
+    """Whether anything was renamed: until then the new content is in the stage, and nothing was put aside."""
     return _is_there(docker, tool, exchange.aside) or not _is_there(docker, tool, exchange.new)
+
+
+def _refuse_lost_stage(docker: Engine, tool: str, arguments: Arguments) -> None:
+    """Until this is struck off nobody of ours clears the stage, so one that is gone proves nothing."""
+    stage = arguments["new"].partition("/")[0]
+    if not _is_there(docker, tool, stage):
+        raise EngineError(
+            say(
+                "{path} is gone, in which the old content was, so nobody can tell whether that is back at its place. "
+                "Look at what is there now; the safety backup of run {run_id} holds what was there before. When it is "
+                "as you want it, make that directory, empty: then this counts as taken back.",
+                path="/".join((arguments["directory"], stage)),
+                run_id=arguments["run"],
+            )
+        )
 
 
 def _is_there(docker: Engine, tool: str, path: str) -> bool:

@@ -19,6 +19,8 @@ from bot.model import Actor
 from bot.operations.undo import registry
 from bot.reference import Reference
 from bot.stores.archive import Archive
+from bot.stores.journal import Entry
+from bot.undo import waits_for
 from tests.fakes import FakeEngine
 
 _NO_ARCHIVE = Path("/nonexistent/archive")
@@ -138,8 +140,15 @@ class FakeRun:
 
     def _settle(self, step: FakeStep, entry: tuple[str, Mapping[str, str]]) -> None:
         if not step.kept:
+            as_written = [self._as_written(one) for one in self.entries]
+            place = self.entries.index(entry)
+            if waits_for(as_written[place], reversed(as_written[place + 1 :])):
+                return
             self._undo[entry[0]](self._host, entry[1])
         self.entries.remove(entry)
+
+    def _as_written(self, entry: tuple[str, Mapping[str, str]]) -> Entry:
+        return Entry(id=0, run_id=self.run_id, host=self._host, verb=entry[0], arguments=entry[1])
 
     def _settle_after(
         self, error: BaseException, step: FakeStep, entry: tuple[str, Mapping[str, str]]

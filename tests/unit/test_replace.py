@@ -462,7 +462,7 @@ def test_while_an_exchange_cannot_be_taken_back_nothing_overtakes_it(world: Worl
 
 
 def test_an_exchange_that_cannot_be_written_down_as_kept_is_taken_back(world: World) -> None:
-    """When the database is away at that moment, nobody may be started on the new content."""
+    """When the database is away at that moment, nobody is started on the new content: the old comes back first."""
 
     class Forgetful(FakeRun):
         def _settle(self, step: Any, entry: Any) -> None:
@@ -473,10 +473,12 @@ def test_an_exchange_that_cannot_be_written_down_as_kept_is_taken_back(world: Wo
     world.run.__class__ = Forgetful
     with pytest.raises(StoreError):
         world.replace()
-    assert world.states()["db"] == "running"
+    assert world.states()["db"] == "exited"
+    assert sorted(world.beside()) == [".shipkeeper-7f3a2c", "_data"]
     world.run.__class__ = FakeRun
     world.run.recover()
     assert world.refuse_half() == "old"
+    assert world.states()["db"] == "running"
 
 
 def test_a_user_that_is_not_healthy_afterwards_is_named(world: World) -> None:
