@@ -33,6 +33,7 @@ from bot.permissions import Policy, Request
 from bot.stores.alarms import AlarmStore
 from bot.stores.archive import Archive
 from bot.stores.audit import Audit
+from bot.stores.auditfilter import Filter
 from bot.stores.heads import Heads
 from bot.stores.journal import Noted
 from bot.stores.outgoing import Outgoing
@@ -125,6 +126,28 @@ class Services:
                 command=replace(command, right=self._right_of(run, command)),
                 targets=run.about,
                 host=run.host,
+            )
+        )
+
+    def refuse_unaudited(self, wanted: Filter, request: Request) -> None:
+        """Raise PermissionDenied unless whoever asks may see all that the filter keeps of the audit log.
+
+        One's own entries are for everybody, those of a target or a run for who reaches it, the others for who reaches
+        everything.
+        """
+        may, actor = self.policy.judge(request), request.actor.id
+        hosts = [wanted.host] if wanted.host else [None, *self.engines]
+        if wanted.by == actor or all(may(host, (wanted.target or "*",)) for host in hosts):
+            return
+        if wanted.run_id:
+            run = self.runs.get(wanted.run_id)
+            if run.invocation.actor.id == actor or may(run.host, run.about):
+                return
+        raise PermissionDenied(
+            say(
+                "Your roles reach only a part of what the audit log tells of. Nothing was shown. Name what they reach, "
+                "with --volume, --target or --run, or yourself, with --by {actor}.",
+                actor=actor,
             )
         )
 

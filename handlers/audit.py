@@ -64,6 +64,7 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     wanted = _filter(arguments)
     if arguments.action == "verify":
         return verified(services.audit, services.heads, arguments.head, run.check)
+    services.refuse_unaudited(wanted, run.request(COMMAND))
     if arguments.action == "export":
         made = Export(
             wanted=wanted,

@@ -202,3 +202,15 @@ def test_undoing_what_cannot_be_undone_tells_nothing_of_it(house: House) -> None
         assert "has replaced nothing" in told
         assert line not in told
         assert "succeeded" not in told
+
+
+def test_the_audit_log_is_for_who_reaches_what_it_tells_of(house: House) -> None:
+    """A narrow role is told how to ask; what they reach, did themselves, and whether the log is whole they may know."""
+    secret, own = _done(house, "backup secret"), _done(house, "backup dev1")
+    status, text = _narrow(house, "audit")
+    assert (status, "with --by U0CAT" in text) == (Status.DENIED, True)
+    for line in ("audit export", "audit --volume secret", f"audit --run {secret}", "audit --by tester"):
+        status, text = _narrow(house, line)
+        assert (status, "secret" in text) == (Status.DENIED, False), line
+    for line in ("audit verify", "audit --volume dev1", f"audit --run {own}", "audit --by U0CAT"):
+        assert _narrow(house, line)[0] is Status.SUCCEEDED, line
