@@ -26,6 +26,7 @@ from bot.operations.backup import Backed, Still, back_up, back_up_still
 from bot.operations.backupplan import BackupPlan, Wish, plan
 from bot.operations.backuptold import reply_of
 from bot.operations.downtime import Downtime
+from bot.operations.presets import PRESETS
 from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.sources import resolve
 from bot.reasons import Reason
@@ -793,6 +794,19 @@ def test_a_dump_that_compresses_well_is_stored_in_small_pieces(
     archive.prove(made, lambda _: None)
     assert sum(sizes) > 24 << 20
     assert max(sizes) <= 1 << 20
+
+
+def test_what_a_dump_cannot_keep_is_named(engine: Recorder, archive: Archive, run: FakeRun) -> None:
+    """By the own user of MariaDB, the manifest names as lost what only root may see, and so does the answer."""
+    engine.add_container("db", ["pgdata"], image="mariadb:11")
+    (said, lost), *_ = PRESETS["mariadb"].lost_when.items()
+    whole = b"-- MariaDB dump 10.19\n--\nINSERT;\n-- Dump completed\n"
+    engine.programs["db"] = lambda _: (whole, f"a warning\n{said}\n", 0)
+    made = back_up(engine, archive, run, planned(engine, dump=True)).backup
+    assert (made.is_ok, made.manifest.lost) == (True, (lost,))
+    told = reply_of(Backed(backup=made))
+    assert (told.status, told.facts["not_kept"]) == (Status.SUCCEEDED, lost)
+    assert f"It does not keep {lost}." in told.text
 
 
 @pytest.mark.parametrize(("output", "code"), [(b"", 0), (DUMP, 1), (DUMP[:-60], 0)])
