@@ -1,4 +1,4 @@
-"""Takes a consistent dump of a database that runs in a container, and proves that it is whole.
+"""Takes a dump of a database that runs in a container, and proves that it is whole.
 
 Must not know where the bytes go. The end of a program's stream proves nothing (engine fact 5): its exit code, its
 size and its own mark at the end are demanded.
@@ -81,7 +81,8 @@ def dump(engine: Engine, run: RunContext, plan: DumpPlan, write: Write) -> Dump:
     facts = DumpFacts(
         preset=preset.name, command=preset.command, bytes=seen.bytes, sha256=seen.hash.hexdigest()
     )
-    return Dump(facts=facts, lost=tuple(lost for line, lost in preset.lost_when.items() if line == said))
+    also = (lost for line, lost in preset.lost_when.items() if line == said)
+    return Dump(facts=facts, lost=(*preset.lost, *also))
 
 
 def _owner(engine: Engine, plan: DumpPlan) -> str:

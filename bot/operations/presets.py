@@ -1,4 +1,4 @@
-"""The databases whose own programs we know how to ask for a consistent dump, and how a whole one looks.
+"""The databases whose own programs we know how to ask for a dump, and how a whole one looks.
 
 Must not know how a program is run. PostgreSQL, MariaDB, Redis and SQLite are tested with the real programs; MySQL's
 own are like MariaDB's, and MongoDB's dump is known from the format of its archives only.
@@ -26,7 +26,8 @@ class Preset:
 
     `command` says the same in short, for people. `is_whole` gets the first `HEAD_BYTES` and the last `TAIL_BYTES` of
     the dump and its size. `user` is who runs it; empty for the owner of `file`, or else for the container's own user.
-    `lost_when` tells, to be said, what a dump does not keep whose words said that line last on their standard error.
+    `lost` is what none of its dumps keeps, `lost_when` what one does not keep whose words said that line last on their
+    standard error; both are to be said.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Preset:
     is_whole: Callable[[bytes, bytes, int], bool]
     user: str = ""
     file: str = ""
+    lost: tuple[str, ...] = ()
     lost_when: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -259,6 +261,7 @@ PRESETS = {
             command="mongodump --archive",
             words=_shell(_MONGODB),
             is_whole=_is_mongodb,
+            lost=(later("one moment for all collections, where they are written to meanwhile"),),
         ),
     )
 }

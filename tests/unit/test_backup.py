@@ -809,6 +809,19 @@ def test_what_a_dump_cannot_keep_is_named(engine: Recorder, archive: Archive, ru
     assert f"It does not keep {lost}." in told.text
 
 
+def test_a_mongodb_dump_is_not_called_of_one_moment(engine: Recorder, archive: Archive, run: FakeRun) -> None:
+    """It is taken without the log of operations, so plan, manifest and answer say what that cannot keep."""
+    engine.add_container("db", ["pgdata"], image="mongo:7")
+    end = b"\x30\0\0\0\x02db\0\x02\0\0\0a\0\x08EOF\0\x01\x12CRC\0" + bytes(8) + b"\0\xff\xff\xff\xff"
+    engine.programs["db"] = lambda _: (b"\x6d\xe2\x99\x81" + b"documents" * 300 + end, "", 0)
+    agreed = planned(engine, dump=True)
+    (lost,) = PRESETS["mongodb"].lost
+    assert agreed.text == f"Back up volume pgdata by a mongodb dump of db. It does not keep {lost}."
+    made = back_up(engine, archive, run, agreed).backup
+    assert (made.is_ok, made.manifest.lost) == (True, (lost,))
+    assert f"It does not keep {lost}." in reply_of(Backed(backup=made)).text
+
+
 @pytest.mark.parametrize(("output", "code"), [(b"", 0), (DUMP, 1), (DUMP[:-60], 0)])
 def test_a_dump_that_is_not_proven_is_never_a_backup(
     engine: Recorder, archive: Archive, run: FakeRun, output: bytes, code: int
@@ -827,7 +840,7 @@ def test_who_is_dumped_follows_flag_and_label(engine: Recorder) -> None:
     engine.add_container("db", ["pgdata"], image="postgres:16")
     hinted = planned(engine)
     assert hinted.dump is None
-    assert "db runs postgresql: --dump asks it for a consistent dump instead." in hinted.text
+    assert "db runs postgresql: --dump asks it for a dump instead." in hinted.text
     engine.add_container("cache", {"pgdata": "/data"}, labels={"shipkeeper.dump": "redis"})
     found = planned(engine).dump
     assert found is not None

@@ -130,7 +130,7 @@ def test_a_whole_dump_passes_unchanged(engine: Recorder, run: FakeRun, name: str
         assert taken.data == data
         assert (facts.preset, facts.command) == (what.name, what.command)
         assert (facts.bytes, facts.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-        assert not made.lost
+        assert made.lost == what.lost
     assert engine.executed[-1].words == what.words
     assert engine.executed[-1].limit == LIMIT
     assert "dumping db" in run.steps
