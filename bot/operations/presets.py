@@ -219,6 +219,7 @@ def _sqlite(path: str) -> Preset:
         words=_shell(_SQLITE, path),
         is_whole=_is_sqlite,
         file=path,
+        lost=(later("anything beside that one file"),),
     )
 
 

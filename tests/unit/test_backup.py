@@ -809,6 +809,14 @@ def test_what_a_dump_cannot_keep_is_named(engine: Recorder, archive: Archive, ru
     assert f"It does not keep {lost}." in told.text
 
 
+def test_a_sqlite_dump_holds_one_file_and_says_so(engine: Recorder) -> None:
+    """Whatever else lies in the volume is not in it, so the plan names that before anybody relies on it."""
+    label = {"shipkeeper.dump": "sqlite:/srv/app.db"}
+    engine.add_container("db", {"pgdata": "/srv"}, labels=label)
+    told = "Back up volume pgdata by a sqlite dump of db. It does not keep anything beside that one file."
+    assert planned(engine).text == told
+
+
 def test_a_mongodb_dump_is_not_called_of_one_moment(engine: Recorder, archive: Archive, run: FakeRun) -> None:
     """It is taken without the log of operations, so plan, manifest and answer say what that cannot keep."""
     engine.add_container("db", ["pgdata"], image="mongo:7")
