@@ -28,7 +28,7 @@ class Arguments:
         default=None,
         choices=("none", "pause", "stop"),
     )
-    dump: bool = arg("ask the database that uses it for a consistent dump", default=False)
+    dump: bool = arg("ask the database that uses it for a dump by its own program", default=False)
     note: Text = arg("why, kept in the manifest", default=Text(""))
     host: HostName | None = arg("the Docker host", default=None)
     wait: bool = arg("queue behind whoever holds the volume", default=False)

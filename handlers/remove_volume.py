@@ -11,7 +11,7 @@ from bot.language import later, say
 from bot.model import Plan, Reply, Right
 from bot.operations import removal
 from bot.operations.changes import Difference
-from bot.operations.difference import until_now
+from bot.operations.difference import touched_until_now
 from bot.operations.identities import of_backups
 from bot.operations.removal import Doomed
 from bot.operations.removaltold import Known, asks, gone
@@ -55,27 +55,27 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:
     doomed.refuse_used()
     if arguments.confirm:
         doomed.refuse_outdated(arguments.confirm)
-    changes = None
+    judged = ""
     if not arguments.without_backup:
-        changes = _changes(doomed, services, run)
+        changes, judged = _changes(doomed, services, run)
         removal.refuse_unprotected(doomed, changes)
     if arguments.confirm:
         removal.remove(engine, arguments.volume)
-        return gone(run.host, arguments.volume, doomed.backup, is_unchanged=changes is not None)
+        return gone(run.host, arguments.volume, doomed.backup, is_unchanged=not arguments.without_backup)
     known = Known(
         contents=removal.count(engine, run, arguments.volume),
-        is_unchanged=changes is not None or None,
+        judged=judged,
         without_backup=arguments.without_backup,
         now=services.clock(),
     )
     return asks(doomed, known)
 
 
-def _changes(doomed: Doomed, services: Services, run: RunContext) -> Difference | None:
+def _changes(doomed: Doomed, services: Services, run: RunContext) -> tuple[Difference | None, str]:
     if doomed.backup is None:
-        return None
-    found, _ = until_now(services.engine(run.host), services.archive, run, doomed.backup, _NAMED_CHANGES)
-    return found
+        return None, ""
+    engine, archive = services.engine(run.host), services.archive
+    return touched_until_now(engine, archive, run, doomed.backup, _NAMED_CHANGES)
 
 
 def _done(run_id: str, services: Services) -> Reply | None:

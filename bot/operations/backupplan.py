@@ -138,7 +138,11 @@ class BackupPlan:
             remarks.append(
                 say("What is mounted below it is left out: {paths}.", paths=", ".join(self.source.inner))
             )
-        remarks += [] if self.dump is not None else [*_hints(self.users), *self._unheeded]
+        if self.dump is None:
+            remarks += [*_hints(self.users), *self._unheeded]
+        elif self.dump.preset.lost:
+            lost = "; ".join(map(say, self.dump.preset.lost))
+            remarks.append(say("It does not keep {lost}.", lost=lost))
         return tuple(remarks)
 
     @property
@@ -227,7 +231,7 @@ def _hints(users: tuple[Container, ...]) -> list[str]:
         if preset is not None:
             found.append(
                 say(
-                    "{container} runs {preset}: --dump asks it for a consistent dump instead.",
+                    "{container} runs {preset}: --dump asks it for a dump instead.",
                     container=user.name,
                     preset=preset.name,
                 )

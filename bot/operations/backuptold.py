@@ -63,11 +63,14 @@ def _proven(manifest: Manifest) -> str:
         how = say(
             "the archive is whole to its end, every entry is hashed and is what was there before and after"
         )
-    return say(
+    proven = say(
         "{source} is backed up and proven: {how}, and the stored bytes were read back.",
         source=_first_words(manifest),
         how=how,
     )
+    if manifest.source.kind != "dump" or not manifest.lost:
+        return proven
+    return " ".join((proven, say("It does not keep {lost}.", lost="; ".join(map(say, manifest.lost)))))
 
 
 def _partial(manifest: Manifest) -> str:

@@ -135,14 +135,17 @@ def of_entry(entry: Entry, *, hashed: bool) -> Thing:
     )
 
 
-def of_item(item: Item, *, like_tar: bool) -> Thing:
-    """A thing as a walk tells it; `like_tar` leaves out what a tar does not say, to compare with one."""
+def of_item(item: Item, *, like_tar: bool, by_inode: bool = False) -> Thing:
+    """A thing as a walk tells it; `like_tar` leaves out what a tar does not say, to compare with one.
+
+    `by_inode` takes for a file's content which inode it is, and when that was last changed: nobody can put that back.
+    """
     time = item.mtime_ns // 1_000_000_000 if like_tar else item.mtime_ns
     return Thing(
         path=item.path,
         kind=item.kind,
         size=item.size if item.kind == "file" else 0,
-        content=_target(item),
+        content=f"{item.inode} {item.ctime_ns}" if by_inode and item.kind == "file" else _target(item),
         mode=_LINK_MODE if item.kind == "symlink" else item.mode,
         owner=f"{item.uid}:{item.gid}",
         time=0 if item.kind == "directory" else time,

@@ -6,6 +6,8 @@ It only reads. Must not know who asked, nor how lists are compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 
 from bot.engine import Engine, Storage
 from bot.entry import Entry, Item
@@ -23,6 +25,10 @@ BY_TIME = later(
     "The content of a file counts as changed when its size or its time, to the nanosecond, is another: what was "
     "written without changing either is not seen."
 )
+BY_INODE = later(
+    "A file counts as changed when its size, its inode or one of its times is another, so what was written or replaced "
+    "since then is seen."
+)
 BY_WHOLE_SECONDS = later(
     "This backup is of a version that kept no inventory, so the content of a file counts as changed when its size or "
     "its time in whole seconds is another: what was written without changing either is not seen."
@@ -32,6 +38,18 @@ BY_HELD = later(
     "its size or its time in whole seconds is another, and what was written without changing either is not seen."
 )
 BY_CONTENT = later("The content of files was compared by SHA-256.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What is compared of two walks, and how that is told."""
+
+    of: Callable[[Item], Thing]
+    told: str
+
+
+_AS_KEPT = _Look(of=partial(of_item, like_tar=False), told=BY_TIME)
+_AS_TOUCHED = _Look(of=partial(of_item, like_tar=False, by_inode=True), told=BY_INODE)
 
 
 def between(
@@ -59,9 +77,28 @@ def until_now(
     for a dump, ArchiveError when the backup's list is damaged, EngineError. A partial backup's first walk saw things
     that the backup does not hold, so there the tar's own list counts.
     """
+    return _until_now(archive, _reading(engine, run, backup), backup, limit, _AS_KEPT)
+
+
+def touched_until_now(
+    engine: Engine, archive: Archive, run: RunContext, backup: Backup, limit: int
+) -> tuple[Difference, str]:
+    """The same, and a file counts as changed as soon as anything was done to it, for what cannot be taken back.
+
+    One that was put there anew with the same content counts, too.
+    """
+    return _until_now(archive, _reading(engine, run, backup), backup, limit, _AS_TOUCHED)
+
+
+def _reading(engine: Engine, run: RunContext, backup: Backup) -> Reading:
     _refuse_dump(backup)
-    source = resolve(engine, source_of(backup))
-    reading = Reading.undisturbed(engine, run, source)
+    return Reading.undisturbed(engine, run, resolve(engine, source_of(backup)))
+
+
+def _until_now(
+    archive: Archive, reading: Reading, backup: Backup, limit: int, look: _Look
+) -> tuple[Difference, str]:
+    run, source = reading.run, reading.source
     with sides(backup.files.directory) as both:
         if source.storage is None:
             return _read(archive, reading, backup, both).difference(limit, run.check), say(BY_CONTENT)
@@ -70,10 +107,9 @@ def until_now(
             entries = archive.entries(backup)
             _add_all(run, both.add_old, (of_entry(entry, hashed=False) for entry in entries))
             return both.difference(limit, run.check), say(BY_WHOLE_SECONDS if backup.is_ok else BY_HELD)
-        _walk(reading, source.storage, lambda item: both.add_new(of_item(item, like_tar=False)))
-        items = archive.items(backup)
-        _add_all(run, both.add_old, (of_item(item, like_tar=False) for item in items))
-        return both.difference(limit, run.check), say(BY_TIME)
+        _walk(reading, source.storage, lambda item: both.add_new(look.of(item)))
+        _add_all(run, both.add_old, map(look.of, archive.items(backup)))
+        return both.difference(limit, run.check), say(look.told)
 
 
 def held_now(engine: Engine, backup: Backup) -> tuple[str, ...]:

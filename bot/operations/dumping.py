@@ -44,7 +44,7 @@ class Dumped(Copy):
         """Run the program, prove what it wrote, and make the tar of it."""
         del downtime  # the database must run
         spool = self._draft.spool("dump")
-        facts = dump(self._engine, self._run, self._plan, spool.write)
+        made = dump(self._engine, self._run, self._plan, spool.write)
         hashes: list[str | None] = []
 
         def on_entry(entry: Entry) -> None:
@@ -58,7 +58,7 @@ class Dumped(Copy):
             self._draft.write(chunk)
             self._run.progress(say("storing"), self._draft.raw_bytes)
         reader.close()
-        if facts.sha256 not in hashes:
+        if made.facts.sha256 not in hashes:
             raise ArchiveError(
                 say(
                     "The archive's disk did not give back the dump that it was given. Nothing was saved. Look after "
@@ -67,7 +67,7 @@ class Dumped(Copy):
                 reason=Reason.DAMAGED,
             )
         spool.remove()
-        self.facts = facts
+        self.facts, self.lost = made.facts, made.lost
 
 
 def _tar(name: str, spool: Spool) -> Iterator[bytes]:

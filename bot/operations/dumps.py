@@ -1,4 +1,4 @@
-"""Takes a consistent dump of a database that runs in a container, and proves that it is whole.
+"""Takes a dump of a database that runs in a container, and proves that it is whole.
 
 Must not know where the bytes go. The end of a program's stream proves nothing (engine fact 5): its exit code, its
 size and its own mark at the end are demanded.
@@ -22,7 +22,7 @@ from bot.reasons import Reason
 from bot.stores.archive import DumpFacts
 from bot.words import size
 
-__all__ = ["DumpPlan", "Preset", "dump", "recognise"]
+__all__ = ["Dump", "DumpPlan", "Preset", "dump", "recognise"]
 
 _CHUNK_BYTES = 1 << 20
 _SAID_CHARACTERS = 500
@@ -42,7 +42,15 @@ class DumpPlan:
     limit: timedelta
 
 
-def dump(engine: Engine, run: RunContext, plan: DumpPlan, write: Write) -> DumpFacts:
+@dataclass(frozen=True, kw_only=True)
+class Dump:
+    """A whole dump: what its manifest says of it, and what it does not keep; to be said."""
+
+    facts: DumpFacts
+    lost: tuple[str, ...] = ()
+
+
+def dump(engine: Engine, run: RunContext, plan: DumpPlan, write: Write) -> Dump:
     """Give `write` the dump, piece by piece; what it got counts only when this returns.
 
     Raises EngineError (reason `dump`, with what the program said) unless the dump is whole, Conflict when the
@@ -69,9 +77,12 @@ def dump(engine: Engine, run: RunContext, plan: DumpPlan, write: Write) -> DumpF
             )
             raise _failed(plan, problem, execution.errors) from error
         _refuse_unless_whole(plan, exit_code, seen, execution.errors)
-    return DumpFacts(
+        said = execution.errors.rstrip().rpartition("\n")[2]
+    facts = DumpFacts(
         preset=preset.name, command=preset.command, bytes=seen.bytes, sha256=seen.hash.hexdigest()
     )
+    also = (lost for line, lost in preset.lost_when.items() if line == said)
+    return Dump(facts=facts, lost=(*preset.lost, *also))
 
 
 def _owner(engine: Engine, plan: DumpPlan) -> str:

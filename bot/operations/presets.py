@@ -1,4 +1,4 @@
-"""The databases whose own programs we know how to ask for a consistent dump, and how a whole one looks.
+"""The databases whose own programs we know how to ask for a dump, and how a whole one looks.
 
 Must not know how a program is run. PostgreSQL, MariaDB, Redis and SQLite are tested with the real programs; MySQL's
 own are like MariaDB's, and MongoDB's dump is known from the format of its archives only.
@@ -7,12 +7,12 @@ own are like MariaDB's, and MongoDB's dump is known from the format of its archi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from bot.engine import Container
 from bot.errors import Conflict
-from bot.language import say
+from bot.language import later, say
 
 DUMP_LABEL = "shipkeeper.dump"
 HEAD_BYTES = 128
@@ -26,6 +26,8 @@ class Preset:
 
     `command` says the same in short, for people. `is_whole` gets the first `HEAD_BYTES` and the last `TAIL_BYTES` of
     the dump and its size. `user` is who runs it; empty for the owner of `file`, or else for the container's own user.
+    `lost` is what none of its dumps keeps, `lost_when` what one does not keep whose words said that line last on their
+    standard error; both are to be said.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Preset:
     is_whole: Callable[[bytes, bytes, int], bool]
     user: str = ""
     file: str = ""
+    lost: tuple[str, ...] = ()
+    lost_when: Mapping[str, str] = field(default_factory=dict)
 
 
 def recognise(container: Container) -> Preset | None:
@@ -96,16 +100,27 @@ _MYSQL_OPTIONS = (
     "--no-tablespaces --default-character-set=utf8mb4 --comments"
 )
 
+_LIMITED = "shipkeeper-dump:own-user"
+_MYSQL_LOST = {
+    _LIMITED: later(
+        "what only root, whose password is not in the container's environment, may see: other databases, users and "
+        "grants"
+    )
+}
 _MYSQL = f"""
+limited=
 user=$(secret MARIADB_ROOT_USER MYSQL_ROOT_USER)
 MYSQL_PWD=$(secret MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD)
 if [ -z "$MYSQL_PWD" ] && [ -z "${{MARIADB_ALLOW_EMPTY_ROOT_PASSWORD:-${{MYSQL_ALLOW_EMPTY_PASSWORD:-}}}}" ]; then
     own=$(secret MARIADB_USER MYSQL_USER)
-    if [ -n "$own" ]; then user=$own; MYSQL_PWD=$(secret MARIADB_PASSWORD MYSQL_PASSWORD); fi
+    if [ -n "$own" ]; then user=$own; limited=1; MYSQL_PWD=$(secret MARIADB_PASSWORD MYSQL_PASSWORD); fi
 fi
 export MYSQL_PWD
 program=$(command -v mariadb-dump || command -v mysqldump || echo mysqldump)
-exec "$program" --user="${{user:-root}}" {_MYSQL_OPTIONS}
+set -- --user="${{user:-root}}" {_MYSQL_OPTIONS}
+[ -n "$limited" ] || exec "$program" "$@"
+"$program" "$@" || exit
+echo "{_LIMITED}" >&2
 """
 
 _REDIS = """
@@ -204,6 +219,7 @@ def _sqlite(path: str) -> Preset:
         words=_shell(_SQLITE, path),
         is_whole=_is_sqlite,
         file=path,
+        lost=(later("anything beside that one file"),),
     )
 
 
@@ -223,6 +239,7 @@ PRESETS = {
             command=f"mysqldump {_MYSQL_OPTIONS}",
             words=_shell(_MYSQL),
             is_whole=_is_mysql,
+            lost_when=_MYSQL_LOST,
         ),
         Preset(
             name="mariadb",
@@ -230,6 +247,7 @@ PRESETS = {
             command=f"mariadb-dump {_MYSQL_OPTIONS}",
             words=_shell(_MYSQL),
             is_whole=_is_mysql,
+            lost_when=_MYSQL_LOST,
         ),
         Preset(
             name="redis",
@@ -244,6 +262,7 @@ PRESETS = {
             command="mongodump --archive",
             words=_shell(_MONGODB),
             is_whole=_is_mongodb,
+            lost=(later("one moment for all collections, where they are written to meanwhile"),),
         ),
     )
 }

@@ -18,10 +18,10 @@ from bot.stores.archive import Backup
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of what would be lost; `is_unchanged` is None when nobody could tell, or nobody looked."""
+    """What is known of what would be lost; `judged` is how it was found that nothing changed, empty if it was not."""
 
     contents: Contents
-    is_unchanged: bool | None
+    judged: str
     without_backup: bool
     now: datetime
 
@@ -89,7 +89,7 @@ def _in_words(doomed: Doomed, known: Known) -> str:
         return f"{told} {only}"
     if backup is None:
         return " ".join((told, say("It has no verified backup: nothing brings it back.")))
-    if known.is_unchanged:
+    if known.judged:
         since = say("nothing in it changed since then")
     else:
         since = say("what changed since then, if anything, would be lost")
@@ -101,7 +101,7 @@ def _in_words(doomed: Doomed, known: Known) -> str:
         since=since,
         volume=name,
     )
-    return f"{told} {comes_back}"
+    return " ".join(filter(None, (told, comes_back, known.judged)))
 
 
 def _age(backup: Backup, known: Known) -> str:

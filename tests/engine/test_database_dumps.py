@@ -16,11 +16,10 @@ import pytest
 from bot.engine import Container
 from bot.engine.real import DockerEngine
 from bot.errors import BotError, Cancelled, EngineError
-from bot.operations.dumps import DumpPlan, dump, recognise
+from bot.operations.dumps import Dump, DumpPlan, dump, recognise
 from bot.operations.hooks import hooked
 from bot.operations.quiesce import Quiesce, QuiescePolicy, asleep, sleepers
 from bot.reasons import Reason
-from bot.stores.archive import DumpFacts
 from tests.support.databases import USER, DatabaseBench, require
 from tests.support.engine_available import require_engine
 from tests.support.fake_run import FakeRun
@@ -158,7 +157,7 @@ class Taken:
 
 def take(
     engine: DockerEngine, name: str, label: str, taken: Taken, *, limit: timedelta = LIMIT, user: str = ""
-) -> DumpFacts:
+) -> Dump:
     """Dump what runs in the container, as its label would say."""
     labels = {"shipkeeper.dump": label, "shipkeeper.backup.user": user}
     container = replace(engine.container(name), labels=labels)
@@ -170,7 +169,7 @@ def take(
 
 def whole(engine: DockerEngine, name: str, label: str, **how: str) -> bytes:
     taken = Taken()
-    facts = take(engine, name, label, taken, **how)  # type: ignore[arg-type]
+    facts = take(engine, name, label, taken, **how).facts  # type: ignore[arg-type]
     assert facts.sha256 == hashlib.sha256(taken.data).hexdigest()
     assert facts.bytes == len(taken.data)
     return taken.data
@@ -206,6 +205,29 @@ def test_a_mariadb_dump_brings_a_server_back(docker_engine: DockerEngine, mariad
     mariadb.ask("-e", "drop database shop; drop user reader")
     mariadb.restore("/tmp/dump.sql", data)
     assert mariadb.ask(*query) == before
+
+
+def test_a_mariadb_dump_without_root_names_what_it_may_lack(
+    docker_engine: DockerEngine, bench: DatabaseBench
+) -> None:
+    """By the own user it is whole to its end, though other databases are not in it, and says what root would see."""
+    require("mariadb")
+    name = bench.run(
+        _MARIADB, MARIADB_USER="app", MARIADB_PASSWORD="p", TEST_QUOTED=SECRET.replace("'", "''")
+    )
+    client, secret = ("mariadb", "-uroot", "-e"), {"MYSQL_PWD": SECRET}
+    bench.ready(name, *client, "select 1", **secret)
+    make = (
+        "create database shop; create table shop.mine (n int);"
+        "create database other; create table other.theirs (n int);"
+        "create user app@localhost identified by 'p'; grant all on shop.* to app@localhost"
+    )
+    assert bench.ask(name, *client, make, environment=secret)[0] == 0
+    taken = Taken()
+    made = take(docker_engine, name, "mariadb", taken)
+    assert b"`mine`" in taken.data
+    assert b"`theirs`" not in taken.data
+    assert "what only root" in " ".join(made.lost)
 
 
 def test_a_redis_dump_is_loaded_by_another_server(

@@ -26,6 +26,7 @@ from bot.operations.backup import Backed, Still, back_up, back_up_still
 from bot.operations.backupplan import BackupPlan, Wish, plan
 from bot.operations.backuptold import reply_of
 from bot.operations.downtime import Downtime
+from bot.operations.presets import PRESETS
 from bot.operations.quiesce import Quiesce, QuiescePolicy
 from bot.operations.sources import resolve
 from bot.reasons import Reason
@@ -795,6 +796,40 @@ def test_a_dump_that_compresses_well_is_stored_in_small_pieces(
     assert max(sizes) <= 1 << 20
 
 
+def test_what_a_dump_cannot_keep_is_named(engine: Recorder, archive: Archive, run: FakeRun) -> None:
+    """By the own user of MariaDB, the manifest names as lost what only root may see, and so does the answer."""
+    engine.add_container("db", ["pgdata"], image="mariadb:11")
+    (said, lost), *_ = PRESETS["mariadb"].lost_when.items()
+    whole = b"-- MariaDB dump 10.19\n--\nINSERT;\n-- Dump completed\n"
+    engine.programs["db"] = lambda _: (whole, f"a warning\n{said}\n", 0)
+    made = back_up(engine, archive, run, planned(engine, dump=True)).backup
+    assert (made.is_ok, made.manifest.lost) == (True, (lost,))
+    told = reply_of(Backed(backup=made))
+    assert (told.status, told.facts["not_kept"]) == (Status.SUCCEEDED, lost)
+    assert f"It does not keep {lost}." in told.text
+
+
+def test_a_sqlite_dump_holds_one_file_and_says_so(engine: Recorder) -> None:
+    """Whatever else lies in the volume is not in it, so the plan names that before anybody relies on it."""
+    label = {"shipkeeper.dump": "sqlite:/srv/app.db"}
+    engine.add_container("db", {"pgdata": "/srv"}, labels=label)
+    told = "Back up volume pgdata by a sqlite dump of db. It does not keep anything beside that one file."
+    assert planned(engine).text == told
+
+
+def test_a_mongodb_dump_is_not_called_of_one_moment(engine: Recorder, archive: Archive, run: FakeRun) -> None:
+    """It is taken without the log of operations, so plan, manifest and answer say what that cannot keep."""
+    engine.add_container("db", ["pgdata"], image="mongo:7")
+    end = b"\x30\0\0\0\x02db\0\x02\0\0\0a\0\x08EOF\0\x01\x12CRC\0" + bytes(8) + b"\0\xff\xff\xff\xff"
+    engine.programs["db"] = lambda _: (b"\x6d\xe2\x99\x81" + b"documents" * 300 + end, "", 0)
+    agreed = planned(engine, dump=True)
+    (lost,) = PRESETS["mongodb"].lost
+    assert agreed.text == f"Back up volume pgdata by a mongodb dump of db. It does not keep {lost}."
+    made = back_up(engine, archive, run, agreed).backup
+    assert (made.is_ok, made.manifest.lost) == (True, (lost,))
+    assert f"It does not keep {lost}." in reply_of(Backed(backup=made)).text
+
+
 @pytest.mark.parametrize(("output", "code"), [(b"", 0), (DUMP, 1), (DUMP[:-60], 0)])
 def test_a_dump_that_is_not_proven_is_never_a_backup(
     engine: Recorder, archive: Archive, run: FakeRun, output: bytes, code: int
@@ -813,7 +848,7 @@ def test_who_is_dumped_follows_flag_and_label(engine: Recorder) -> None:
     engine.add_container("db", ["pgdata"], image="postgres:16")
     hinted = planned(engine)
     assert hinted.dump is None
-    assert "db runs postgresql: --dump asks it for a consistent dump instead." in hinted.text
+    assert "db runs postgresql: --dump asks it for a dump instead." in hinted.text
     engine.add_container("cache", {"pgdata": "/data"}, labels={"shipkeeper.dump": "redis"})
     found = planned(engine).dump
     assert found is not None

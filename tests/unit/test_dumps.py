@@ -73,8 +73,8 @@ class Taken(list[bytes]):
 def take(engine: Recorder, run: FakeRun, what: Preset, *, limit: timedelta = LIMIT, **labels: str):  # type: ignore[no-untyped-def]
     taken = Taken()
     container = replace(engine.container("db"), labels=labels)
-    facts = dump(engine, run, DumpPlan(container=container, preset=what, limit=limit), taken.append)
-    return facts, taken
+    made = dump(engine, run, DumpPlan(container=container, preset=what, limit=limit), taken.append)
+    return made, taken
 
 
 def writes(engine: Recorder, out: bytes | Iterable[bytes], errors: str = "", code: int | None = 0) -> None:
@@ -125,10 +125,12 @@ def test_a_whole_dump_passes_unchanged(engine: Recorder, run: FakeRun, name: str
     what = preset(name)
     for size in (1 << 20, 700, 1):
         writes(engine, [data[at : at + size] for at in range(0, len(data), size)], "a warning\n")
-        facts, taken = take(engine, run, what)
+        made, taken = take(engine, run, what)
+        facts = made.facts
         assert taken.data == data
         assert (facts.preset, facts.command) == (what.name, what.command)
         assert (facts.bytes, facts.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert made.lost == what.lost
     assert engine.executed[-1].words == what.words
     assert engine.executed[-1].limit == LIMIT
     assert "dumping db" in run.steps
@@ -144,6 +146,18 @@ def test_no_beginning_of_a_dump_is_whole(name: str) -> None:
         if what.is_whole(data[:size][:HEAD_BYTES], data[:size][-TAIL_BYTES:], size)
     ]
     assert whole == [len(data)]
+
+
+@pytest.mark.parametrize("name", ["mysql", "mariadb"])
+def test_a_dump_by_the_own_user_says_that_it_may_lack_something(
+    engine: Recorder, run: FakeRun, name: str
+) -> None:
+    """What only root may see is named as lost when the words say, behind all warnings, that they did without root."""
+    (said, lost), *_ = PRESETS[name].lost_when.items()
+    writes(engine, WHOLE[name], f"-- Warning: a view\n{said}\n")
+    assert take(engine, run, PRESETS[name])[0].lost == (lost,)
+    writes(engine, WHOLE[name], f"{said}\nsomething else\n")
+    assert take(engine, run, PRESETS[name])[0].lost == ()
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -345,6 +359,7 @@ def test_mysql_and_mariadb_are_asked_as_root(spoken: Spoken) -> None:
         line, secrets = spoken(PRESETS[name].words, **environment)
         assert f"mariadb-dump --user={user} --all-databases --single-transaction --routines --events" in line
         assert secrets == f"||{password}|unset"
+    assert spoken(PRESETS["mysql"].words, 5, SPY_CODE="5", MYSQL_USER="u")
 
 
 def test_redis_is_asked_for_what_a_replica_would_get(spoken: Spoken) -> None:

@@ -229,6 +229,22 @@ def test_a_change_between_plan_and_confirmation_is_seen(house: House, fake_engin
     assert _is_there(fake_engine, "spare")
 
 
+def test_what_keeps_its_size_and_its_time_is_seen(house: House, fake_engine: FakeEngine) -> None:
+    """A file that was written, or replaced by another, with its old size and time keeps the volume from going."""
+    house.say("backup spare")
+    _is(
+        house.say("remove-volume spare"), Status.PARTIAL, "so what was written or replaced since then is seen"
+    )
+    fake_engine.put_file("spare", "a", b"two")
+    _is(house.say("remove-volume spare"), Status.REJECTED, "0 added, 0 removed, 1 changed (a)")
+    house.say("backup spare")
+    line = _is(house.say("remove-volume spare"), Status.PARTIAL).reply.buttons[0].line
+    fake_engine.tree("spare").remove("d/b")
+    fake_engine.put_file("spare", "d/b", b"other")
+    _is(house.say(line), Status.REJECTED, "0 added, 0 removed, 1 changed (d/b)")
+    assert _is_there(fake_engine, "spare")
+
+
 def test_removing_needs_an_administrator(house: House, fake_engine: FakeEngine) -> None:
     """The right to operate is not enough, and an unknown volume is named with the nearest."""
     _is(house.say(from_slack("remove-volume pgdata", user="U0BOB")), Status.DENIED)
