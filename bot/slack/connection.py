@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -71,7 +71,7 @@ class Road:
     activity: Activity
     people: Directory
     publishing: Publishing
-    alarm_channel: Callable[[], str]
+    beside: Beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class SlackConnection:
             road.outbox,
             road.runs,
             road.clock,
-            Beside(doubt=self._tokens.doubt, alarm_channel=road.alarm_channel),
+            replace(road.beside, doubt=self._tokens.doubt),
         )
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
         self._heads = HeadPublisher(_client(account), road.publishing)
