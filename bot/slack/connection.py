@@ -124,8 +124,16 @@ class SlackConnection:
         self._connector: threading.Thread | None = None
 
     def _listen(self, app: App, account: Account, road: Road) -> None:
+        def is_lost(run_id: str) -> bool:
+            run = road.runs.get(run_id)
+            return run.status.is_ending and not run.released
+
         rooms = Rooms(
-            completion=road.completion, opener=self._opener, commands=road.commands, hosts=road.hosts
+            completion=road.completion,
+            opener=self._opener,
+            commands=road.commands,
+            hosts=road.hosts,
+            is_lost=is_lost,
         )
         beneath = [name for name, command in road.commands.items() if command.beneath]
         dialogues = Dialogues(self.gate, rooms)
