@@ -59,7 +59,10 @@ def _any(patterns: Collection[str], name: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
-    """One person's approval; `person` is who they are on whichever surface, `roles` are those it was given in."""
+    """One person's approval; `person` is who they are on whichever surface, `roles` are those it was given in.
+
+    As things stand later, `roles` may be none of them: then it does not count any more.
+    """
 
     person: str
     actor: Actor
@@ -160,6 +163,9 @@ def wanted(approval: Approval) -> str:
 
 
 def given(approval: Approval) -> str:
-    """Who approved so far, in a sentence; empty for nobody."""
-    names = ", ".join(vote.actor.name for vote in approval.votes)
-    return say("Approved by {people}.", people=names) if names else ""
+    """Who approved so far, and whose word does not count any more, in a sentence or two; empty for nobody."""
+    names = ", ".join(vote.actor.name for vote in approval.votes if vote.roles)
+    lost = ", ".join(vote.actor.name for vote in approval.votes if not vote.roles)
+    told = [say("Approved by {people}.", people=names)] if names else []
+    told += [say("Approved before, and not entitled any more: {people}.", people=lost)] if lost else []
+    return " ".join(told)

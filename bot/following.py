@@ -95,6 +95,7 @@ class _Teller:
         asked = approvals.of(run.id) if run.status is Status.WAITING else None
         if asked is None or asked.decision is not None:
             return
+        asked = approvals.as_it_stands(asked)
         told = say(
             "Run {run_id} waits for approval until {at:%Y-%m-%d %H:%M:%S} UTC. {wanted} {given} Ctrl-C cancels it.",
             run_id=run.id,

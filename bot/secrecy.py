@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 MAX_RAW_CHARACTERS = 300
 
-_USER_INFORMATION = re.compile(r"(?<=://)[^/\s@]+@")
+_WORD = re.compile(r"\S+")
+_AT = re.compile(r"@(?!sha256:[0-9a-f]{64})")
+"""What may end a URL's user information, and is no image's digest."""
 _SLACK_TOKEN = re.compile(r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{8,}")
 _NAMED_SECRET = re.compile(r"(?i)\b([a-z0-9_.-]*(?:password|passwd|secret|token|api[_-]?key)=)[^\s\"']+")
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
@@ -32,7 +34,7 @@ def scrub(raw: object, secrets: Iterable[str] = ()) -> str:
     text = str(raw)
     for secret in secrets:
         text = text.replace(secret, "…") if secret else text
-    text = _USER_INFORMATION.sub("", text)
+    text = _without_users(text, "")
     text = _CREDENTIAL.sub(r"\1 …", text)
     text = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
     text = " ".join(text.split())
@@ -44,8 +46,22 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     and values of what is called password, secret or token. NUL and lone surrogates, which nothing stores, go."""
     for secret in secrets:
         text = text.replace(secret, "…") if secret else text
-    text = _USER_INFORMATION.sub("…@", text)
+    text = _without_users(text, "…@")
     text = _CREDENTIAL.sub(r"\1 …", text)
     text = _SLACK_TOKEN.sub("…", text)
     text = _NAMED_SECRET.sub(r"\1…", text)
     return _NO_TEXT.sub("\ufffd", text)
+
+
+def _without_users(text: str, instead: str) -> str:
+    """The same without what stands between `://` and the last `@` of a word: people's passwords hold `@` and `/`, too.
+
+    Rather too much of a URL goes than a part of a password stays.
+    """
+
+    def without(word: re.Match[str]) -> str:
+        before, slashes, after = word[0].partition("://")
+        ends = [found.end() for found in _AT.finditer(after)]
+        return f"{before}{slashes}{instead}{after[ends[-1] :]}" if ends else word[0]
+
+    return _WORD.sub(without, text) if "://" in text else text

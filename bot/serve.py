@@ -23,6 +23,7 @@ from bot.schedules.timer import Timer
 from bot.settings import Settings, SettingsError, file_of, read
 from bot.signals import OnHangup, OnSignal
 from bot.slack.connection import Account, Road, SlackConnection
+from bot.slack.delivery import Beside
 from bot.slack.heads import Publishing
 from bot.stores.activity import Activity
 from bot.stores.homes import Homes
@@ -287,5 +288,8 @@ def _road(app: App, completion: Completion) -> Road:
             language=app.services.people.otherwise,
             clock=app.services.clock,
         ),
-        alarm_channel=lambda: app.services.alarm_channel,
+        beside=Beside(
+            alarm_channel=lambda: app.services.alarm_channel,
+            as_it_stands=app.services.approvals.as_it_stands,
+        ),
     )

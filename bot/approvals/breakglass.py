@@ -5,7 +5,8 @@ Must not know Docker or Slack.
 
 from __future__ import annotations
 
-from bot.approvals.deciding import Hearing, event_of, refuse_unknown
+from bot.approvals.deciding import Hearing, refuse_unknown
+from bot.approvals.entries import event_of
 from bot.consent import Approval, Decision, Review
 from bot.errors import Conflict, PermissionDenied, UsageError
 from bot.language import say, speaking

@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.approvals import binding
+from bot.approvals.entries import event_of
 from bot.consent import Approval, Decision, Rule, Vote
 from bot.errors import Conflict, Expired, PermissionDenied
 from bot.language import later, say
-from bot.model import Actor, Button, Invocation, Origin, Plan, Status, Value
+from bot.model import Actor, Button, Invocation, Origin, Plan, Status
 from bot.people import SHELL
 from bot.permissions import Policy
 from bot.stores.approvals import APPROVE, DENY, ApprovalStore, Verdict
-from bot.stores.audit import AuditEvent
 from bot.stores.claims import Claim
 from bot.stores.database import Transaction
 from bot.stores.runrow import Run
@@ -75,6 +75,13 @@ class Approvals:
     def of(self, run_id: str) -> Approval | None:
         """What was asked for that run, and how far it is; None when it needed none."""
         return self._store.of(run_id)
+
+    def as_it_stands(self, asked: Approval) -> Approval:
+        """The same with the roles in which each person's word counts as of now: for telling whose is wanted still."""
+        if not asked.votes:
+            return asked
+        now = self._standing(asked)
+        return replace(asked, votes=tuple(replace(vote, roles=now[vote.person]) for vote in asked.votes))
 
     # ---- on the road -----------------------------------------------------------------------------
 
@@ -160,7 +167,7 @@ class Approvals:
     # ---- people's word ---------------------------------------------------------------------------
 
     def approve(self, run_id: str, by: Invocation) -> Approval:
-        """Count this person's approval, and let the run go on when that is enough; how far it is then.
+        """Count this person's approval, and let the run go on when that is enough; how far it is then, as it stands.
 
         Raises NotFound, PermissionDenied, Conflict.
         """
@@ -169,7 +176,7 @@ class Approvals:
         vote = Vote(person=self._policy.identity(by.actor), actor=by.actor, roles=roles, at=self._clock())
         asked = self._asked(run_id)
         event = event_of(run, by, "approved", "", digest=asked.digest, roles=", ".join(roles))
-        return self._store.vote(run_id, vote, self._standing(asked), event)
+        return self.as_it_stands(self._store.vote(run_id, vote, self._standing(asked), event))
 
     def deny(self, run_id: str, by: Invocation, reason: str) -> None:
         """End the run; raises NotFound, PermissionDenied, Conflict."""
@@ -208,10 +215,10 @@ class Approvals:
             _log.info("run %s did not expire: %s", run.id, error)
 
     def waiting_for(self, actor: Actor) -> tuple[Approval, ...]:
-        """The requests on which this person's word is wanted."""
+        """The requests on which this person's word is wanted, as they stand."""
         person = self._policy.identity(actor)
         return tuple(
-            asked
+            self.as_it_stands(asked)
             for asked in self._store.waiting()
             if person not in self.requesters(asked)
             and person not in {vote.person for vote in asked.votes}
@@ -267,25 +274,6 @@ def refuse_unknown(policy: Policy, by: Invocation) -> None:
                 user=by.actor.name,
             )
         )
-
-
-def event_of(run: Run, by: Invocation, kind: str, detail: str, **facts: Value) -> AuditEvent:
-    """An entry about the run, of what that person did."""
-    is_requester = by is run.invocation
-    return AuditEvent(
-        run_id=run.id,
-        kind=kind,
-        at=by.at,
-        actor=by.actor,
-        origin=by.origin,
-        channel=by.place.channel if by.place else None,
-        command=run.command if is_requester else by.line.partition(" ")[0],
-        line=by.line,
-        host=run.host,
-        targets=run.plan.targets if run.plan else (),
-        detail=detail or run.invocation.line,
-        facts=facts,
-    )
 
 
 def _bound(work: Work, made: Plan) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -71,7 +71,7 @@ class Road:
     activity: Activity
     people: Directory
     publishing: Publishing
-    alarm_channel: Callable[[], str]
+    beside: Beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class SlackConnection:
             road.outbox,
             road.runs,
             road.clock,
-            Beside(doubt=self._tokens.doubt, alarm_channel=road.alarm_channel),
+            replace(road.beside, doubt=self._tokens.doubt),
         )
         self._uploading = Uploading(_client(account), road.uploads, road.outgoing)
         self._heads = HeadPublisher(_client(account), road.publishing)
@@ -124,8 +124,16 @@ class SlackConnection:
         self._connector: threading.Thread | None = None
 
     def _listen(self, app: App, account: Account, road: Road) -> None:
+        def is_lost(run_id: str) -> bool:
+            run = road.runs.get(run_id)
+            return run.status.is_ending and not run.released
+
         rooms = Rooms(
-            completion=road.completion, opener=self._opener, commands=road.commands, hosts=road.hosts
+            completion=road.completion,
+            opener=self._opener,
+            commands=road.commands,
+            hosts=road.hosts,
+            is_lost=is_lost,
         )
         beneath = [name for name, command in road.commands.items() if command.beneath]
         dialogues = Dialogues(self.gate, rooms)

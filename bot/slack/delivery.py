@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http.client import HTTPException
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.consent import Approval
 from bot.errors import StoreError
 from bot.language import speaking
 from bot.model import Origin, Status
@@ -53,11 +54,12 @@ _PRIVATE_ENDINGS = (Status.DENIED, Status.REJECTED, Status.EXPIRED)
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What else it needs: whoever is told the code of each refusal, for some mean that the token is no good, and where
-    alarms are told, which is empty for nowhere."""
+    """What else it needs: whoever is told the code of each refusal, for some mean that the token is no good; where
+    alarms are told, which is empty for nowhere; and how far a request for approval is, as of now."""
 
     doubt: Callable[[str], None] = lambda _: None
     alarm_channel: Callable[[], str] = lambda: ""
+    as_it_stands: Callable[[Approval], Approval] = lambda asked: asked
 
 
 class Delivery:
@@ -250,8 +252,9 @@ class Delivery:
     def _render(self, message: Message) -> Rendered:
         is_waiting = message.run.status is Status.QUEUED
         before = self._runs.waiting_before(message.run) if is_waiting else 0
+        asked = self._beside.as_it_stands(message.asked) if message.asked else None
         with speaking(message.run.invocation.language):
-            return render(message, before)
+            return render(replace(message, asked=asked), before)
 
 
 def _is_its_own(run: Run) -> bool:

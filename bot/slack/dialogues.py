@@ -43,12 +43,16 @@ _NO_FILE = later(
 
 @dataclass(frozen=True, kw_only=True)
 class Rooms:
-    """What dialogues work with; `hosts` is how many there are."""
+    """What dialogues work with; `hosts` is how many there are.
+
+    `is_lost` tells of a run whether it ended without ever being begun, as Slack learned of it too late.
+    """
 
     completion: Completion
     opener: FormOpener
     commands: Mapping[str, Command]
     hosts: int
+    is_lost: Callable[[str], bool]
 
 
 class Dialogues:
@@ -60,6 +64,7 @@ class Dialogues:
         self._opener = rooms.opener
         self._commands = rooms.commands
         self._hosts = rooms.hosts
+        self._is_lost = rooms.is_lost
 
     # ---- asking for one --------------------------------------------------------------------------
 
@@ -200,10 +205,20 @@ class Dialogues:
         return _instead(command_form(command, Opened(place=place), {}, hosts=self._hosts))
 
     def _stored(self, body: Payload, place: Place, line: str) -> Answer:
-        key = f"view:{team_of(body)}:{body['view']['id']}"
-        return self._gate.stored(
+        """Once a form, whatever Slack made of the answer. It stays open where that came too late: sent off again, it is
+        told to be spent."""
+        view = body["view"]
+        key = f"view:{team_of(body)}:{view['id']}"
+        answer = self._gate.stored(
             self._gate.invocation(line=line, actor=actor_of(body["user"]), key=key, place=place)
         )
+        if answer.run_id is None or not self._is_lost(answer.run_id):
+            return answer
+        said = say(
+            "Slack learned too late that this form had been sent, so nothing was run, and it cannot be sent again. "
+            "Close it, and ask for the command anew."
+        )
+        return Answer(ack={"response_action": "errors", "errors": {_first_input(view): said}})
 
 
 def _asking(actor: Actor, place: Place, command: Command) -> Asking:
@@ -231,9 +246,13 @@ def _gone() -> View:
 def _refused(command: Command, view: Payload, wrong: Mapping[str, str]) -> Answer:
     """Each at its field; what belongs to none stands at the first."""
     known = {one.name: one for one in parameters(command)}
-    first = next(block["block_id"] for block in view["blocks"] if block["type"] == "input")
+    first = _first_input(view)
     errors = {}
     for name, sentence in wrong.items():
         block_id = block_id_of(known[name], view["blocks"]) if name in known else None
         errors[block_id or first] = cut(sentence.replace("`", ""), _ERROR)
     return Answer(ack={"response_action": "errors", "errors": errors})
+
+
+def _first_input(view: Payload) -> str:
+    return next(str(block["block_id"]) for block in view["blocks"] if block["type"] == "input")

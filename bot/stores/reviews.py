@@ -81,7 +81,7 @@ class Reviews:
                 update(reviews)
                 .where(reviews.c.run_id == review.run_id, reviews.c.reminders == review.reminders)
                 .where(reviews.c.closed_at.is_(None))
-                .values(reminders=review.reminders + 1, remind_at=max(review.remind_at + EVERY, now))
+                .values(reminders=review.reminders + 1, remind_at=now + EVERY)
             )
             if done.rowcount == 1:
                 self._tell(connection, alarm)

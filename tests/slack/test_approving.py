@@ -119,6 +119,30 @@ def test_two_people_approve(work: Workplace) -> None:
 
 
 @two_people
+def test_whose_word_is_wanted_is_told_as_things_stand(
+    work: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When an earlier approver lost the role, the answer, the message and Home say that one more person is wanted."""
+    be_swift(monkeypatch)
+    delivery, message, run = asked_for(work)
+    work.told(work.press(message, "Approve", user="U0ADA"), Status.SUCCEEDED)
+    wait_for(lambda: "Approved by ada" in words_of(message), saying="who was first")
+    work.close()
+    work.more_toml = TWO.replace('"U0ADA", ', '"U0BOB", ')
+    work.open()
+    second = work.told(work.press(message, "Approve", user="U0CAT"), Status.SUCCEEDED)
+    assert "wants 1 more person" in second.text
+    wait_for(lambda: "Approved by cat" in words_of(message), saying="who counts")
+    assert "not entitled any more: ada" in words_of(message)
+    assert "wants 1 more person" in words_of(message)
+    assert work.run_of(delivery).status is Status.WAITING
+    opened(work, "U0BOB")
+    says(work, "wants 1 more person", "U0BOB")
+    work.told(said(work, f"approve {run.id}", "U0BOB"), Status.SUCCEEDED)
+    work.told(delivery, Status.SUCCEEDED)
+
+
+@two_people
 def test_one_person_counts_once(work: Workplace) -> None:
     """Approved twice by button and once by command, it is one approval."""
     delivery, message, run = asked_for(work)

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from bot.model import Status
+from tests.slack.forming import errors_of, form_of, no_form, offered, sent
 from tests.slack.workplace import Workplace
 from tests.support.house import wait_for
 
@@ -73,3 +74,23 @@ def test_without_a_database_nothing_is_acked_by_http(work: Workplace) -> None:
     assert delivery.acks == 0
     assert not work.runs_of(delivery)
     work.told(work.slash("/backup", "pgdata"), Status.SUCCEEDED)
+
+
+def test_a_form_that_was_acked_too_late_says_that_it_is_spent(work: Workplace) -> None:
+    """Slack leaves it open with an error; sent again, it runs nothing and says so, and a new one does what it says."""
+    work.slash("/backup")
+    form = form_of(work)
+    assert offered(work, form, "source", "pgdata") == ["pgdata"]
+    with locked_store(work):
+        late = work.playground.submit(form, {"source": "pgdata"})
+        wait_for(lambda: late.error, saying="Slack's patience to end")
+    work.told(late, Status.EXPIRED, seconds=25)
+    again = sent(work, form, {"source": "pgdata"})
+    assert "nothing was run" in errors_of(again)["source"]
+    assert not no_form(work)
+    assert work.backups() == 0
+    work.playground.redeliver(again, times=2)
+    wait_for(lambda: again.acks == 3, saying="three acks")
+    work.slash("/backup")
+    work.told(sent(work, form_of(work), {"source": "pgdata"}), Status.SUCCEEDED)
+    assert work.backups() == 1

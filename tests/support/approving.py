@@ -53,8 +53,8 @@ def let_time_pass(app: App, run_id: str) -> None:
         connection.execute(update(approvals).where(approvals.c.run_id == run_id).values(expires_at=past))
 
 
-def let_a_day_pass(app: App, run_id: str) -> None:
-    """The owners of the review are to be reminded now."""
-    past = datetime.now(UTC) - timedelta(seconds=1)
+def let_a_day_pass(app: App, run_id: str, *, days: int = 1) -> None:
+    """The owners of the review are to be reminded now, and were so many days ago but one."""
+    past = datetime.now(UTC) - timedelta(days=days - 1, seconds=1)
     with app.database.write() as connection:
         connection.execute(update(reviews).where(reviews.c.run_id == run_id).values(remind_at=past))

@@ -23,7 +23,7 @@ from bot.settings import SettingsError
 from bot.stores.locks import hold
 from bot.stores.runrow import Run
 from tests.fakes import FakeEngine
-from tests.support.approving import RULES, TWO, asked_of, waits
+from tests.support.approving import RULES, TWO, asked_of, let_a_day_pass, waits
 from tests.support.house import House, at_work, built, from_slack, invocation, refuse_untrue, settings
 
 ROLES = """
@@ -443,6 +443,18 @@ def test_what_was_cancelled_while_it_was_planned_asks_nobody(house: House, engin
     assert outcome.status is Status.CANCELLED
     assert asked == [outcome.run_id]
     assert house.app.services.approvals.of(outcome.run_id) is None
+
+
+def test_after_days_away_owners_are_reminded_once(house: House) -> None:
+    """A bot that comes back when several reminders would have been due gives one, and the next a day later."""
+    run = asked_for(house, "backup pgdata")
+    assert house.say(from_slack(f"break-glass {run.id} it burns")).status is Status.SUCCEEDED
+    assert house.ending(run.id).status is Status.SUCCEEDED
+    let_a_day_pass(house.app, run.id, days=3)
+    for _ in range(3):
+        house.app.services.break_glass.tidy()
+    lines = house.app.services.audit.lines(limit=100, run_id=run.id)
+    assert [line.event.kind for line in lines].count("review-reminded") == 1
 
 
 def test_only_a_person_breaks_the_glass(tmp_path: Path, engine: FakeEngine) -> None:

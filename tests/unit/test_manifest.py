@@ -131,7 +131,9 @@ def test_what_is_declared_is_listened_to(prefix: str) -> None:
 
     nothing: Any = refuse
     gate = Gate(nothing, nothing, nothing)
-    dialogues = Dialogues(gate, Rooms(completion=nothing, opener=nothing, commands={}, hosts=1))
+    dialogues = Dialogues(
+        gate, Rooms(completion=nothing, opener=nothing, commands={}, hosts=1, is_lost=nothing)
+    )
     app = Recording(token="xoxb-1", signing_secret="s", token_verification_enabled=False)
     daily = [name for name, command in COMMANDS.items() if command.slash]
     Listeners(gate, dialogues, nothing, nothing).register(app, daily, prefix)

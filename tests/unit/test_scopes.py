@@ -95,7 +95,9 @@ def test_events_are_those_that_are_listened_to() -> None:
     app = Recording(token="xoxb-1", signing_secret="s", token_verification_enabled=False)
     nothing: Any = refuse
     gate = Gate(nothing, nothing, nothing)
-    dialogues = Dialogues(gate, Rooms(completion=nothing, opener=nothing, commands={}, hosts=1))
+    dialogues = Dialogues(
+        gate, Rooms(completion=nothing, opener=nothing, commands={}, hosts=1, is_lost=nothing)
+    )
     Listeners(gate, dialogues, nothing, nothing).register(app, (), "")
     made = manifest(handlers.load().values(), "")
     assert sorted(made["settings"]["event_subscriptions"]["bot_events"]) == sorted(heard)
