@@ -71,9 +71,9 @@ def _left(archive: Archive) -> list[str]:
     return [backup.manifest.run_id for backup in archive.backups()]
 
 
-def _shrunk(archive: Archive, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def _shrunk(archive: Archive, clock: Clock, monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
     """Three backups, of which the newest says to be a tenth of the others."""
-    made = [_back_up(archive, clock, run_id) for run_id in ("r1", "r2", "r3")]
+    made = [_back_up(archive, clock, run_id, **changes) for run_id in ("r1", "r2", "r3")]
     sizes = dict(zip((one.id for one in made), (1000, 1000, 100), strict=True))
     listed = archive.backups
 
@@ -138,6 +138,28 @@ def test_dumps_and_safety_backups_take_no_place_of_a_volumes_bytes(archive: Arch
     (ruling,) = judge(archive, "local", ["pgdata"], _rules(), clock.now)
     assert {one.id for one in ruling.removed} == {copies[0].id, dumps[0].id}
     assert safety.id not in {one.id for one in ruling.removed}
+
+
+def test_safety_backups_go_by_the_same_rules_among_themselves(archive: Archive, clock: Clock) -> None:
+    """Where `cp` and `restore` alone back something up, it is pruned as well, however little there was last."""
+    for number in range(6):
+        _back_up(archive, clock, f"s{number}", "web:/srv", purpose=SAFETY)
+    _back_up(archive, clock, "p0")
+    for number in range(6, 10):
+        _back_up(archive, clock, f"s{number}", purpose=SAFETY)
+    rulings = _judge(archive, clock, _rules(), "web:/srv", "pgdata")
+    assert _kept(rulings) == ["s5", "s4", "s9", "s8", "p0"]
+    assert rulings[0].verdicts[0].why == "last, one of the newest 1 verified"
+    assert not any(ruling.refused for ruling in rulings)
+
+
+def test_a_smaller_safety_backup_is_no_loss(
+    archive: Archive, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody put something else there: what was there before says nothing of what may be missing."""
+    _shrunk(archive, clock, monkeypatch, purpose=SAFETY)
+    (ruling,) = _judge(archive, clock, _rules(KEEP_ONE))
+    assert (len(ruling.removed), ruling.refused) == (2, "")
 
 
 def test_without_rules_nothing_goes(archive: Archive, clock: Clock) -> None:
