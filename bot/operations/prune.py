@@ -64,11 +64,11 @@ def judge(
 
 
 def room_of(backups: Iterable[Backup]) -> int:
-    """The bytes that the backups take on the archive's disk, with all their files."""
+    """The bytes that the backups take on the archive's disk, with all their files, as far as that can be known."""
     count = 0
     for backup in backups:
         for path in (*backup.files.contents, backup.files.manifest):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 count += path.stat().st_size
     return count
 
@@ -100,7 +100,7 @@ def prune(archive: Archive, run: RunContext, rulings: Iterable[Ruling]) -> int:
                 say(
                     "Before that, {number} of {total} backups were removed, and stay so; "
                     "the others were not touched.",
-                    number=count,
+                    number=count + backup.files.is_gone,
                     total=len(going),
                 )
             )

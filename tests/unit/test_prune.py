@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -250,6 +252,46 @@ def test_an_end_in_the_middle_tells_how_far_it_came(
     said = " ".join([str(ended.value), *getattr(ended.value, "__notes__", ())])
     assert words in said
     assert _left(archive)[:4] == ["r4", "r3", "r2", "r1"]
+
+
+def test_room_that_cannot_be_measured_ends_nothing(
+    archive: Archive, clock: Clock, run: FakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How much is freed is only told: what a disk does not say of it counts as nothing."""
+    for number in range(4):
+        _back_up(archive, clock, f"r{number}")
+    rulings, stat = _judge(archive, clock, _rules()), Path.stat
+
+    def refuse(path: Path, **more: bool) -> os.stat_result:
+        if path.name.endswith(".tar.zst"):
+            raise OSError(errno.EIO, "the kernel's own words", str(path))
+        return stat(path, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "stat", refuse)
+        freed = prune(archive, run, rulings)
+    assert freed > 0
+    assert _left(archive) == ["r3", "r2"]
+
+
+def test_one_of_which_only_leftovers_stay_is_counted_as_removed(
+    archive: Archive, clock: Clock, run: FakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its manifest goes first, so a disk that fails after that has lost the backup all the same."""
+    for number in range(5):
+        _back_up(archive, clock, f"r{number}")
+    rulings, unlink = _judge(archive, clock, _rules()), Path.unlink
+
+    def refuse(path: Path) -> None:
+        if path.name.endswith(".tar.zst"):
+            raise OSError(errno.EIO, "the kernel's own words", str(path))
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ArchiveError) as raised:
+        prune(archive, run, rulings)
+    assert "1 of 3 backups were removed" in " ".join(raised.value.__notes__)
+    assert _left(archive) == ["r4", "r3", "r2", "r1"]
 
 
 def test_after_a_crash_it_is_told_what_is_gone(archive: Archive, clock: Clock) -> None:
