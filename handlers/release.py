@@ -51,8 +51,8 @@ def _run(arguments: Arguments, services: Services, run: RunContext) -> Reply:  #
         )
     services.archive.mark(backup, lambda marks: released(marks, services.clock()))
     safety = say(
-        "It is the safety backup that restore {run_id} made of what it replaced: once `prune` has removed it, "
-        "that restore cannot be undone from it any more.",
+        "It is the safety backup that run {run_id} made of what it replaced: once `prune` has removed it, "
+        "that run cannot be undone from it any more.",
         run_id=made_by,
     )
     text = say(

@@ -21,6 +21,7 @@ from bot.operations.context import RunContext
 from bot.operations.copyends import InContainer
 from bot.operations.downtime import Downtime
 from bot.operations.placing import Spot, put, spot_of
+from bot.operations.safety import hold_for_undo
 from bot.operations.single import Facts, Stored, facts_at
 from bot.operations.sources import Source, resolve
 from bot.reasons import Reason
@@ -156,7 +157,10 @@ def owner_for(engine: Engine, made: CopyIn, facts: Facts) -> Facts:
 
 
 def safety_backup(engine: Engine, archive: Archive, run: RunContext, source: Source) -> Backup:
-    """Keep what is there; raises Conflict when it is being written to, and what a backup raises."""
+    """Keep what is there, for as long as `undo` may ask it back.
+
+    Raises Conflict when it is being written to, and what a backup raises.
+    """
     backup = back_up_still(engine, archive, run, Still(source=source, downtime=Downtime(timedelta(0))))
     if not backup.is_ok:
         raise Conflict(
@@ -166,6 +170,10 @@ def safety_backup(engine: Engine, archive: Archive, run: RunContext, source: Sou
                 source=source.words,
             )
         )
+    note = say(
+        "what {place} held before; `undo {run_id}` brings it back", place=source.words, run_id=run.run_id
+    )
+    hold_for_undo(archive, run, backup, "cp", note)
     return backup
 
 

@@ -73,6 +73,11 @@ def standing(backup: Backup, marks: Marks) -> str:
     return backup.manifest.outcome
 
 
+def tried(marks: Marks, at: datetime) -> Marks:
+    """It is about to be read again."""
+    return replace(_doubted(marks, at), tried_at=at)
+
+
 def verified(marks: Marks, at: datetime) -> Marks:
     """Its bytes were read again and are right. What a drill found bad, only a drill takes back."""
     if marks.failure.startswith(_DRILL):

@@ -64,11 +64,11 @@ def judge(
 
 
 def room_of(backups: Iterable[Backup]) -> int:
-    """The bytes that the backups take on the archive's disk, with all their files."""
+    """The bytes that the backups take on the archive's disk, with all their files, as far as that can be known."""
     count = 0
     for backup in backups:
         for path in (*backup.files.contents, backup.files.manifest):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 count += path.stat().st_size
     return count
 
@@ -100,7 +100,7 @@ def prune(archive: Archive, run: RunContext, rulings: Iterable[Ruling]) -> int:
                 say(
                     "Before that, {number} of {total} backups were removed, and stay so; "
                     "the others were not touched.",
-                    number=count,
+                    number=count + backup.files.is_gone,
                     total=len(going),
                 )
             )
@@ -140,14 +140,10 @@ def _ruling(
 
 def _decided(archive: Archive, backups: tuple[Backup, ...], rules: Rules, now: datetime) -> Decision:
     """Each kind for itself: a database's dump cannot take the place of the volume's bytes, nor be compared in size."""
-    kinds = dict.fromkeys(backup.manifest.source.kind for backup in backups)
-    decisions = [
-        decide(
-            (_candidate(archive, one, rules, now) for one in backups if one.manifest.source.kind == kind),
-            rules.retention,
-        )
-        for kind in kinds
-    ]
+    kinds: dict[tuple[str, bool], list[Candidate]] = {}
+    for one in backups:
+        kinds.setdefault(_kind(one), []).append(_candidate(archive, one, rules, now))
+    decisions = [decide(candidates, rules.retention) for candidates in kinds.values()]
     return Decision(
         keep=tuple(kept for decision in decisions for kept in decision.keep),
         drop=tuple(dropped for decision in decisions for dropped in decision.drop),
@@ -155,15 +151,19 @@ def _decided(archive: Archive, backups: tuple[Backup, ...], rules: Rules, now: d
     )
 
 
+def _kind(backup: Backup) -> tuple[str, bool]:
+    """What a run put aside is no night's backup: it must not take the place of one."""
+    return backup.manifest.source.kind, backup.manifest.purpose == SAFETY
+
+
 def _candidate(archive: Archive, backup: Backup, rules: Rules, now: datetime) -> Candidate:
-    marks = archive.marks(backup)
+    marks, (_, is_safety) = archive.marks(backup), _kind(backup)
     return Candidate(
         id=backup.id,
         started_at=backup.manifest.started_at,
-        # What a restore put aside is no night's backup: it must not take the place of one.
-        is_verified=is_verified(backup, marks) and backup.manifest.purpose != SAFETY,
+        is_verified=is_verified(backup, marks),
         is_partial=not backup.is_ok,
         is_held=marks.is_held(now),
-        # A loss of size that a person has looked at is none any more: then all are alike.
-        raw_bytes=0 if rules.despite_shrink else backup.manifest.raw.bytes,
+        # A loss of size that a person has looked at is none any more, nor is one that a person made: all are alike.
+        raw_bytes=0 if rules.despite_shrink or is_safety else backup.manifest.raw.bytes,
     )

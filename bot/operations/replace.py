@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from dataclasses import replace as changed
 from datetime import timedelta
 
 from bot.engine import Engine, Exchange, HostPath
 from bot.entry import ROOT
 from bot.errors import BotError, Conflict, EngineError, NotFound
 from bot.language import say
-from bot.operations.context import CLEAR_STAGE, DISCARD_DRAFT, EXCHANGE_BACK, REMOVE_HELPER, RunContext
+from bot.operations.context import CLEAR_STAGE, EXCHANGE_BACK, REMOVE_HELPER, RunContext
 from bot.operations.downtime import Downtime
 from bot.operations.filling import Filler, filling
 from bot.operations.quiesce import Quiesce, QuiescePolicy, Sleeper, asleep, sleepers
 from bot.operations.replaced import Replaced
-from bot.operations.replaceplan import UNDO_DAYS, ReplacePlan, is_at_rest
+from bot.operations.replaceplan import ReplacePlan, is_at_rest
+from bot.operations.safety import hold_for_undo
 from bot.operations.stage import aside_in, new_in, stage_of, tool_of
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup
-from bot.stores.archive.marks import Hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +132,7 @@ class _Replacement:
                     backup=made.manifest.run_id,
                 )
             )
-        at = made.manifest.ended_at
-        hold = Hold(
-            by=f"restore {self.run.run_id}",
-            at=at,
-            note=self._note(),
-            until=at + timedelta(days=UNDO_DAYS),
-        )
-        place = {"host": self.engine.host, "volume": made.volume, "backup": made.id}
-        with self.run.undoable(DISCARD_DRAFT, **place):  # of a published backup only half-written marks go
-            self.archive.mark(made, lambda marks: changed(marks, hold=hold))
+        hold_for_undo(self.archive, self.run, made, "restore", self._note())
         self.safety = made
 
     def _note(self) -> str:

@@ -66,10 +66,18 @@ def next_to_drill(archive: Archive, turn: Turn, last_tried: LastTried) -> Backup
 
 
 def next_to_verify(archive: Archive, turn: Turn) -> Backup:
-    """The backup that was read back longest ago, of those that count; raises NotFound without any."""
-    known = ((verified_at(backup, marks) or NEVER, backup) for backup, marks in _verified(archive, turn))
-    first = min(known, key=lambda one: (one[0], one[1].volume, one[1].id), default=None)
-    return first[1] if first else _nothing(turn)
+    """The backup that was read back longest ago, of those that count; raises NotFound without any.
+
+    A reading that came to no end counts as well: else one that cannot be read would keep all others waiting for ever.
+    """
+
+    def turn_of(one: tuple[Backup, Marks]) -> tuple[datetime, str, str]:
+        backup, marks = one
+        read = max(verified_at(backup, marks) or NEVER, marks.tried_at or NEVER)
+        return read, backup.volume, backup.id
+
+    first = min(_verified(archive, turn), key=turn_of, default=None)
+    return first[0] if first else _nothing(turn)
 
 
 def sources_of(targets: Iterable[str]) -> frozenset[str]:

@@ -6,13 +6,14 @@ Must not know engines: a backup is proven by its bytes alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.errors import ArchiveError
 from bot.language import say, say_count
 from bot.operations.context import RunContext
-from bot.operations.holds import failed, is_verified, verified
+from bot.operations.holds import failed, is_verified, tried, verified
 from bot.reasons import Reason
 from bot.stores.archive import Archive, Backup, Marks
 
@@ -38,7 +39,7 @@ def verify(
     """Check hashes, the tar's structure, each entry against the list.
 
     Raises ArchiveError on any doubt. A damaged backup (reason `damaged`) is marked so, and does not count until it
-    verifies again; a disk that could not be read says nothing of the backup, so it leaves the marks alone.
+    verifies again; a disk that could not be read says nothing of the backup, so only that it was tried is noted.
     """
     manifest = backup.manifest
 
@@ -47,6 +48,7 @@ def verify(
         run.progress(say("verifying"), done_bytes, manifest.raw.bytes)
 
     run.check()
+    _mark_tried(archive, backup, clock())
     try:
         archive.prove(backup, tick)
     except ArchiveError as error:
@@ -61,6 +63,13 @@ def verify(
         raw_bytes=manifest.raw.bytes,
         stored_bytes=manifest.stored.bytes,
     )
+
+
+def _mark_tried(archive: Archive, backup: Backup, at: datetime) -> None:
+    """It only says whose turn is next: not worth an error, nor marks that nobody can read just now."""
+    with suppress(ArchiveError):
+        if not archive.marks(backup).unreadable:
+            archive.mark(backup, lambda marks: tried(marks, at))
 
 
 def _mark_failed(archive: Archive, backup: Backup, at: datetime, error: ArchiveError) -> None:

@@ -174,3 +174,29 @@ def test_alike_backups_share_what_they_have_in_common(archive: Archive) -> None:
     assert newest.manifest.volume is oldest.manifest.volume
     assert newest.manifest.proof is oldest.manifest.proof
     assert newest.manifest.stored != oldest.manifest.stored
+
+
+def test_a_backup_that_is_removed_while_somebody_looks_was_never_there(archive: Archive) -> None:
+    """The names of a directory are read first; what prune takes away before it is looked at is no damage."""
+    looking = scanning_room.scan(archive.root, "local", "pgdata")
+    next(looking)
+    archive.remove(archive.find("r2"))
+    assert list(looking) == []
+
+
+@pytest.mark.parametrize("ending", ["tar", "entries"])
+def test_a_backup_that_is_removed_in_the_middle_of_a_look_was_never_there(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """Its manifest goes first: nothing that goes after it is missed any more, nor told as damaged by its name."""
+    backup = archive.find("r2")
+    read = scanning_room.parse_manifest
+
+    def read_and_remove(text: str) -> Manifest:
+        getattr(backup.files, ending).unlink()
+        backup.files.manifest.unlink()
+        return read(text)
+
+    monkeypatch.setattr(scanning_room, "parse_manifest", read_and_remove)
+    with pytest.raises(NotFound, match="There is no backup r2"):
+        archive.find("r2")

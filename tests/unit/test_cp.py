@@ -14,6 +14,7 @@ import pytest
 from bot.errors import EngineError
 from bot.model import Outcome, Status
 from bot.operations.placing import Spot, put
+from bot.operations.replaceplan import UNDO_FOR
 from bot.operations.single import Stored, renamed
 from bot.reasons import Reason
 from tests.fakes import FakeEngine
@@ -195,6 +196,16 @@ class TestIn:
         assert engine.files("data")["in/a.txt"] == NEW
         _said(house.say(f"undo {outcome.run_id}"))
         assert engine.files("data") == {"in/a.txt": b"alpha", "in/b.txt": b"beta"}
+
+    def test_what_was_there_is_kept_for_as_long(self, house: House, new: Path) -> None:
+        """Nothing prunes what a copy replaced while it can be undone."""
+        run_id = house.say(f"cp {new} web:/data/in/a.txt").run_id
+        archive = house.app.services.archive
+        (safety,) = archive.of_run(run_id)
+        hold = archive.marks(safety).hold
+        assert hold is not None
+        assert (hold.by, hold.until) == (f"cp {run_id}", safety.manifest.ended_at + UNDO_FOR)
+        assert f"`undo {run_id}` brings it back" in hold.note
 
     def test_what_was_not_there_goes_again(self, house: House, engine: FakeEngine, new: Path) -> None:
         """Undoing a copy to where nothing was removes it, and undoing that brings it again."""

@@ -21,6 +21,7 @@ from bot.operations.holds import (
     released,
     standing,
     target_of,
+    tried,
     verified,
 )
 from bot.stores.archive import Archive, Backup, Hold, Marks
@@ -96,6 +97,7 @@ def test_a_hold_is_placed_and_lifted_alone() -> None:
     [
         lambda marks: held(marks, Hold(by="Ada", at=LATER)),
         lambda marks: released(marks, LATER),
+        lambda marks: tried(marks, LATER),
         lambda marks: released(held(marks, Hold(by="Ada", at=LATER)), LATER),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -71,9 +73,9 @@ def _left(archive: Archive) -> list[str]:
     return [backup.manifest.run_id for backup in archive.backups()]
 
 
-def _shrunk(archive: Archive, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def _shrunk(archive: Archive, clock: Clock, monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
     """Three backups, of which the newest says to be a tenth of the others."""
-    made = [_back_up(archive, clock, run_id) for run_id in ("r1", "r2", "r3")]
+    made = [_back_up(archive, clock, run_id, **changes) for run_id in ("r1", "r2", "r3")]
     sizes = dict(zip((one.id for one in made), (1000, 1000, 100), strict=True))
     listed = archive.backups
 
@@ -138,6 +140,28 @@ def test_dumps_and_safety_backups_take_no_place_of_a_volumes_bytes(archive: Arch
     (ruling,) = judge(archive, "local", ["pgdata"], _rules(), clock.now)
     assert {one.id for one in ruling.removed} == {copies[0].id, dumps[0].id}
     assert safety.id not in {one.id for one in ruling.removed}
+
+
+def test_safety_backups_go_by_the_same_rules_among_themselves(archive: Archive, clock: Clock) -> None:
+    """Where `cp` and `restore` alone back something up, it is pruned as well, however little there was last."""
+    for number in range(6):
+        _back_up(archive, clock, f"s{number}", "web:/srv", purpose=SAFETY)
+    _back_up(archive, clock, "p0")
+    for number in range(6, 10):
+        _back_up(archive, clock, f"s{number}", purpose=SAFETY)
+    rulings = _judge(archive, clock, _rules(), "web:/srv", "pgdata")
+    assert _kept(rulings) == ["s5", "s4", "s9", "s8", "p0"]
+    assert rulings[0].verdicts[0].why == "last, one of the newest 1 verified"
+    assert not any(ruling.refused for ruling in rulings)
+
+
+def test_a_smaller_safety_backup_is_no_loss(
+    archive: Archive, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody put something else there: what was there before says nothing of what may be missing."""
+    _shrunk(archive, clock, monkeypatch, purpose=SAFETY)
+    (ruling,) = _judge(archive, clock, _rules(KEEP_ONE))
+    assert (len(ruling.removed), ruling.refused) == (2, "")
 
 
 def test_without_rules_nothing_goes(archive: Archive, clock: Clock) -> None:
@@ -228,6 +252,46 @@ def test_an_end_in_the_middle_tells_how_far_it_came(
     said = " ".join([str(ended.value), *getattr(ended.value, "__notes__", ())])
     assert words in said
     assert _left(archive)[:4] == ["r4", "r3", "r2", "r1"]
+
+
+def test_room_that_cannot_be_measured_ends_nothing(
+    archive: Archive, clock: Clock, run: FakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How much is freed is only told: what a disk does not say of it counts as nothing."""
+    for number in range(4):
+        _back_up(archive, clock, f"r{number}")
+    rulings, stat = _judge(archive, clock, _rules()), Path.stat
+
+    def refuse(path: Path, **more: bool) -> os.stat_result:
+        if path.name.endswith(".tar.zst"):
+            raise OSError(errno.EIO, "the kernel's own words", str(path))
+        return stat(path, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "stat", refuse)
+        freed = prune(archive, run, rulings)
+    assert freed > 0
+    assert _left(archive) == ["r3", "r2"]
+
+
+def test_one_of_which_only_leftovers_stay_is_counted_as_removed(
+    archive: Archive, clock: Clock, run: FakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its manifest goes first, so a disk that fails after that has lost the backup all the same."""
+    for number in range(5):
+        _back_up(archive, clock, f"r{number}")
+    rulings, unlink = _judge(archive, clock, _rules()), Path.unlink
+
+    def refuse(path: Path) -> None:
+        if path.name.endswith(".tar.zst"):
+            raise OSError(errno.EIO, "the kernel's own words", str(path))
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ArchiveError) as raised:
+        prune(archive, run, rulings)
+    assert "1 of 3 backups were removed" in " ".join(raised.value.__notes__)
+    assert _left(archive) == ["r4", "r3", "r2", "r1"]
 
 
 def test_after_a_crash_it_is_told_what_is_gone(archive: Archive, clock: Clock) -> None:

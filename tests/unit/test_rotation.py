@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import NotFound
+from bot.errors import Interrupted, NotFound
 from bot.model import Outcome, Status
-from bot.operations.holds import drilled, failed, verified
+from bot.operations.holds import drilled, failed, is_verified, verified
 from bot.operations.rotation import NEVER, Turn, next_to_drill, next_to_verify, sources_of
+from bot.operations.verify import verify
 from bot.stores.archive import Archive
 from tests.fakes import FakeEngine
 from tests.support.archives import START, Clock, back_up
+from tests.support.fake_run import FakeRun
 from tests.support.house import ROLES, House, at_work, from_slack, refuse_untrue, settings
 
 HERE = Turn(host="local")
@@ -105,6 +107,28 @@ def test_verifying_goes_round_all_backups(archive: Archive, clock: Clock) -> Non
         clock.now += timedelta(hours=1)
         archive.mark(chosen, lambda marks: verified(marks, clock.now))
         order.append(chosen.manifest.run_id)
+    assert order == ["r0", "r1", "r2", "r0"]
+
+
+def test_one_that_cannot_be_read_to_its_end_does_not_keep_the_others_waiting(
+    archive: Archive, clock: Clock
+) -> None:
+    """Nothing is held against it, and until its turn comes again the others are read."""
+    for number in range(3):
+        back_up(archive, "a1", f"r{number}")
+        clock.now += timedelta(hours=1)
+    order = []
+    for _ in range(4):
+        run, chosen = FakeRun(FakeEngine(), archive), next_to_verify(archive, HERE)
+        clock.now += timedelta(hours=1)
+        order.append(chosen.manifest.run_id)
+        if chosen.manifest.run_id == "r0":
+            run.raise_at, run.error = 2, Interrupted("The bot was stopped.")
+            with pytest.raises(Interrupted):
+                verify(archive, run, chosen, clock)
+            assert is_verified(chosen, archive.marks(chosen))
+        else:
+            verify(archive, run, chosen, clock)
     assert order == ["r0", "r1", "r2", "r0"]
 
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import tarfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
 def test_what_could_not_be_read_is_not_held_against_the_backup(
     archive: Archive, run: FakeRun, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """Too many open files, a missing right, a network file system: the marks stay, and nothing is called damaged."""
+    """Too many open files, a missing right, a network file system: all that is noted is that it was tried."""
     backup = back_up(archive)
     marks = archive.marks(backup)
     with monkeypatch.context() as broken:
@@ -55,7 +56,7 @@ def test_what_could_not_be_read_is_not_held_against_the_backup(
             verify(archive, run, backup, lambda: START)
     assert raised.value.reason is Reason.ARCHIVE
     assert "damaged" not in str(raised.value)
-    assert archive.marks(backup) == marks
+    assert archive.marks(backup) == replace(marks, tried_at=START)
     assert is_verified(backup, archive.marks(backup))
 
 
@@ -130,3 +131,13 @@ def _no_tar(archive: Archive) -> Backup:
             )
         draft.write(_tar_of(1)[:1024] + b"no tar at all" * 1000)
         return draft.publish(manifest_of(draft.seal()))
+
+
+def test_marks_that_nobody_can_read_just_now_are_not_written_over(archive: Archive, run: FakeRun) -> None:
+    """That a reading was begun is not worth what may stand in them."""
+    backup = back_up(archive)
+    backup.files.marks.write_bytes(b"{")
+    run.raise_at = 2
+    with pytest.raises(Cancelled):
+        verify(archive, run, backup, lambda: START)
+    assert backup.files.marks.read_bytes() == b"{"

@@ -52,6 +52,16 @@ class BackupFiles:
         return self._file(MANIFEST)
 
     @property
+    def is_gone(self) -> bool:
+        """Whether there is no manifest, so no backup. Not where a disk cannot say."""
+        with suppress(OSError):
+            try:
+                os.lstat(self.manifest)
+            except FileNotFoundError:
+                return True
+        return False
+
+    @property
     def marks(self) -> Path:
         """What happened to the backup since; the only file of it that ever changes."""
         return self._file(MARKS)

@@ -32,6 +32,7 @@ class Hold:
 class Marks:
     """When the backup was last proven (`verified_at`), last restored for a trial (`drilled_at`), last found wanting.
 
+    `tried_at` is when a proof was last begun, whatever came of it.
     `unreadable` says why the file could not be read. A hold may have been in it, so there is one by way of
     precaution until somebody releases it.
     """
@@ -40,6 +41,7 @@ class Marks:
     drilled_at: datetime | None = None
     failed_at: datetime | None = None
     failure: str = ""
+    tried_at: datetime | None = None
     hold: Hold | None = None
     unreadable: str = field(default="", compare=False)
 
@@ -64,6 +66,7 @@ def parse_marks(text: str, backup_id: str) -> Marks:
         drilled_at=top.maybe_time("drilled_at"),
         failed_at=top.maybe_time("failed_at"),
         failure=top.text("failure", default=""),
+        tried_at=top.maybe_time("tried_at"),
         hold=top.maybe_child("hold", _hold, None),
     )
 

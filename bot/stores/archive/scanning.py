@@ -138,7 +138,7 @@ class Scanner:
                 if isinstance(found, _Known):
                     now[files.id], like = found, found.backup.manifest
                     yield found.backup
-                else:
+                elif found is not None:
                     yield found
             self._known[listing.directory] = {name: one for name, one in now.items() if one.is_settled}
         if host is None and source is None:
@@ -150,7 +150,8 @@ class Scanner:
             for files in listing.manifests(reference):
                 if reference in (files.id, _run_of(files.id)):
                     found = _look(files, None)
-                    yield found.backup if isinstance(found, _Known) else found
+                    if found is not None:
+                        yield found.backup if isinstance(found, _Known) else found
 
     def ids(self, host: str | None, source: str | None) -> Iterator[str]:
         """The ids of all that have a manifest, whether or not it can be read."""
@@ -209,10 +210,11 @@ def _run_of(backup_id: str) -> str:
     return backup_id.partition("-")[2]
 
 
-def _look(files: BackupFiles, known: _Known | None, like: Manifest | None = None) -> _Known | Damaged:
+def _look(files: BackupFiles, known: _Known | None, like: Manifest | None = None) -> _Known | Damaged | None:
     """As it is now; of a manifest whose file is as it was when it was read, only the other files are looked at.
 
-    What a manifest has in common with the one before it, which it is `like`, is kept once for both.
+    None for a backup that was removed since its name was read. What a manifest has in common with the one before it,
+    which it is `like`, is kept once for both.
     """
     path = f"{files.directory}/{files.id}"
     try:
@@ -226,10 +228,12 @@ def _look(files: BackupFiles, known: _Known | None, like: Manifest | None = None
             if not os.path.isfile(path + ending):
                 raise ValueError(say("{file} is missing", file=files.id + ending))
     except FileNotFoundError as error:
-        return Damaged(path=files.manifest, reason=say("{file} is missing", file=Path(error.filename).name))
+        reason = say("{file} is missing", file=Path(error.filename).name)
     except (ValueError, OSError, ArchiveError) as error:
-        return Damaged(path=files.manifest, reason=str(error))
-    return known
+        reason = str(error)
+    else:
+        return known
+    return None if files.is_gone else Damaged(path=files.manifest, reason=reason)
 
 
 def _known(backup: Backup, status: os.stat_result) -> _Known:
