@@ -156,7 +156,11 @@ class LimitsSection(Section):
     )
     stall: int = Field(60, ge=1, le=3600, description="seconds without a byte from Docker that end a run")
     grace: int = Field(
-        20, ge=0, le=3600, description="seconds that running work gets when the bot is stopped"
+        20,
+        ge=0,
+        le=3600,
+        description="seconds that running work gets when the bot is stopped; whoever kills it "
+        "(systemd’s TimeoutStopSec, Compose’s stop_grace_period) must wait 20 more",
     )
     max_downtime: int = Field(
         3600, ge=1, le=86_400, description="seconds after which containers are woken, done or not"
