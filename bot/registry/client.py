@@ -143,7 +143,10 @@ class HttpRegistry(Registry):
         link = _NEXT.search(answer.headers.get("link", ""))
         if link is None:
             return None
-        url: str = urljoin(self._place.base, link.group(1))
+        try:
+            url: str = urljoin(self._place.base, link.group(1))
+        except ValueError:  # it is no URL
+            url = ""
         if not url.startswith(self._place.base):
             raise asking.senseless(say("with a next page that is somewhere else"))
         return url.removeprefix(self._place.base)

@@ -148,6 +148,12 @@ def test_a_realm_elsewhere_without_tls_gets_nothing() -> None:
         assert thief.asked == []
 
 
+def test_a_realm_that_is_no_url_is_told() -> None:
+    """A sentence says that no registry answers so."""
+    with ScriptedHttp(_with_tokens(lambda: server, "https://[x/")) as server:
+        assert "no registry answers" in str(_refused(_client(server).prove))
+
+
 def test_redirections_are_not_followed() -> None:
     """Nobody is asked where a registry points to: it may not take the login along."""
     with (
@@ -263,7 +269,9 @@ def test_endless_answers_are_refused() -> None:
         assert "more than" in str(_refused(lambda: _client(server).tags("team/web")))
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"tags":[1]}', b'{"tags":"a"}', b"{}", b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[" * 100_000, b"[]", b'{"tags":[1]}', b'{"tags":"a"}', b"{}", b"\xff"]
+)
 def test_nonsense_about_tags_is_refused(body: bytes) -> None:
     """What is no list of tags is not taken for an empty one."""
     with ScriptedHttp(lambda _: Said(body=body)) as server:
@@ -272,7 +280,7 @@ def test_nonsense_about_tags_is_refused(body: bytes) -> None:
 
 def test_next_pages_are_looked_for_only_here() -> None:
     """A list of tags cannot lead to another server, nor go on for ever."""
-    for link in ("<http://127.0.0.1:1/v2/x>; rel=next", "</other/x>; rel=next"):
+    for link in ("<https://[x/>; rel=next", "<http://127.0.0.1:1/v2/x>; rel=next", "</other/x>; rel=next"):
         with ScriptedHttp(
             lambda _, link=link: Said(body=b'{"tags":["a"]}', headers={"Link": link})
         ) as server:
