@@ -94,7 +94,10 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class HostSection(Section):
-    """One Docker host. Its name is a directory of the archive: letters, digits, `_`, `.` and `-`, 64 at most."""
+    """One Docker host. Its name is a directory of the archive: letters, digits, `_`, `.` and `-`, 64 at most.
+
+    Without any, the one that DOCKER_HOST leads to is meant; with one, DOCKER_HOST is not followed.
+    """
 
     address: str = Field(
         description="unix:///path/to/docker.sock, tcp://address:port, or ssh://user@address:port, for which the bot "
