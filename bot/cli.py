@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,9 +62,6 @@ def _done(argv: Sequence[str], commands: Commands) -> int:
         print(usage.told())
         return 0 if argv else terminal.exit_code(Status.REJECTED)
     try:
-        if argv[:2] == ["audit", "verify"] and (told := _verified_offline(argv[2:])) is not None:
-            print(told)
-            return 0
         return _MODES.get(argv[0], _command_line)(list(argv), commands)
     except UsageError as error:
         print(error, file=sys.stderr)
@@ -75,11 +73,16 @@ def _done(argv: Sequence[str], commands: Commands) -> int:
         return 1
 
 
-def _verified_offline(words: Sequence[str]) -> str | None:
-    """What is said of a file; None where the words name none, but mean the log itself."""
+def _verified_offline(words: Sequence[str]) -> Outcome | None:
+    """What came of verifying a file; None where the words name none, but mean the log itself."""
     from bot import offline  # it needs the stores' libraries
 
-    return offline.verified(words, settings_room.audit_key()) if offline.names_a_file(words) else None
+    if not offline.names_a_file(words):
+        return None
+    began = datetime.now(UTC)
+    reply = offline.verified(words, settings_room.audit_key())
+    times = {"started_at": began, "ended_at": datetime.now(UTC)}
+    return Outcome(run_id="", command="audit", status=reply.status, reply=reply, **times)
 
 
 def _examined(argv: list[str], error: SettingsError | StoreError) -> int:
@@ -193,10 +196,13 @@ def _no_more(argv: list[str]) -> None:
 
 
 def _command_line(argv: list[str], commands: Commands) -> int:
+    line, face = _options(argv)
+    if line[:2] == ["audit", "verify"] and (outcome := _verified_offline(line[2:])) is not None:
+        _print(outcome, (), as_json=face.as_json)
+        return terminal.exit_code(outcome.status)
     from bot.app import build  # the whole house, which the other modes need in part or not at all
     from bot.following import carried
 
-    line, face = _options(argv)
     settings = settings_room.read()
     app = build(settings, commands)
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bot import auditfile
 from bot.errors import UsageError
 from bot.language import say
+from bot.model import Reply
 from bot.operations.auditlog import told
 from bot.seals import Head, Sealer
 from bot.stores.heads import Heads
@@ -15,14 +16,18 @@ from bot.stores.heads import Heads
 
 def names_a_file(words: Sequence[str]) -> bool:
     """Whether a file is to be verified, and not the log itself."""
-    flags = {"--head", "--heads"}
     return any(
-        not word.startswith("-") and (not at or words[at - 1] not in flags) for at, word in enumerate(words)
+        not word.startswith("-") and not _takes_value(before)
+        for before, word in zip(("", *words), words, strict=False)
     )
 
 
-def verified(words: Sequence[str], key: bytes | None) -> str:
-    """What came of it, in words; raises StoreError, which names what is wrong, and UsageError."""
+def _takes_value(word: str) -> bool:
+    return word.startswith("--") and "=" not in word
+
+
+def verified(words: Sequence[str], key: bytes | None) -> Reply:
+    """What came of it; raises StoreError, which names what is wrong, and UsageError."""
     left = list(words)
     files: list[str] = []
     heads: list[Head] = []
@@ -41,7 +46,7 @@ def verified(words: Sequence[str], key: bytes | None) -> str:
             )
         )
     examined = auditfile.examine(Path(files[0]), Sealer(key), heads)
-    return told(examined, heads).text
+    return told(examined, heads)
 
 
 def _there(name: str) -> Path:

@@ -82,6 +82,7 @@ class EmbeddedQueue:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._ends_at = self._left_at = 0.0
         self._loop: threading.Thread | None = None
         self._is_held_back = False
         self.may_execute: Callable[[], bool] = lambda: True
@@ -128,19 +129,23 @@ class EmbeddedQueue:
             return tuple(WorkerInfo(lane=at.lane, run_id=run_id) for run_id, at in self._places.items())
 
     def stop(self, grace: float) -> None:
-        """Hand out nothing more, wait, then tell what still runs to take back what it began. May be called twice."""
+        """Hand out nothing more, wait, then tell what still runs to take back what it began.
+
+        May be called twice, and then waits no longer than once.
+        """
         self._stopping.set()
         self._wake.set()
         if self._loop is not None:
             self._loop.join()
-        self._join(grace)
+        self._ends_at = self._ends_at or time.monotonic() + grace
+        self._join(self._ends_at)
         with self._lock:
             for signal in self._signals.values():
                 signal.stop()
-        self._join(_LAST_SECONDS)
+        self._left_at = self._left_at or time.monotonic() + _LAST_SECONDS
+        self._join(self._left_at)
 
-    def _join(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
+    def _join(self, deadline: float) -> None:
         with self._lock:
             workers = set(self._workers)
         for worker in workers:

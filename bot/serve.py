@@ -32,7 +32,7 @@ from bot.stores.runrow import Lane
 from bot.stores.sole import HolderProcess
 from bot.syslog import SyslogCopy
 from bot.web import WebServer, make_web
-from bot.wiring import discovery
+from bot.wiring import discovery, ignores_docker_host
 
 _log = logging.getLogger(__name__)
 _WAIT_FOR_SHELL = 0.2
@@ -181,6 +181,8 @@ class Bot:
 def serve(settings: Settings, commands: Mapping[str, Command]) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Raises BotError, SettingsError or SlackRefused."""
     stopping = threading.Event()
+    if ignores_docker_host(settings):
+        _log.warning("DOCKER_HOST is not followed, for [hosts] of the settings says where Docker is")
     bot = Bot(settings, commands)
     reloader = Reloader(settings, bot.app.swappers, _rereading(bot.app))
     bot.also_ready["settings"] = lambda: reloader.is_well

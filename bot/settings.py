@@ -31,7 +31,7 @@ from bot.sections import (
 from bot.sections.alarms import AlarmsSection
 from bot.sections.approvals import ApprovalSection, refuse_unknown_roles
 from bot.sections.audit import AuditSection
-from bot.sections.builds import BuildSection
+from bot.sections.builds import BuildSection, refuse_unknown_registries
 from bot.sections.discovery import DiscoverySection
 from bot.sections.example import example_of, section_in
 from bot.sections.manual import settings_manual
@@ -59,9 +59,9 @@ class Settings(Section):
     retention: RetentionSection
     drills: dict[str, DrillSection] = Field(default_factory=dict)
     runbooks: dict[str, RunbookSection] = Field(default_factory=dict)
-    builds: dict[str, BuildSection] = Field(default_factory=dict)
     schedules: dict[str, ScheduleSection] = Field(default_factory=dict)
     registries: dict[str, RegistrySection] = Field(default_factory=dict)
+    builds: dict[str, BuildSection] = Field(default_factory=dict)
     snapshots: SnapshotsSection
     audit: AuditSection
     alarms: AlarmsSection
@@ -118,6 +118,14 @@ class Settings(Section):
     def _clear(cls, registries: dict[str, RegistrySection]) -> dict[str, RegistrySection]:
         refuse_unclear(registries)
         return registries
+
+    @field_validator("builds")
+    @classmethod
+    def _go_to_registries(
+        cls, builds: dict[str, BuildSection], info: ValidationInfo
+    ) -> dict[str, BuildSection]:
+        refuse_unknown_registries(builds, info.data.get("registries"))
+        return builds
 
     @property
     def archive_path(self) -> Path:

@@ -55,6 +55,12 @@ def engines(settings: Settings, witness: Witness) -> dict[str, Engine]:
     return dict(made)
 
 
+def ignores_docker_host(settings: Settings) -> bool:
+    """Whether DOCKER_HOST leads to a Docker that no host of the settings is."""
+    addresses = {host.address for host in settings.hosts.values()}
+    return bool(addresses and settings.docker_host) and settings.docker_host not in addresses
+
+
 def _engines(settings: Settings) -> dict[str, DockerEngine]:
     stall = settings.stall_limit
     answer = min(stall, _LONGEST_ANSWER)

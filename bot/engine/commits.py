@@ -15,10 +15,10 @@ from bot.engine import RUN_LABEL, Container
 from bot.engine.configuration import COMPOSE, written
 from bot.engine.containers import ContainerVerbs
 from bot.engine.snapshot_contract import SNAPSHOT_LABEL, Commit, Configuration, SnapshotImage
-from bot.engine.waiting import patiently
 from bot.errors import NotFound
 from bot.language import say
 from bot.reference import parse
+from bot.waiting import patiently
 
 # 600 MB took 3 s (engine facts, section 4); the engine goes on when we give up, so we do so late.
 COMMIT_LIMIT = timedelta(hours=1)

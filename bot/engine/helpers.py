@@ -26,10 +26,10 @@ from bot.engine.sending import send
 from bot.engine.streams import Reader, Source, Wire
 from bot.engine.translate import our_errors, scrub
 from bot.engine.volumes import VolumeVerbs
-from bot.engine.waiting import patiently
 from bot.engine.witness import undoing
 from bot.errors import Conflict, EngineError
 from bot.language import say
+from bot.waiting import patiently
 
 _IMAGE = "shipkeeper-scratch"
 _TAG = "1"

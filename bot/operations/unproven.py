@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bot.engine.waiting import patiently
 from bot.errors import BotError, Cancelled, EngineError, Interrupted
 from bot.language import later, say
+from bot.waiting import patiently
 
 _log = logging.getLogger(__name__)
 _SECONDS = 2.0

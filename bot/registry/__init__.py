@@ -19,7 +19,7 @@ def unasked() -> None:
 class Registry(Protocol):
     """One registry of the settings. Every method raises `RegistryError` when it fails, refuses or does not answer.
 
-    `check` is asked before each try, and several times a second between two; what it raises ends the asking.
+    `check` is asked several times a second for as long as there is no answer; what it raises ends the asking at once.
     """
 
     name: str

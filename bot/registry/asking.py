@@ -130,8 +130,7 @@ class Asking:
 
     def _token(self, challenge: Challenge, login: Login | None, scope: str) -> str:
         realm = challenge.parameters.get("realm", "")
-        insecure = self._place.insecure
-        if not may_have_password(realm, self._place.api, insecure=insecure):
+        if not self._is_safe(realm):
             raise RegistryError(
                 say(
                     "{place} sends whoever logs in to {realm}, where a password could be "
@@ -160,6 +159,12 @@ class Asking:
             raise self.senseless(say("about a token"))
         self._secrets.append(token)
         return token
+
+    def _is_safe(self, realm: str) -> bool:
+        try:
+            return may_have_password(realm, self._place.api, insecure=self._place.insecure)
+        except ValueError:
+            raise self.senseless(say("about a token")) from None
 
     def _unauthorized(self) -> RegistryError:
         place = self._place
@@ -213,7 +218,7 @@ def json_of(answer: Answer) -> dict[str, Any]:
     """The JSON object that it holds; an empty one for anything else."""
     try:
         found = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

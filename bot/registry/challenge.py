@@ -37,7 +37,10 @@ def read(header: str) -> Challenge | None:
 
 
 def may_have_password(realm: str, registry: str, *, insecure: bool) -> bool:
-    """Whether a realm may be sent the password: over TLS any, without it the registry itself where settings say so."""
+    """Whether a realm may be sent the password: over TLS any, without it the registry itself where settings say so.
+
+    Raises ValueError for what is no URL.
+    """
     parts = urlsplit(realm)
     if parts.scheme == "https":
         return bool(parts.hostname)

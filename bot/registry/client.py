@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urljoin
 
@@ -23,6 +24,7 @@ from bot.registry.asking import Asking, Place, Question, json_of
 from bot.registry.credentials import Source, nobody
 from bot.registry.wire import Answer, Limits, Tls, Wire
 from bot.secrecy import Login
+from bot.waiting import patiently
 
 T = TypeVar("T")
 _HUB_API = "registry-1.docker.io"
@@ -113,7 +115,6 @@ class HttpRegistry(Registry):
             found: set[str] = set()
             path: str | None = f"{repository}/tags/list?n={_PAGE}"
             for _ in range(_MOST_PAGES):
-                check()
                 answer = asking.put(Question(path=path or "", scope=f"repository:{repository}:pull"))
                 if answer.status == 404:
                     raise NotFound(
@@ -142,19 +143,25 @@ class HttpRegistry(Registry):
         link = _NEXT.search(answer.headers.get("link", ""))
         if link is None:
             return None
-        url: str = urljoin(self._place.base, link.group(1))
+        try:
+            url: str = urljoin(self._place.base, link.group(1))
+        except ValueError:  # it is no URL
+            url = ""
         if not url.startswith(self._place.base):
             raise asking.senseless(say("with a next page that is somewhere else"))
         return url.removeprefix(self._place.base)
 
     def _patiently(self, ask: Callable[[Asking], T], check: Callable[[], None]) -> T:
-        """Ask, and again after a while when that broke off; a refusal is final."""
+        """Ask, and again after a while when that broke off; a refusal is final.
+
+        It is asked on a thread of its own, so that whoever is cancelled waits for nobody.
+        """
         wait = self._limits.wait.total_seconds()
         for left in reversed(range(self._limits.tries)):
             check()
             try:
                 with closing(Wire(str(self._place), self._tls, self._limits)) as wire:
-                    return ask(Asking(self._place, wire))
+                    return patiently(partial(ask, Asking(self._place, wire)), _both(check, wire.refuse_late))
             except RegistryError as error:
                 if left == 0 or not error.is_transient:
                     raise
@@ -192,6 +199,14 @@ def _tags_in(answer: Answer, asking: Asking) -> list[str]:
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise asking.senseless(say("about tags"))
     return tags
+
+
+def _both(check: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
+    def both() -> None:
+        check()
+        other()
+
+    return both
 
 
 def _pause(seconds: float, check: Callable[[], None]) -> None:

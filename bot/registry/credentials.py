@@ -162,7 +162,7 @@ def _text(path: Path, registry: str) -> str:
 def _object(text: str, registry: str, where: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None  # the decoder's own error holds the text
     if not isinstance(found, dict):
         raise _cannot(registry, say("{where} gives no JSON object", where=where))

@@ -94,7 +94,10 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class HostSection(Section):
-    """One Docker host. Its name is a directory of the archive: letters, digits, `_`, `.` and `-`, 64 at most."""
+    """One Docker host. Its name is a directory of the archive: letters, digits, `_`, `.` and `-`, 64 at most.
+
+    Without any, the one that DOCKER_HOST leads to is meant; with one, DOCKER_HOST is not followed.
+    """
 
     address: str = Field(
         description="unix:///path/to/docker.sock, tcp://address:port, or ssh://user@address:port, for which the bot "
@@ -156,7 +159,11 @@ class LimitsSection(Section):
     )
     stall: int = Field(60, ge=1, le=3600, description="seconds without a byte from Docker that end a run")
     grace: int = Field(
-        20, ge=0, le=3600, description="seconds that running work gets when the bot is stopped"
+        20,
+        ge=0,
+        le=3600,
+        description="seconds that running work gets when the bot is stopped; whoever kills it "
+        "(systemd’s TimeoutStopSec, Compose’s stop_grace_period) must wait 20 more",
     )
     max_downtime: int = Field(
         3600, ge=1, le=86_400, description="seconds after which containers are woken, done or not"

@@ -5,7 +5,9 @@ Words only: nobody reads a context here.
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -69,3 +71,16 @@ class BuildSection(Section):
         if self.registry and names_registry(self.image):
             raise ValueError("image: leave out the registry, which `registry` says")
         return self
+
+
+def refuse_unknown_registries(
+    sections: Mapping[str, BuildSection], registries: Collection[str] | None
+) -> None:
+    """Raises ValueError for a registry not in the settings; without `registries` they are wrong themselves."""
+    if registries is None:
+        return
+    for name, section in sections.items():
+        if section.registry and section.registry not in registries:
+            near = difflib.get_close_matches(section.registry, list(registries), n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"{name}.registry: there is no registry {section.registry!r}{hint}")

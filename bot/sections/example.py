@@ -20,7 +20,7 @@ def section_in(annotation: Any) -> type[Section] | None:
 
 
 def example_of(sections: Mapping[str, type[Section]]) -> str:
-    """The file, as TOML; what has no default is filled in, everything else is a comment."""
+    """The file, as TOML; what has no default is filled in, everything else and every host is a comment."""
     return "\n".join(_lines(sections)) + "\n"
 
 
@@ -55,6 +55,9 @@ _VALUES = {
     ("parameters", "pattern"): '"[a-z_]+"',
 }
 
+_OFF = ("hosts",)
+"""Sections that stand in the example as a comment: a file that is copied must not keep the bot from DOCKER_HOST."""
+
 FREE = {"shell_users": ('ann = "U012ABCDEF"',)}
 """Lines of sections whose keys are names that people choose."""
 
@@ -70,7 +73,8 @@ def _section(name: str, heading: str, section: type[Section]) -> Iterator[str]:
     yield ""
     for line in filter(None, map(str.strip, (section.__doc__ or "").splitlines())):
         yield f"# {line}"
-    yield f"[{heading}]"
+    off = "# " if name in _OFF else ""
+    yield f"{off}[{heading}]"
     yield from (f"# {line}" for line in FREE.get(name, ()))
     inner: list[tuple[str, type[Section]]] = []
     for key, info in section.model_fields.items():
@@ -80,7 +84,7 @@ def _section(name: str, heading: str, section: type[Section]) -> Iterator[str]:
             continue
         given = _VALUES.get((name, key))
         value = given or written(info.get_default(call_default_factory=True))
-        yield f"{'' if given else '# '}{key} = {value}  # {info.description}"
+        yield f"{off if given else '# '}{key} = {value}  # {info.description}"
     for key, below in inner:
         yield from _section(key, f"{heading}.{key}.{NAMES[key]}", below)
 

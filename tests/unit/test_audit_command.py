@@ -132,10 +132,10 @@ def test_an_export_is_not_cut_because_the_log_went_on(
 def _verified_with(head: Head, path: str, place: Path, key: bytes | None) -> str:
     """What `shipkeeper audit verify` says with a head, typed if it has no time, else in a file."""
     if not head.at:
-        return offline.verified([path, "--head", str(head)], key)
+        return offline.verified([path, "--head", str(head)], key).text
     file = place / f"heads-{len(list(place.iterdir()))}.jsonl"
     Heads(file).publish(head)
-    return offline.verified([path, "--heads", str(file)], key)
+    return offline.verified([path, "--heads", str(file)], key).text
 
 
 def test_secrets_are_not_in_the_audit_log(tmp_path: Path, fake_engine: FakeEngine) -> None:
@@ -189,6 +189,35 @@ def test_an_export_of_a_shell_goes_where_it_is_told(
     assert list((at_home / "state" / "outgoing").iterdir()) == []
     assert cli.main(["audit", "export", "--files", str(at_home / "nowhere")], commands) == 2
     assert "There is no directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--key n1", "--files {}", "--key=n1 --json", "--host local", "--volume pgdata", "--by ann --files {}"],
+)
+def test_what_the_shell_knows_of_every_command_is_no_file(
+    at_home: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    """`audit verify` with the options of a shell, or with other flags, verifies the log itself."""
+    line = ["audit", "verify", *words.format(at_home / "there").split()]
+    assert cli.main(line, handlers.load()) == 0, capsys.readouterr().err
+    assert "fit their seals" in capsys.readouterr().out
+
+
+def test_a_verified_file_is_told_as_json(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the outcome of any other command is, wherever the option stands."""
+    commands = handlers.load()
+    assert cli.main(["audit", "export", "--files", str(at_home / "there")], commands) == 0
+    (file,) = (at_home / "there").iterdir()
+    for line in (
+        ["audit", "verify", str(file), "--json"],
+        ["--json", "audit", "verify", "--key", "n", str(file)],
+    ):
+        capsys.readouterr()
+        assert cli.main(line, commands) == 0
+        outcome = json.loads(capsys.readouterr().out)
+        assert (outcome["command"], outcome["status"], outcome["run_id"]) == ("audit", "succeeded", "")
+        assert "fit their seals" in outcome["text"]
 
 
 def test_a_key_fetches_the_files_of_its_run_again(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:

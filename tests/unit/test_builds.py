@@ -230,6 +230,23 @@ def test_the_commit_of_a_checkout_is_a_label(
 
 
 @pytest.mark.parametrize(
+    ("registries", "hint"),
+    [
+        ("", "'compnay'"),
+        ('[registries.company]\nhost = "registry.example.com"\n', "'compnay'; did you mean company?"),
+    ],
+)
+def test_a_registry_that_is_not_there_is_told_at_the_start(
+    tmp_path: Path, registries: str, hint: str
+) -> None:
+    """And not at night, when the build is due; with the name that may be meant."""
+    lines = '[builds.web]\ncontext = "/web"\nimage = "web"\nregistry = "compnay"\n'
+    with pytest.raises(SettingsError) as refused:
+        settings(tmp_path, toml=lines + registries)
+    assert f"builds: web.registry: there is no registry {hint}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("lines", "words"),
     [
         ('context = "web"\nimage = "web"', "absolute path"),

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from bot.registry.credentials import HUB_SERVER, from_docker_config, from_file, 
 from bot.registry.wire import Limits, Tls
 from bot.secrecy import Login
 from tests.support.canaries import canary, planted
+from tests.support.dripping import Dripping
 from tests.support.scripted_http import Asked, Said, ScriptedHttp
 
 CANARY = canary("registry-password")
@@ -146,6 +148,12 @@ def test_a_realm_elsewhere_without_tls_gets_nothing() -> None:
         assert thief.asked == []
 
 
+def test_a_realm_that_is_no_url_is_told() -> None:
+    """A sentence says that no registry answers so."""
+    with ScriptedHttp(_with_tokens(lambda: server, "https://[x/")) as server:
+        assert "no registry answers" in str(_refused(_client(server).prove))
+
+
 def test_redirections_are_not_followed() -> None:
     """Nobody is asked where a registry points to: it may not take the login along."""
     with (
@@ -205,13 +213,65 @@ def test_waiting_for_the_next_try_can_be_cancelled() -> None:
         _client(server, limits=patient).prove(check)
 
 
+_OK = b"HTTP/1.1 200 OK\r\n"
+_DRIPS = {
+    "head": (_OK + b"X-Long: ", b"x"),
+    "headers": (_OK, b"X: y\r\n"),
+    "body": (_OK + b"Content-Length: 1000000\r\n\r\n", b" "),
+    "chunks": (_OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "size of a chunk": (_OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+}
+_TLS_RECORD = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc"
+
+
+def _dripped(server: Dripping, limits: Limits, *, insecure: bool = True) -> HttpRegistry:
+    tls = Tls(insecure_http=insecure)
+    return HttpRegistry("company", server.host, tls=tls, limits=limits)
+
+
+@pytest.mark.parametrize("part", _DRIPS)
+def test_an_answer_that_drips_does_not_count(part: str) -> None:
+    """Each byte comes in time, and the whole does not: it is given up, and its connection cut, each time."""
+    short = Limits(
+        connect=timedelta(seconds=0.3), answer=timedelta(seconds=0.3), wait=timedelta(seconds=0.01)
+    )
+    began = time.monotonic()
+    with Dripping(*_DRIPS[part]) as server:
+        refused = _refused(lambda: _dripped(server, short).tags("team/web"))
+        assert time.monotonic() - began < 10
+        assert all(server.gone.acquire(timeout=5) for _ in range(3))
+        assert server.connections == 3
+    assert refused.reason is Reason.UNREACHABLE
+    assert "does not end" in str(refused)
+
+
+@pytest.mark.parametrize(("insecure", "part"), [(True, "body"), (True, "head"), (False, "handshake")])
+def test_whoever_is_cancelled_waits_for_no_answer(insecure: bool, part: str) -> None:
+    """Not even for a greeting: a cancel is heard several times a second, and the connection is cut."""
+    looks: list[int] = []
+
+    def check() -> None:
+        looks.append(1)
+        if len(looks) > 2:
+            raise Cancelled("enough")
+
+    long = Limits(answer=timedelta(hours=1))
+    with Dripping(*_DRIPS.get(part, (_TLS_RECORD, b"\0"))) as server:
+        with pytest.raises(Cancelled):
+            _dripped(server, long, insecure=insecure).prove(check)
+        assert server.gone.acquire(timeout=5)
+        assert server.connections == 1
+
+
 def test_endless_answers_are_refused() -> None:
     """No more is read than a sensible answer can have."""
     with ScriptedHttp(lambda _: Said(body=b"x" * (5 << 20))) as server:
         assert "more than" in str(_refused(lambda: _client(server).tags("team/web")))
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"tags":[1]}', b'{"tags":"a"}', b"{}", b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[" * 100_000, b"[]", b'{"tags":[1]}', b'{"tags":"a"}', b"{}", b"\xff"]
+)
 def test_nonsense_about_tags_is_refused(body: bytes) -> None:
     """What is no list of tags is not taken for an empty one."""
     with ScriptedHttp(lambda _: Said(body=body)) as server:
@@ -220,7 +280,7 @@ def test_nonsense_about_tags_is_refused(body: bytes) -> None:
 
 def test_next_pages_are_looked_for_only_here() -> None:
     """A list of tags cannot lead to another server, nor go on for ever."""
-    for link in ("<http://127.0.0.1:1/v2/x>; rel=next", "</other/x>; rel=next"):
+    for link in ("<https://[x/>; rel=next", "<http://127.0.0.1:1/v2/x>; rel=next", "</other/x>; rel=next"):
         with ScriptedHttp(
             lambda _, link=link: Said(body=b'{"tags":["a"]}', headers={"Link": link})
         ) as server:

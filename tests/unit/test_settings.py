@@ -206,13 +206,14 @@ def test_the_example_is_the_generated_one() -> None:
 def test_the_example_is_true(tmp_path: Path) -> None:
     """The example can be read, has every section, and with every comment taken off it still can."""
     assert set(tomllib.loads(example())) == {
-        "slack", "archive", "hosts", "roles", "approvals", "limits", "quiesce", "retention", "drills", "runbooks",
+        "slack", "archive", "roles", "approvals", "limits", "quiesce", "retention", "drills", "runbooks",
         "builds", "registries", "schedules", "shell_users", "snapshots", "audit", "alarms", "discovery",
     }  # fmt: skip
-    _read(tmp_path, example())
+    assert _read(tmp_path, example(), DOCKER_HOST="unix:///proxy.sock").hosts == {}
     off = example().replace("# commands = []", "").replace("\n# ", "\n")
     keys = "\n".join(line for line in off.splitlines() if " = " in line or line.startswith("["))
     made = _read(tmp_path, keys)
+    assert list(made.hosts) == ["local"]
     assert made.slack == Settings(state=tmp_path, database_url="").slack
     assert made.archive_path == tmp_path / "archive"
     assert made.limits == Settings(state=tmp_path, database_url="").limits

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bot.engine.sending import send
-from bot.engine.waiting import patiently
 from bot.errors import Cancelled, EngineError, StreamCut
 from bot.language import speaking, spoken
+from bot.waiting import patiently
 from tests.support.uncollected import uncollected
 
 

@@ -10,6 +10,7 @@ from bot.app import build
 from bot.errors import RegistryError
 from bot.operations.registries import Registries
 from bot.secrecy import Login
+from bot.wiring import ignores_docker_host
 from tests.fakes import FakeEngine
 from tests.support.canaries import canary, planted
 from tests.support.house import settings
@@ -77,3 +78,19 @@ def test_logins_come_from_where_the_settings_say(registries: Registries) -> None
     assert [known.login for known in registries.known] == [
         "bot", "Docker’s config.json", "filer", "docker-credential-none-such", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hosts", "docker_host", "is_ignored"),
+    [
+        ("", "unix:///proxy.sock", False),
+        ('[hosts.local]\naddress = "unix:///docker.sock"\n', "unix:///proxy.sock", True),
+        ('[hosts.local]\naddress = "unix:///docker.sock"\n', "unix:///docker.sock", False),
+        ('[hosts.local]\naddress = "unix:///docker.sock"\n', "", False),
+    ],
+)
+def test_a_docker_host_that_nobody_follows_is_known(
+    tmp_path: Path, hosts: str, docker_host: str, is_ignored: bool
+) -> None:
+    """With hosts of the settings DOCKER_HOST counts for nothing; the log says so where it leads elsewhere."""
+    assert ignores_docker_host(settings(tmp_path, toml=hosts, DOCKER_HOST=docker_host)) is is_ignored

@@ -1,4 +1,4 @@
-"""Waits for one long answer of the daemon without being bound to it. It must not know what was asked."""
+"""Waits for one long answer, of Docker or a registry, without being bound to it. It must not know what was asked."""
 
 from __future__ import annotations
 
