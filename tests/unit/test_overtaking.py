@@ -197,4 +197,3 @@ def test_a_file_that_cannot_be_put_back_keeps_its_other_name(
     assert "beside web:/etc/app.conf stays" in outcome.reply.text
     wait_for(lambda: BY_NOW in str(house.run(outcome.run_id).reply), saying="the amended text")
     assert engine.layer("web").files() == before
-
