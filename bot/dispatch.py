@@ -26,7 +26,6 @@ from bot.operations.typedsecrets import without_typed_secrets
 from bot.overflow import with_files
 from bot.parsing import find, for_help, parse
 from bot.permissions import Request
-from bot.queue import RunQueue
 from bot.services import Services
 from bot.spelling import spelt_out
 from bot.stores.claims import Claim
@@ -35,7 +34,7 @@ from bot.stores.outbox import Outbox
 from bot.stores.runrow import Lane, Run
 from bot.stores.runs import Terms
 from bot.witnessing import on_behalf_of
-from bot.workers import Signal
+from bot.workers import RunQueue, Signal
 
 _log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from bot.command import Command
 from bot.context import Ledger
@@ -36,6 +37,7 @@ from bot.stores.database import Transaction
 from bot.stores.runrow import Lane, Run
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _ABANDONED = timedelta(seconds=5)
 _FINISH_WAITS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
@@ -88,11 +90,18 @@ class Endings:
         self._ledger = ledger
         self._claims = ledger.claims
         self._closing = threading.Event()
+        self._untold: dict[str, Reply] = {}
+        """What ended here and is not written yet: only who was stopped in the middle has no reply."""
 
     def taken_back(self, claim: Claim, reply: Reply) -> Reply:
-        """Play back what the body left open; what cannot be taken back makes the reply say so."""
-        problems = self._ledger.undoer.play_back(claim.run.id, failed_too=False)
-        return self._explained(_offered(claim.run, reply), problems)
+        """Play back what the body left open; what cannot be taken back makes the reply say so.
+
+        A database that is away is waited for, as in `finish`; after that raises StoreError.
+        """
+        run_id = claim.run.id
+        offered = self._untold[run_id] = _offered(claim.run, reply)
+        play_back = self._ledger.undoer.play_back
+        return self._explained(offered, self._patiently(run_id, lambda: play_back(run_id, failed_too=False)))
 
     def _explained(self, reply: Reply, problems: tuple[str, ...]) -> Reply:
         if not problems:
@@ -107,17 +116,22 @@ class Endings:
         return replace(reply, text=text, buttons=(), status=status)
 
     def interrupted(self, claim: Claim) -> None:
-        """The holder died: take back what it left, and say what is true of the run now, or that nobody can tell."""
+        """The holder died: take back what it left, and say what is true of the run now, or that nobody can tell.
+
+        What this very process came to, and could not write, is true still.
+        """
         problems = self._ledger.undoer.play_back(claim.run.id)
-        done = self._found_done(claim.run)
-        reply = done or Reply(
+        reply = self._untold.get(claim.run.id) or _offered(claim.run, self._found(claim.run))
+        self.finish(claim, None, self._explained(reply, problems))
+
+    def _found(self, run: Run) -> Reply:
+        return self._found_done(run) or Reply(
             text=say(
                 "The bot was stopped in the middle of this run. What had begun was taken back; nothing that "
                 "was not proven is kept. Type the command again."
             ),
             status=Status.INTERRUPTED,
         )
-        self.finish(claim, None, self._explained(_offered(claim.run, reply), problems))
 
     def _found_done(self, run: Run) -> Reply | None:
         command = self._services.commands.get(run.command or run.invocation.line.partition(" ")[0])
@@ -139,21 +153,33 @@ class Endings:
 
     def finish(self, claim: Claim, asked: Asked | None, reply: Reply) -> None:
         """Write the ending; a database that is away is waited for, more than a minute."""
-        for wait in (*_FINISH_WAITS, None):
+
+        def write() -> None:
+            targets = self._claims.targets_of(claim.run.id)
+            event = self.event(claim.run, reply.status, reply.text, asked, targets)
+            self._claims.finish(claim, Ending(status=reply.status, reply=reply), event)
+
+        try:
+            self._patiently(claim.run.id, write)
+        except StoreError:
+            _log.critical(
+                "run %s ended, and the database cannot be told: %s",
+                claim.run.id,
+                json.dumps({"run": claim.run.id, "ending": reply.status.value, "text": reply.text}),
+            )
+        else:
+            self._untold.pop(claim.run.id, None)
+
+    def _patiently(self, run_id: str, act: Callable[[], _T]) -> _T:
+        """Do it; when the database is away again and again, more than a minute long; then raises StoreError."""
+        for wait in _FINISH_WAITS:
             try:
-                targets = self._claims.targets_of(claim.run.id)
-                event = self.event(claim.run, reply.status, reply.text, asked, targets)
-                self._claims.finish(claim, Ending(status=reply.status, reply=reply), event)
-                return
+                return act()
             except StoreError as error:
-                _log.error("run %s: its ending cannot be written yet: %s", claim.run.id, error)
-                if wait is None or self._closing.wait(wait):
-                    break
-        _log.critical(
-            "run %s ended, and the database cannot be told: %s",
-            claim.run.id,
-            json.dumps({"run": claim.run.id, "ending": reply.status.value, "text": reply.text}),
-        )
+                _log.error("run %s: its ending cannot be written yet: %s", run_id, error)
+                if self._closing.wait(wait):
+                    raise
+        return act()
 
     def event(
         self,

@@ -63,6 +63,10 @@ class StreamCut(EngineError):
     reason = Reason.STREAM_CUT
 
 
+class NotStarted(EngineError):
+    """A program cannot be started in a container as it is, however often it is tried: no shell, no such user."""
+
+
 class RegistryError(BotError):
     """A registry refused, failed, or does not answer."""
 

@@ -1,6 +1,7 @@
 """Carries ids of runs to workers. The rows are the truth; a queue that forgets everything loses nothing.
 
-`RunQueue` is the contract; `EmbeddedQueue` needs no server. Knows nothing of commands, Docker or Slack.
+`RunQueue` in `bot/workers.py` is the contract; `EmbeddedQueue` needs no server. Knows nothing of commands, Docker or
+Slack.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from bot.errors import StoreError
 from bot.stores.database import Database, Transaction
@@ -34,28 +34,6 @@ _AHEAD = 32
 
 _LAST_SECONDS = 5.0
 """What running bodies get to take back what they began, once the grace is over."""
-
-
-class RunQueue(Protocol):
-    """Carries run ids; knows nothing of what a run does."""
-
-    def start(self, execute: Execute, *, only: frozenset[str] | None = None) -> None:
-        """Take the runs of dead holders, then hand claimable ones to `execute`; work perhaps only of those ids."""
-
-    def enqueue(self, connection: Transaction, run_id: str, lane: Lane) -> None:
-        """A run becomes claimable when this transaction commits."""
-
-    def cancel(self, run_id: str) -> None:
-        """Nudge the holder; the flag is in the row already."""
-
-    def recover(self) -> int:
-        """Hand over the runs of dead holders to be taken back; returns how many."""
-
-    def workers(self) -> tuple[WorkerInfo, ...]:
-        """Who is at work."""
-
-    def stop(self, grace: float) -> None:
-        """Hand out nothing more; wait at most `grace` seconds for what is running."""
 
 
 class EmbeddedQueue:
@@ -122,6 +100,11 @@ class EmbeddedQueue:
                 task = self._taken(run.id, Place(Lane.WORK, run.host))
             self._hand_over(task)
         return len(orphans)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether somebody looks for runs that wait."""
+        return self._loop is not None and self._loop.is_alive()
 
     def workers(self) -> tuple[WorkerInfo, ...]:
         """Who is at work in this process."""
@@ -206,8 +189,8 @@ class EmbeddedQueue:
         found = self._runs.claimable(Lane.FRONT, _AHEAD + len(busy), without=waiting)
         with self._lock:
             self._ready.extend(one for one in found if one[0] not in busy)
-        while (following := self._next_in_front()) is not None:
-            self._hand_over(following)
+        while (following := self._next_in_front()) is not None and self._hand_over(following):
+            pass
 
     @property
     def _goes_on(self) -> bool:
@@ -242,7 +225,8 @@ class EmbeddedQueue:
                     taken[host] += 1
                     with self._lock:
                         task = self._taken(run_id, Place(Lane.WORK, host))
-                    self._hand_over(task)
+                    if not self._hand_over(task):
+                        return
             if len(found) < limit:
                 return
 
@@ -267,12 +251,23 @@ class EmbeddedQueue:
         self._places[run_id] = place
         return Task(run_id, place, signal)
 
-    def _hand_over(self, task: Task) -> None:
+    def _hand_over(self, task: Task) -> bool:
+        """False where no thread can be had: the run waits as if nobody had looked, and the next look tries again."""
         name = f"{task.place.lane.value}-{task.run_id}"
         worker = threading.Thread(target=self._work, args=(task,), name=name, daemon=True)
         with self._lock:
             self._workers.add(worker)
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError as error:
+            _log.error(
+                "run %s has to wait: %s; look at the limits of processes and memory", task.run_id, error
+            )
+            with self._lock:
+                self._workers.discard(worker)
+                self._forget(task)
+            return False
+        return True
 
     def _work(self, task: Task) -> None:
         """Execute it; in front, then what is ready next, for starting a thread costs as much as a short run."""
@@ -293,5 +288,9 @@ class EmbeddedQueue:
             _log.error("run %s cannot be taken further while the database is away: %s", task.run_id, error)
         finally:
             with self._lock:
-                del self._signals[task.run_id], self._places[task.run_id]
-                self._turned_to.pop(task.run_id, None)
+                self._forget(task)
+
+    def _forget(self, task: Task) -> None:
+        """Nobody is at work at it any more; while the lock is held."""
+        del self._signals[task.run_id], self._places[task.run_id]
+        self._turned_to.pop(task.run_id, None)

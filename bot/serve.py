@@ -150,6 +150,7 @@ class Bot:
         return {
             "database": self._database_answers(),
             "slack": self.slack.is_ready,
+            "queue": self.app.queue.is_alive,
             "scheduler": self.timer.is_alive,
             "alarms": self.app.alarms.is_well,
             **{name: is_well() for name, is_well in self.also_ready.items()},

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
+from bot.entry import printable
 from bot.errors import BotError, EngineError
 from bot.language import later, say
 from bot.stores.journal import Entry, Journal
@@ -66,7 +67,7 @@ def _is_kept(entry: Entry, other: Entry) -> str:
         return say("What lies in {path} is kept until the old content is back at its place.", path=path)
     return say(
         "What this run keeps beside {place} stays until that is as it was before.",
-        place=other.arguments["place"],
+        place=printable(other.arguments["place"]),
     )
 
 

@@ -1,11 +1,16 @@
-"""Who works at what: a run in the hands of a worker, and how its body is told to end. Knows not who hands it over."""
+"""Who works at what: a run in the hands of a worker, how its body is told to end, and what may hand it over.
+
+`RunQueue` is the contract of who does; it knows none that keeps it.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from bot.stores.database import Transaction
 from bot.stores.runrow import Lane
 
 
@@ -64,3 +69,25 @@ class Task:
     run_id: str
     place: Place
     signal: Signal
+
+
+class RunQueue(Protocol):
+    """Carries run ids; knows nothing of what a run does."""
+
+    def start(self, execute: Execute, *, only: frozenset[str] | None = None) -> None:
+        """Take the runs of dead holders, then hand claimable ones to `execute`; work perhaps only of those ids."""
+
+    def enqueue(self, connection: Transaction, run_id: str, lane: Lane) -> None:
+        """A run becomes claimable when this transaction commits."""
+
+    def cancel(self, run_id: str) -> None:
+        """Nudge the holder; the flag is in the row already."""
+
+    def recover(self) -> int:
+        """Hand over the runs of dead holders to be taken back; returns how many."""
+
+    def workers(self) -> tuple[WorkerInfo, ...]:
+        """Who is at work."""
+
+    def stop(self, grace: float) -> None:
+        """Hand out nothing more; wait at most `grace` seconds for what is running."""

@@ -16,6 +16,7 @@ from datetime import timedelta
 import docker
 
 from bot.engine.connection import Connection
+from bot.engine.starting import not_started, told_apart
 from bot.engine.streams import BROKEN, STDERR, Frames, Wire
 from bot.engine.translate import is_timeout, our_errors, scrub
 from bot.engine.witness import undoing
@@ -81,7 +82,7 @@ class Program:
         """Wait until it runs; raises EngineError when it cannot."""
         while self._number is None:
             if not self._receive():
-                raise self._not_started(b"".join(self._out) + self._first_line)
+                raise not_started(self._where, b"".join(self._out) + self._first_line)
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes of its output, `b""` at the end; EngineError after the limit, StreamCut."""
@@ -179,7 +180,7 @@ class Program:
             if not ended:
                 return
             if not line.isdigit():
-                raise self._not_started(line)
+                raise not_started(self._where, line)
             self._number = int(line)
         self._tail = (self._tail + part)[-_ERROR_TAIL_BYTES:]
         self._job.errors(part)
@@ -249,14 +250,6 @@ class Program:
         told = say(text, **self._where, seconds=limit.total_seconds())
         return EngineError(told, reason=Reason.STALLED)
 
-    def _not_started(self, words: bytes) -> EngineError:
-        said = scrub(words.decode("utf-8", "replace")) or say("it said nothing")
-        sentence = later("The container “{container}” on host “{host}” could not start a program: {reason}.")
-        told = [say(sentence, **self._where, reason=said.rstrip("."))]
-        if "/bin/sh" in said:
-            told.append(say("Programs are started through its /bin/sh."))
-        return EngineError(" ".join((*told, say("Nothing was run."))))
-
 
 @contextmanager
 def running(
@@ -274,7 +267,7 @@ def running(
         identifier = api.exec_create(job.container, words, user=job.user, environment=environment)["Id"]
     may_start()
     with connection.transfer(attempt) as api:
-        with our_errors(attempt):
+        with told_apart(), our_errors(attempt):
             path = api._url("/exec/{0}/start", identifier)
             response = api._post_json(path, data={"Detach": False, "Tty": False}, stream=True)
             api._raise_for_status(response)

@@ -34,8 +34,9 @@ UNTAG = "untag"
 REMOVE_FILES = "remove_files"
 """Undo verb with `holder` (a container's id), `storage` (what it mounts there, or empty), `directory`, `run`."""
 PUT_BACK_FILE = "put_back_file"
-"""Undo verb with the same, `name` (of a file in the directory), `was` (empty if nothing was there before) and `place`
-(`CONTAINER:/PATH`, for people)."""
+"""Undo verb with the same, `name` (of a file in the directory), `was` (empty if nothing was there before), `place`
+(`CONTAINER:/PATH`, for people), and, but for runs of older versions, `before` (the SHA-256 of what was there), `sha256`
+and `size` of what the run leaves there (empty and 0: nothing)."""
 REMOVE_PART = "remove_part"
 """Undo verb with `path`, of a file where the bot runs that was not whole yet, `place`, where it was to stand, and
 `old`, what it took the place of (empty if it was to take none's; runs of older versions have not got it)."""

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Literal
 
 from bot.engine import Container, Engine
-from bot.errors import Conflict, EngineError, LostHold, NotFound, StreamCut
+from bot.errors import Conflict, EngineError, LostHold, NotFound, NotStarted, StreamCut
 from bot.language import say
 from bot.operations.context import RUN_HOOK, RunContext, Step
 from bot.operations.quiesce import QuiescePolicy
@@ -27,6 +27,8 @@ TIMEOUT_LABEL = "shipkeeper.backup.timeout"
 KEPT_CHARACTERS = 2000
 _SAID_CHARACTERS = 300
 _CHUNK_BYTES = 64 * 1024
+_CANNOT_BE_INVOKED = 126
+"""What shells and Docker say of a program that is not run."""
 
 Which = Literal["pre", "post"]
 
@@ -86,7 +88,7 @@ def run_undo(engine: Engine, arguments: Mapping[str, str]) -> None:
     """Run the `post` of a run that died. Nothing is done when the container is gone or was restarted since.
 
     Raises Conflict while the container sleeps, EngineError when Docker does not answer: then it is to be tried again.
-    A line that fails or takes too long has been run: that goes to the log.
+    A line that fails, takes too long or can never be started there counts as run: that goes to the log.
     """
     hook = Hook(
         which="post",
@@ -109,7 +111,7 @@ def run_undo(engine: Engine, arguments: Mapping[str, str]) -> None:
             )
         )
     if container.state == "running":
-        done = _execute(engine, container, hook)
+        done = _run_at_last(engine, container, hook)
         if done.exit_code != 0:
             _log.warning(
                 "%s of %s ended with %s: %s", POST_LABEL, done.container, done.exit_code, done.output
@@ -143,14 +145,14 @@ def _run_afterwards(
 
 
 def _run_post(engine: Engine, user: Container, hook: Hook, ran: list[HookRun], step: Step) -> bool:
-    """Whether it was run. A cancel does not keep it from running, nor does it if we restarted the container.
+    """Whether it was run, or can never be. It is in spite of a cancel, and if we restarted the container.
 
     If not, the journal's own undo decides: only the run knows whether the container could not be woken yet.
     """
     try:
         now = engine.container(user.id)
         if now.state == "running":
-            ran.append(_execute(engine, now, hook))
+            ran.append(_run_at_last(engine, now, hook))
             step.keep()
             return True
         why = now.state
@@ -158,6 +160,20 @@ def _run_post(engine: Engine, user: Container, hook: Hook, ran: list[HookRun], s
         why = str(error)
     _log.warning("%s of %s could not be run: %s", POST_LABEL, user.name, why)
     return False
+
+
+def _run_at_last(engine: Engine, container: Container, hook: Hook) -> HookRun:
+    """Run it; one that can never be started there has failed like any other, so that nobody waits for it for good."""
+    try:
+        return _execute(engine, container, hook)
+    except NotStarted as error:
+        return HookRun(
+            container=container.name,
+            which=hook.which,
+            command=hook.command,
+            exit_code=_CANNOT_BE_INVOKED,
+            output=str(error)[-KEPT_CHARACTERS:],
+        )
 
 
 def _execute(engine: Engine, container: Container, hook: Hook, run: RunContext | None = None) -> HookRun:

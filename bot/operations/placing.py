@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from bot.engine import Container, Engine, HostPath, Storage
 from bot.engine.copy_contract import Link
 from bot.entry import printable
-from bot.errors import BotError, Conflict, EngineError, NotFound
+from bot.errors import BotError, Conflict, EngineError
 from bot.language import later, say
 from bot.operations.context import PUT_BACK_FILE, REMOVE_FILES, REMOVE_HELPER, RunContext
 from bot.operations.single import Stored, facts_at, sha256_at
@@ -86,12 +86,13 @@ def put(
     Raises Conflict when what is there is not what was backed up, EngineError (reason `differs` when Docker does not
     give back what was written), what the content's tar and `run.check` raise.
     """
-    new = _names(run.run_id)[0]
+    new = names_of(run.run_id)[0]
     with _settled() as settle, _held(engine, run, spot) as holder, _scraps(run, spot):
         with closing(_counted(run, content, new)) as tar:
             engine.write_volume(holder, tar, spot.directory, check=run.check)
         _refuse_other(spot, sha256_at(engine, holder, _path(spot, new), run), content)
-        with _taken_back(engine, run, spot, holder) as keep:
+        left = {"sha256": content.sha256(), "size": str(content.size)}
+        with _taken_back(engine, run, spot, holder, left) as keep:
             made = facts_at(engine, holder, _path(spot, new))
             engine.link_in(
                 holder, spot.directory, Link(name=spot.name, existing=new, uid=made.uid, gid=made.gid)
@@ -108,7 +109,7 @@ def put(
 def take_away(engine: Engine, run: RunContext, spot: Spot) -> None:
     """Remove the file that is there; on any error it is there again. Raises as `put`."""
     with _settled() as settle, _held(engine, run, spot) as holder, _scraps(run, spot):
-        with _taken_back(engine, run, spot, holder) as keep:
+        with _taken_back(engine, run, spot, holder, {"sha256": "", "size": "0"}) as keep:
             engine.remove_in(holder, spot.directory, spot.name)
             _refuse_written(engine, run, spot, holder)
             keep()
@@ -161,9 +162,11 @@ def _scraps(run: RunContext, spot: Spot) -> Iterator[None]:
 
 
 @contextmanager
-def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Iterator[Callable[[], None]]:
+def _taken_back(
+    engine: Engine, run: RunContext, spot: Spot, holder: str, left: Mapping[str, str]
+) -> Iterator[Callable[[], None]]:
     """Unless the body keeps it, what stood at the place, and was backed up, stands there again."""
-    old = _names(run.run_id)[1]
+    old = names_of(run.run_id)[1]
     if spot.is_new:
         if engine.look_at(holder, _path(spot, spot.name)) is not None:
             raise Conflict(say(_ARRIVED, place=spot.words))
@@ -183,6 +186,8 @@ def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Ite
         "name": spot.name,
         "was": "" if spot.is_new else "file",
         "place": f"{spot.container}:{spot.place}",
+        "before": spot.sha256,
+        **left,
     }
     with run.undoable(PUT_BACK_FILE, **arguments) as step:
         yield step.keep
@@ -190,7 +195,7 @@ def _taken_back(engine: Engine, run: RunContext, spot: Spot, holder: str) -> Ite
 
 def _refuse_written(engine: Engine, run: RunContext, spot: Spot, holder: str) -> None:
     """What has the run's other name is what was backed up, also if somebody writes to it where it is."""
-    if spot.sha256 and sha256_at(engine, holder, _path(spot, _names(run.run_id)[1]), run) != spot.sha256:
+    if spot.sha256 and sha256_at(engine, holder, _path(spot, names_of(run.run_id)[1]), run) != spot.sha256:
         raise Conflict(say(_WRITTEN, place=spot.words))
 
 
@@ -216,7 +221,7 @@ def _counted(run: RunContext, content: Stored, name: str) -> Generator[bytes, No
             yield chunk
 
 
-def _names(run_id: str) -> tuple[str, str]:
+def names_of(run_id: str) -> tuple[str, str]:
     """What the new file and the old one are called meanwhile."""
     return f".shipkeeper-{run_id}-new", f".shipkeeper-{run_id}-old"
 
@@ -233,68 +238,3 @@ def _written_down(spot: Spot, run_id: str) -> dict[str, str]:
         "directory": spot.directory,
         "run": run_id,
     }
-
-
-def remove_files(engine: Engine, arguments: Mapping[str, str]) -> None:
-    """Undo of REMOVE_FILES: nothing under the run's own names is left."""
-    with _undoing(engine, arguments) as holder:
-        for name in _names(arguments["run"]) if holder else ():
-            engine.remove_in(holder, arguments["directory"], name)
-
-
-def put_back_file(engine: Engine, arguments: Mapping[str, str]) -> None:
-    """Undo of PUT_BACK_FILE: the old file at its place, or nothing if nothing was there.
-
-    A new file is known by being the one that still has the run's own name; what somebody else put there stays.
-    """
-    directory, name = arguments["directory"], arguments["name"]
-    new, old = _names(arguments["run"])
-    with _undoing(engine, arguments) as holder:
-        if not holder:
-            return
-        at = directory.rstrip("/")
-        if arguments["was"]:
-            if engine.look_at(holder, f"{at}/{old}") is not None:
-                was = facts_at(engine, holder, f"{at}/{old}")
-                engine.link_in(holder, directory, Link(name=name, existing=old, uid=was.uid, gid=was.gid))
-        elif _is_same(engine, holder, f"{at}/{new}", f"{at}/{name}"):
-            engine.remove_in(holder, directory, name)
-
-
-def _is_same(engine: Engine, holder: str, one: str, other: str) -> bool:
-    mine = sha256_at(engine, holder, one)
-    return mine is not None and mine == sha256_at(engine, holder, other)
-
-
-@contextmanager
-def _undoing(engine: Engine, arguments: Mapping[str, str]) -> Iterator[str]:
-    """Who is written through to take something back; empty when the container, or what it mounted, is gone."""
-    run, storage = arguments["run"], arguments["storage"]
-    if not storage:
-        yield _present(engine, arguments["holder"])
-        return
-    name = f"shipkeeper-uncopy-{run}"
-    for left in (
-        f"shipkeeper-copy-{run}",
-        name,
-    ):  # one may be writing still, the other was left by a former try
-        engine.remove_helper(left)
-    try:
-        yield _helper(engine, name, HostPath(storage) if storage.startswith("/") else storage, run)
-    finally:
-        engine.remove_helper(name)
-
-
-def _present(engine: Engine, container_id: str) -> str:
-    try:
-        return engine.container(container_id).id
-    except NotFound:
-        return ""
-
-
-def _helper(engine: Engine, name: str, storage: Storage, run: str) -> str:
-    try:
-        engine.create_helper(name, storage, run_id=run, read_only=False)
-    except NotFound:
-        return ""
-    return name

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from bot.engine import Engine
-from bot.errors import Conflict
+from bot.entry import printable
+from bot.errors import Conflict, NotFound
 from bot.language import say
 from bot.model import Plan, Reply
 from bot.operations.context import PUT_BACK_FILE, RunContext
@@ -143,11 +144,28 @@ def found_copied(
     if step is None:
         return None
     container, _, place = step["place"].partition(":")
-    holder = engine.container(container).id
+    now = _found_at(engine, container, place)
+    size, sha256 = (int(step["size"]), step["sha256"]) if "sha256" in step else now  # of an older version
+    outcome = Outcome(size=size, sha256=sha256, safety=safety_of(archive, run_id))
+    reply = reply_of(container, place, outcome, run_id)
+    if now[1] == sha256:
+        return reply
+    since = say(
+        "Since then it was changed: {place} does not hold any more what this run left there.",
+        place=printable(step["place"]),
+    )
+    return replace(reply, text=f"{reply.text} {since}")
+
+
+def _found_at(engine: Engine, container: str, place: str) -> tuple[int, str]:
+    """Size and SHA-256 of what is there now; 0 and empty for nothing."""
+    try:
+        holder = engine.container(container).id
+    except NotFound:
+        return 0, ""
     found = engine.look_at(holder, place)
     sha256 = sha256_at(engine, holder, place) if found else ""
-    outcome = Outcome(size=found.size if found else 0, sha256=sha256 or "", safety=safety_of(archive, run_id))
-    return reply_of(container, place, outcome, run_id)
+    return found.size if found else 0, sha256 or ""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from bot.engine import RUN_LABEL, Container, Engine, Exchange, HostPath, Storage
 from bot.errors import Conflict, EngineError, NotFound
 from bot.language import say
-from bot.operations import hooks, local, placing, tagging
+from bot.operations import hooks, local, tagging, unplacing
 from bot.operations.context import (
     CLEAR_STAGE,
     DISCARD_DRAFT,
@@ -70,8 +70,8 @@ def registry(
         return lambda host, arguments: act(engine(host), arguments)
 
     return {
-        REMOVE_FILES: there(placing.remove_files),
-        PUT_BACK_FILE: there(placing.put_back_file),
+        REMOVE_FILES: there(unplacing.remove_files),
+        PUT_BACK_FILE: there(unplacing.put_back_file),
         REMOVE_PART: lambda _host, arguments: local.remove_part(arguments),
         UNPAUSE: unpause,
         START: start,

@@ -15,7 +15,7 @@ import pytest
 from bot.engine import Check, Container, Engine, Exchange, HostPath
 from bot.engine.real import DockerEngine
 from bot.entry import ROOT, Item
-from bot.errors import Conflict, EngineError, NotFound
+from bot.errors import Conflict, EngineError, NotFound, NotStarted
 from bot.reasons import Reason
 from tests.engine.conftest import new_volume
 from tests.support.busybox import DockerBench
@@ -456,16 +456,16 @@ def test_a_program_and_what_it_started_is_killed(
 
 
 def test_what_cannot_start_says_so(docker_engine: DockerEngine, worker: Container) -> None:
-    """A user that a container does not know, and a container without a shell, are errors in words, not a success."""
+    """A user that a container does not know, and a container without a shell: in words, and nobody need try again."""
     with (
-        pytest.raises(EngineError, match=r"could not start a program.*no-such-user"),
+        pytest.raises(NotStarted, match=r"could not start a program.*no-such-user"),
         docker_engine.execute(worker, ("true",), limit=MINUTE, user="no-such-user"),
     ):
         pass
     with docker_engine.execute(worker, ("/bin/busybox", "rm", "/bin/sh"), limit=MINUTE) as program:
         assert program.finish() == 0
     with (
-        pytest.raises(EngineError, match="started through its /bin/sh"),
+        pytest.raises(NotStarted, match="started through its /bin/sh"),
         docker_engine.execute(worker, ("true",), limit=MINUTE),
     ):
         pass

@@ -129,7 +129,7 @@ def test_health_readiness_and_metrics_are_served(work: Workplace) -> None:
         said[path] = answer.read().decode()
         assert answer.status == 200
         connection.close()
-    ready = {"database": True, "slack": True, "scheduler": True, "alarms": True}
+    ready = {"database": True, "slack": True, "queue": True, "scheduler": True, "alarms": True}
     assert json.loads(said["/readyz"]) == ready
     assert 'shipkeeper_runs{kind="succeeded"} 1.0' in said["/metrics"]
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.errors import Cancelled, Conflict, EngineError, LostHold, StreamCut
+from bot.errors import Cancelled, Conflict, EngineError, LostHold, NotStarted, StreamCut
 from bot.operations.hooks import KEPT_CHARACTERS, hooked, run_undo
 from bot.operations.quiesce import QuiescePolicy
 from bot.reasons import Reason
@@ -237,6 +237,29 @@ def test_a_post_that_docker_does_not_take_stays_in_the_journal(engine: Recorder,
     engine.faults.failing = {}
     run.recover()
     assert engine.log.count("thaw in db") == 1
+
+
+def test_a_post_that_can_never_be_started_has_failed(engine: Recorder, run: FakeRun) -> None:
+    """A container without a shell, or without the label's user: it is told like a line that fails, and nobody waits."""
+    add(engine, "db")
+    with (
+        pytest.raises(EngineError, match=r"post.*exit code 126: There is no /bin/sh") as caught,
+        hold(engine, run, "db") as ran,
+    ):
+        engine.faults.failing = {"execute": NotStarted("There is no /bin/sh. Nothing was run.")}
+    assert caught.value.reason is Reason.HOOK
+    assert [one.which for one in ran] == ["pre", "post"]
+    assert run.journal == []
+
+
+def test_after_a_crash_a_post_that_can_never_be_started_is_only_logged(
+    engine: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would hold the volume and its containers for good."""
+    add(engine, "db")
+    engine.faults.failing = {"execute": NotStarted("There is no /bin/sh. Nothing was run.")}
+    run_undo(engine, _arguments(engine))
+    assert "There is no /bin/sh" in caplog.text
 
 
 def test_a_container_that_is_gone_or_asleep_needs_no_post(engine: Recorder, run: FakeRun) -> None:
