@@ -16,6 +16,7 @@ from bot.model import Status
 from bot.operations.clone import clone, clone_after_crash, reply_of_clone
 from bot.operations.cloneplan import ClonePlan, CloneWish
 from bot.operations.quiesce import Quiesce, QuiescePolicy
+from bot.operations.restorable import plan_of
 from bot.operations.snapshot import Making, Taken, take
 from bot.operations.snapshotlabels import Facts, Mounted, labels_of, read
 from bot.operations.snapshotplan import (
@@ -466,6 +467,17 @@ def test_snapshots_of_other_hosts_share_nothing(engine: Recorder, archive: Archi
     with pytest.raises(NotFound, match="no snapshot"):
         _wish(engine, archive, "00000000")
     engine.host = "local"
+
+
+def test_the_backups_of_a_clone_are_held_where_they_were_taken(
+    engine: Recorder, archive: Archive, run: FakeRun
+) -> None:
+    """Nothing prunes them there while another host makes volumes of them."""
+    _take(engine, archive, run, with_volumes=True)
+    engine.host = "elsewhere"
+    made = plan_of(_wish(engine, archive, run.run_id), engine.host)
+    engine.host = "local"
+    assert made.elsewhere == (("local", "volume:data"), ("local", "volume:web:/etc/web"))
 
 
 def test_downtime_ends_a_commit(engine: Recorder, archive: Archive, run: FakeRun) -> None:
