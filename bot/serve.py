@@ -130,18 +130,11 @@ class Bot:
         while not self.app.sole.take("serve"):
             seen.append(self.app.sole.holder())
             # A holder writes its name just after it took the lock, so one look may see the name before.
-            last = seen[-_LOOKS:]
-            if len(last) == _LOOKS and all(one is not None and one.role == "serve" for one in last):
-                raise StoreError(
-                    say(
-                        "A shipkeeper serves from {state} already (process {process}). "
-                        "Nothing was changed. Stop that one, or give this one its own SHIPKEEPER_STATE.",
-                        state=self._settings.state,
-                        process=_pid(last[-1]),
-                    )
-                )
+            bots = [one for one in seen[-_LOOKS:] if one is not None and one.role == "serve"]
+            if len(bots) == _LOOKS:
+                raise bots[-1].in_the_way(self._settings.state)
             if len(seen) == _LOOKS:
-                _log.warning("waiting for process %s, which executes runs here now, to end", _pid(last[-1]))
+                _log.warning("waiting for process %s, which executes runs here now, to end", _pid(seen[-1]))
             if stopping.wait(_WAIT_FOR_SHELL):
                 return False
         return True

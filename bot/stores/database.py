@@ -138,6 +138,7 @@ class SoleHolder:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._session: int | None = None
+        self._name = ""
 
     def keep(self) -> bool:
         """Take it again if our connection broke; False while another one has it. Raises StoreError.
@@ -154,7 +155,7 @@ class SoleHolder:
                 except StoreError:
                     self.free()
             self._end_former_session()
-            return self.take()
+            return self.take(self._name)
 
     def _end_former_session(self) -> None:
         """The server may not have noticed yet that our former connection is dead, and keep the lock for it."""
@@ -162,18 +163,32 @@ class SoleHolder:
         with _as_store_error(), self._engine.begin() as connection:
             connection.execute(text(end), {"pid": self._session, "key": _WRITE_LOCK_KEY + 1})
 
-    def take(self) -> bool:
-        """Try; False when another process has it."""
+    def take(self, name: str) -> bool:
+        """Try; False when another process has it. The server tells others the name, in ASCII, of who has it."""
+        self._name = name
         with _as_store_error():
             connection = self._engine.connect()
             got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _WRITE_LOCK_KEY + 1})
             if got.scalar_one():
                 self._session = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+                connection.execute(
+                    text("SELECT set_config('application_name', :name, false)"), {"name": name}
+                )
                 connection.commit()
                 self._connection = connection
                 return True
             connection.close()
             return False
+
+    def holder(self) -> str:
+        """The name of who has it; empty for nobody, and for one whose name the server does not tell."""
+        query = (
+            "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE locktype = 'advisory' AND granted AND objid::bigint = :key AND datname = current_database()"
+        )
+        with _as_store_error(), self._engine.begin() as connection:
+            found = connection.execute(text(query), {"key": _WRITE_LOCK_KEY + 1}).scalars().first()
+        return found or ""
 
     def free(self) -> None:
         """Give it back. May be called twice."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+import handlers
 from bot.errors import StoreError
+from bot.serve import Bot
 from bot.stores.database import Database
 from bot.stores.sole import HolderProcess, Sole, serving
-from tests.support.house import wait_for
+from tests.fakes import FakeEngine
+from tests.support.house import settings, wait_for
 
 _HOLDER = """
 import signal, sys
@@ -72,27 +76,52 @@ def test_it_can_be_given_back(tmp_path: Path, database: Database) -> None:
     first.free()
     first.free()
     assert first.holder() is None
-    assert second.take("serve")
+    # A server frees a lock just after it has noticed that a connection ended.
+    wait_for(lambda: second.take("serve"), saying="the other's turn")
     second.free()
-    assert first.take("serve")
+    wait_for(lambda: first.take("serve"), saying="having it again")
     first.free()
 
 
 def test_one_postgresql_is_executed_from_one_place(
     tmp_path: Path, database: Database, database_url: str, dialect: str
 ) -> None:
-    """Two state directories on one PostgreSQL still make one holder; another one takes over after kill -9."""
+    """Two state directories on one PostgreSQL still make one holder, known to both; kill -9 hands it to the other."""
     if dialect == "sqlite":
         pytest.skip("an SQLite database is in its state directory")
     ours = tmp_path / "ours"
     ours.mkdir()
     sole = Sole(ours, database)
+    # What a bot of this directory left that was killed here before.
+    (ours / "shipkeeper.lock").write_text('{"pid": 1, "role": "serve"}')
     with _holder(tmp_path, database_url) as other:
         assert not sole.take("serve")
+        machine = os.uname().nodename
+        assert sole.holder() == HolderProcess(pid=other.pid, role="serve", machine=machine)
         other.send_signal(signal.SIGKILL)
         other.wait(timeout=10)
         wait_for(lambda: sole.take("serve"), saying="taking over")
     sole.free()
+
+
+def test_a_second_bot_of_a_postgresql_is_refused(tmp_path: Path, database_url: str, dialect: str) -> None:
+    """With a state directory of its own, too: it says which process has the database, and where."""
+    if dialect == "sqlite":
+        pytest.skip("an SQLite database is in its state directory")
+    tokens = {
+        "SLACK_BOT_TOKEN": "xoxb-1",
+        "SLACK_APP_TOKEN": "xapp-1",
+        "SLACK_API_URL": "http://127.0.0.1:9/api/",
+    }
+    ours = settings(tmp_path / "ours", **tokens, SHIPKEEPER_DATABASE_URL=database_url)
+    bot = Bot(ours, handlers.load(), engines={"local": FakeEngine()})
+    try:
+        with _holder(tmp_path, database_url) as other, pytest.raises(StoreError) as refused:
+            bot.start(threading.Event())
+    finally:
+        bot.stop()
+    said = f"with this database already (process {other.pid} on {os.uname().nodename})"
+    assert said in str(refused.value)
 
 
 def _cut_connections(database: Database) -> None:

@@ -62,3 +62,16 @@ def test_units_hold_no_secret_and_no_capability(name: str) -> None:
     )
     assert {"NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict"} <= set(lines)
     assert not any(line.startswith("User=root") for line in lines)
+
+
+def test_the_bots_unit_serves_http_mode_as_its_head_says() -> None:
+    """With the lines of the app's token made comments, and those of the signing secret none, it has what HTTP needs."""
+    lines = (ROOT / "deploy" / "shipkeeper.service").read_text().splitlines()
+    changed = [
+        line.removeprefix("#") for line in lines if line.startswith(("#Environment=", "#LoadCredential="))
+    ]
+    assert changed == [
+        line.replace("app_token", "signing_secret").replace("APP_TOKEN", "SIGNING_SECRET")
+        for line in lines
+        if "app_token" in line and line.startswith(("Environment=", "LoadCredential="))
+    ]
