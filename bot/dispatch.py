@@ -6,17 +6,18 @@ The only room that catches BotError, and the only one that turns an unexpected e
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot.approvals.deciding import Work
+from bot.asked import Asked
 from bot.command import Command
 from bot.commandline import split
 from bot.confirming import Told
 from bot.context import Ledger, RunContext
-from bot.ending import Asked, Endings, refusal
+from bot.ending import Endings, refusal
 from bot.errors import BotError, Busy, LostHold, PermissionDenied
 from bot.language import ENGLISH, later, say, speaking
 from bot.misuse import MissingArgument
@@ -25,7 +26,6 @@ from bot.operations.identities import bound
 from bot.operations.typedsecrets import without_typed_secrets
 from bot.overflow import with_files
 from bot.parsing import find, for_help, parse
-from bot.permissions import Request
 from bot.services import Services
 from bot.spelling import spelt_out
 from bot.stores.claims import Claim
@@ -142,10 +142,10 @@ class Dispatcher:
                 reply = self._work(claim, asked, signal)
         except LostHold:
             raise
-        except MissingArgument as error:
-            reply = replace(refusal(error), buttons=_completing(claim.run))
         except BotError as error:
-            reply = refusal(error)
+            reply = refusal(error, self._may_touch(claim.run, asked))
+            if isinstance(error, MissingArgument):
+                reply = replace(reply, buttons=_completing(claim.run))
         except Exception:  # noqa: BLE001 - the one door: what nobody foresaw is logged, people get a reference
             _log.exception("run %s broke", claim.run.id)
             sentence = say(
@@ -199,17 +199,12 @@ class Dispatcher:
             raise
 
     def _permit(self, run: Run, asked: Asked) -> None:
-        place = run.invocation.place
-        self._services.policy.check(
-            Request(
-                actor=run.invocation.actor,
-                origin=run.invocation.origin,
-                channel=place.channel if place else None,
-                command=asked.command,
-                targets=asked.targets,
-                host=asked.host if asked.host and asked.command.is_about_a_host else None,
-            )
-        )
+        self._services.policy.check(asked.request_of(run))
+
+    def _may_touch(self, run: Run, asked: Asked | None) -> Callable[[str], bool]:
+        """Of one target: whether the same might be asked about that."""
+        allows = self._services.policy.allows
+        return lambda target: asked is not None and allows(replace(asked, targets=(target,)).request_of(run))
 
     def _decide(self, claim: Claim, asked: Asked, signal: Signal) -> Reply | None:
         """The front lane: look at once, or hand what changes something to the workers (then None)."""

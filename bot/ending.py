@@ -9,11 +9,11 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from bot.command import Command
+from bot.asked import Asked
 from bot.context import Ledger
 from bot.errors import (
     BotError,
@@ -58,28 +58,6 @@ _ENDINGS: tuple[tuple[type[BotError], Status], ...] = (
 _TURNED_AWAY = (Status.DENIED, Status.REJECTED)
 _NEVER_BEGAN = (Status.EXPIRED, Status.INTERRUPTED)
 _NOT_DONE = (Status.PARTIAL, Status.FAILED, Status.CANCELLED, *_NEVER_BEGAN)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A command line that was understood."""
-
-    command: Command
-    arguments: object
-    host: str
-    targets: tuple[str, ...]
-
-    def refuse_moved(self, run: Run) -> None:
-        """Raises Conflict where the line means another host than it did: what is done is undone on that one."""
-        if self.host != run.host:
-            raise Conflict(
-                say(
-                    "When it was typed it meant host {before}, and now, by the settings or the archive, it means "
-                    "{now}. Nothing was changed. Type it again, with --host.",
-                    before=run.host,
-                    now=self.host,
-                )
-            )
 
 
 class Endings:
@@ -286,10 +264,14 @@ def _offered(run: Run, reply: Reply) -> Reply:
     return replace(reply, buttons=tuple(buttons))
 
 
-def refusal(error: BotError) -> Reply:
-    """The ending and the words that an error for people stands for, with what its clean-up could not do."""
+def refusal(error: BotError, may_touch: Callable[[str], bool]) -> Reply:
+    """The ending and the words that an error for people stands for, with what its clean-up could not do.
+
+    Names that may have been meant are told as far as the target of each `may_touch`.
+    """
     status = next(status for kind, status in _ENDINGS if isinstance(error, kind))
-    text = " ".join([str(error), *getattr(error, "__notes__", ())])
+    told = error.told_to(may_touch) if isinstance(error, NotFound) else str(error)
+    text = " ".join([told, *getattr(error, "__notes__", ())])
     is_told = status is Status.FAILED or isinstance(
         error, TooFast
     )  # by which `stores/sent.py` knows it again

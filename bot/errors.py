@@ -5,6 +5,8 @@ Anything else that is raised is a fault of ours: it goes to the log, and people 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+
 from bot.reasons import Reason
 
 
@@ -28,9 +30,24 @@ class PermissionDenied(BotError):
 
 
 class NotFound(BotError):
-    """What the command line names does not exist."""
+    """What the command line names does not exist. What may have been meant is for who may touch that: see `told_to`."""
 
     reason = Reason.NOT_FOUND
+    _said: Callable[[Sequence[str]], str] | None = None
+    _near: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def beside(
+        cls, said: Callable[[Sequence[str]], str], near: Iterable[str], target: Callable[[str], str]
+    ) -> NotFound:
+        """One that `said` tells with names that may have been meant, or with none; each is that `target`."""
+        made = cls(said(()))
+        made._said, made._near = said, tuple((name, target(name)) for name in near)
+        return made
+
+    def told_to(self, may_touch: Callable[[str], bool]) -> str:
+        """The sentence, with what may have been meant as far as that may be touched."""
+        return self._said([name for name, of in self._near if may_touch(of)]) if self._said else str(self)
 
 
 class TooFast(BotError):

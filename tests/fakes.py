@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bot.engine import HELPER_LABEL, RUN_LABEL, ByteStream, Container, EngineInfo, HostPath, Storage, Volume
-from bot.engine.names import did_you_mean
+from bot.engine.names import meant, nearest
 from bot.errors import Conflict, EngineError, NotFound
 from tests.support.fake_builds import FakeBuilds
 from tests.support.fake_host import Box, is_helper, volume_directory
@@ -46,8 +46,10 @@ class FakeEngine(ToolVerbs, FakeBuilds, SingleFileVerbs, InventoryVerbs, Snapsho
         self._enter("volume")
         with self.lock:
             if name not in self.kept_volumes:
-                raise NotFound(
-                    f"There is no volume “{name}” on host “{self.host}”.{did_you_mean(name, self.kept_volumes)}"
+                raise NotFound.beside(
+                    lambda near: f"There is no volume “{name}” on host “{self.host}”.{meant(near)}",
+                    nearest(name, self.kept_volumes),
+                    "volume:{}".format,
                 )
             return self.kept_volumes[name]
 
@@ -72,7 +74,11 @@ class FakeEngine(ToolVerbs, FakeBuilds, SingleFileVerbs, InventoryVerbs, Snapsho
             box = self.find(reference)
             if box is None:
                 names = [name for name, other in self.boxes.items() if not is_helper(other)]
-                raise NotFound(f"There is no container “{reference}”.{did_you_mean(reference, names)}")
+                raise NotFound.beside(
+                    lambda near: f"There is no container “{reference}”.{meant(near)}",
+                    nearest(reference, names),
+                    "container:{}".format,
+                )
             return box.look()
 
     def users_of(self, storage: Storage) -> tuple[Container, ...]:

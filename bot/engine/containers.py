@@ -15,7 +15,7 @@ import docker
 from bot.engine import HELPER_LABEL, Container, HostPath, Storage
 from bot.engine.connection import Verbs
 from bot.engine.mounts import mounts_of, touches
-from bot.engine.names import did_you_mean
+from bot.engine.names import meant, nearest
 from bot.engine.translate import scrub
 from bot.engine.volumes import is_name
 from bot.engine.witness import undoing
@@ -39,13 +39,15 @@ class ContainerVerbs(Verbs):
         """The container with that name or id; raises NotFound naming the nearest ones, or EngineError."""
         found = self._inspect(reference) if is_name(reference) else None
         if found is None:
-            raise NotFound(
-                say(
+            raise NotFound.beside(
+                lambda names: say(
                     "There is no container “{container}” on host “{host}”.{hint} Nothing was changed.",
                     container=scrub(reference),
                     host=self._connection.host,
-                    hint=did_you_mean(reference, self._names()),
-                )
+                    hint=meant(names),
+                ),
+                nearest(reference, self._names()),
+                "container:{}".format,
             )
         return _container(found)
 

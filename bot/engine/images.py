@@ -14,7 +14,7 @@ import docker
 
 from bot.engine.connection import Verbs
 from bot.engine.image_contract import Image, OnProgress
-from bot.engine.names import did_you_mean
+from bot.engine.names import meant, nearest
 from bot.engine.narration import Narration, follow
 from bot.engine.streams import BROKEN
 from bot.engine.translate import SDK_ERRORS, Attempt, is_timeout, translated
@@ -58,14 +58,16 @@ class ImageVerbs(Verbs):
                 return _inspected(api.inspect_image(reference))
             except docker.errors.ImageNotFound:
                 pass
-        names = [_short(name) for image in self.images() for name in image.references]
-        raise NotFound(
-            say(
+        named = {_short(name): name for image in self.images() for name in image.references}
+        raise NotFound.beside(
+            lambda names: say(
                 "There is no image “{image}” on host “{host}”.{hint} Nothing was changed.",
                 image=scrub(reference),
                 host=self._connection.host,
-                hint=did_you_mean(reference, names),
-            )
+                hint=meant(names),
+            ),
+            nearest(reference, named),
+            lambda name: f"image:{named[name]}",
         )
 
     def images(self) -> tuple[Image, ...]:

@@ -21,8 +21,13 @@ def nearest(wanted: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def did_you_mean(wanted: str, names: Iterable[str]) -> str:
-    """A sentence that names them, with a blank before it, or `""`."""
-    quoted = [f"“{name}”" for name in nearest(wanted, names)]
+    """A sentence that names the nearest of them, with a blank before it, or `""`."""
+    return meant(nearest(wanted, names))
+
+
+def meant(names: Iterable[str]) -> str:
+    """The same for just these."""
+    quoted = [f"“{name}”" for name in names]
     if not quoted:
         return ""
     if len(quoted) == 1:

@@ -11,7 +11,7 @@ import docker
 
 from bot.engine import Volume
 from bot.engine.connection import Verbs
-from bot.engine.names import did_you_mean
+from bot.engine.names import meant, nearest
 from bot.engine.translate import scrub
 from bot.errors import Conflict, EngineError, NotFound
 from bot.language import say
@@ -42,13 +42,15 @@ class VolumeVerbs(Verbs):
         volume = self._find_volume(name)
         if volume is None:
             names = [other.name for other in self.volumes()]
-            raise NotFound(
-                say(
+            raise NotFound.beside(
+                lambda near: say(
                     "There is no volume “{volume}” on host “{host}”.{hint} Nothing was changed.",
                     volume=scrub(name),
                     host=self._connection.host,
-                    hint=did_you_mean(name, names),
-                )
+                    hint=meant(near),
+                ),
+                nearest(name, names),
+                "volume:{}".format,
             )
         return volume
 

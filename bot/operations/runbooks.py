@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -95,12 +95,16 @@ def find(runbooks: Mapping[str, Runbook], name: str) -> Runbook:
     found = runbooks.get(name)
     if found is None:
         near = difflib.get_close_matches(name, list(runbooks), n=1, cutoff=0.5)
-        told = [
-            say("There is no runbook {name} in the settings.", name=name),
-            *(say("Did you mean {name}?", name=one) for one in near),
-            say("Nothing was run. `runbooks` lists those you may use."),
-        ]
-        raise NotFound(" ".join(told))
+
+        def said(names: Sequence[str]) -> str:
+            told = [
+                say("There is no runbook {name} in the settings.", name=name),
+                *(say("Did you mean {name}?", name=one) for one in names),
+                say("Nothing was run. `runbooks` lists those you may use."),
+            ]
+            return " ".join(told)
+
+        raise NotFound.beside(said, near, "runbook:{}".format)
     return found
 
 

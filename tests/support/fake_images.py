@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.engine.image_contract import Image, OnProgress
-from bot.engine.names import did_you_mean
+from bot.engine.names import meant, nearest
 from bot.errors import BotError, NotFound, RegistryError
 from bot.reasons import Reason
 from bot.reference import Reference, parse
@@ -67,9 +67,13 @@ class FakeImages(FakeHost):
         self._enter("image")
         found = self.kept_images.get(reference) or self.kept_images.get(self.holder_of(reference) or "")
         if found is None:
-            names = [parse(name).familiar for one in self.kept_images.values() for name in one.references]
-            raise NotFound(
-                f"There is no image “{reference}” on host “{self.host}”.{did_you_mean(reference, names)}"
+            names = {
+                parse(name).familiar: name for one in self.kept_images.values() for name in one.references
+            }
+            raise NotFound.beside(
+                lambda near: f"There is no image “{reference}” on host “{self.host}”.{meant(near)}",
+                nearest(reference, names),
+                lambda name: f"image:{names[name]}",
             )
         return found
 

@@ -11,13 +11,13 @@ import pytest
 from bot.alarmrules import AlarmKind, Condition, Findings
 from bot.completion.looking import look_at_runs
 from bot.errors import EngineError
-from bot.model import Status
+from bot.model import Actor, Status
 from bot.overview import Overviews
 from bot.seen import Overview
 from bot.stores.activity import Activity
 from bot.stores.alarms import Told
 from tests.fakes import FakeEngine
-from tests.support.house import ROLES, House, at_work, from_slack, refuse_untrue, settings
+from tests.support.house import ROLES, House, at_work, from_slack, invocation, refuse_untrue, settings
 
 TOML = f"""
 {ROLES}
@@ -26,7 +26,7 @@ members = ["cli:tester"]
 right = "admin"
 
 [roles.narrow]
-members = ["U0CAT", "U0DAN"]
+members = ["U0CAT", "U0DAN", "cli:eve"]
 right = "operate"
 targets = ["container:db", "runbook:vacuum", "volume:dev*"]
 
@@ -214,3 +214,24 @@ def test_the_audit_log_is_for_who_reaches_what_it_tells_of(house: House) -> None
         assert (status, "secret" in text) == (Status.DENIED, False), line
     for line in ("audit verify", "audit --volume dev1", f"audit --run {own}", "audit --by U0CAT"):
         assert _narrow(house, line)[0] is Status.SUCCEEDED, line
+
+
+def test_what_may_have_been_meant_is_told_as_far_as_it_may_be_touched(
+    house: House, engine: FakeEngine
+) -> None:
+    """A slip of the hand names what there is to who reaches that, and nothing to others."""
+    engine.add_container("payroll-db", ["secret"])
+    for line, name in (
+        ("snapshot payrol", "payroll-db"),
+        ("exec db rotat user=x", "rotate"),
+    ):
+        status, told = _narrow(house, line)
+        assert status is not Status.DENIED, told
+        assert name not in told, told
+    eve = Actor(id="cli:eve", name="eve")
+    scheduled = house.say(invocation("schedule nightly daily at 03:00 snapshot payrol", actor=eve))
+    assert "There is no container “payrol”" in scheduled.reply.text
+    assert "payroll-db" not in scheduled.reply.text
+    for line, name in (("backup dev2", "“dev1”"), ("exec db vacum", "vacuum"), ("exec dbb vacuum", "“db”")):
+        assert f"Did you mean {name}?" in _narrow(house, line)[1]
+    assert "Did you mean “payroll-db”?" in house.say("snapshot payrol").reply.text
