@@ -258,6 +258,10 @@ def kept_in(kept: Kept) -> str:
     return {Kept.CHAT: say("chat"), Kept.SETTINGS: say("settings"), Kept.LABEL: say("label")}[kept]
 
 
+_NOTHING_CERTAIN = ((), ("*",))
+"""Of which it cannot be said that two of them are the same."""
+
+
 def alike(schedule: Schedule, others: Iterable[Schedule], services: Services) -> tuple[Schedule, ...]:
     """Of the others, those that fire and do the same to the same."""
     quiet = quietly(services)
@@ -269,7 +273,7 @@ def alike(schedule: Schedule, others: Iterable[Schedule], services: Services) ->
         if other.line == schedule.line:
             return True
         its = about(other, quiet) if other.line.partition(" ")[0] == mine.command.name else None
-        return its is not None and _what(its) == _what(mine) and bool(mine.targets)
+        return its is not None and _what(its) == _what(mine) and mine.targets not in _NOTHING_CERTAIN
 
     return tuple(one for one in others if is_same(one))
 

@@ -105,6 +105,13 @@ def test_a_name_that_is_used_again_is_judged_anew(house: House) -> None:
     assert _narrow(house, "unschedule nightly")[0] is Status.DENIED
 
 
+def test_what_never_ran_is_not_called_the_same(house: House) -> None:
+    """Of two runbooks that no host was asked about yet it is not said that one still does what the other did."""
+    _done(house, "schedule nightly daily at 03:00 exec db rotate user=a")
+    _done(house, "schedule noon daily at 12:00 exec db vacuum")
+    assert "still done" not in house.say("unschedule noon").reply.text
+
+
 def test_alarms_of_schedules_are_for_who_reaches_what_they_are_about(
     house: House, engine: FakeEngine
 ) -> None:
