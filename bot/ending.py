@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from bot.asked import Asked
+from bot.command import Command
 from bot.context import Ledger
 from bot.errors import BotError, StoreError
 from bot.language import later, say, speaking
@@ -90,16 +91,28 @@ class Endings:
         self.finish(claim, None, self._explained(claim.run, reply, problems))
 
     def _found(self, run: Run) -> Reply:
-        return self._found_done(run) or Reply(
-            text=say(
+        done = self._found_done(run)
+        if done is not None:
+            return done
+        command = self._named(run)
+        if (command is None or command.done is None) and not self._ledger.journal.noted(run.id):
+            # It may have done all its work in one step, of which there is nothing to take back.
+            text = say(
+                "The bot was stopped in the middle of this run, and its answer is lost. If it was to change something, "
+                "look whether it did before you type it again."
+            )
+        else:
+            text = say(
                 "The bot was stopped in the middle of this run. What had begun was taken back; nothing that "
                 "was not proven is kept. Type the command again."
-            ),
-            status=Status.INTERRUPTED,
-        )
+            )
+        return Reply(text=text, status=Status.INTERRUPTED)
+
+    def _named(self, run: Run) -> Command | None:
+        return self._services.commands.get(run.command or run.invocation.line.partition(" ")[0])
 
     def _found_done(self, run: Run) -> Reply | None:
-        command = self._services.commands.get(run.command or run.invocation.line.partition(" ")[0])
+        command = self._named(run)
         # Of one whose plan was not written down yet, only what does all its work by looking can be done.
         if command is None or command.done is None or not (run.plan or command.only_looks):
             return None
