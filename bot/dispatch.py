@@ -17,7 +17,7 @@ from bot.command import Command
 from bot.commandline import split
 from bot.confirming import Told
 from bot.context import Ledger, RunContext
-from bot.ending import Endings, refusal
+from bot.ending import Endings
 from bot.errors import BotError, Busy, LostHold, PermissionDenied
 from bot.language import ENGLISH, later, say, speaking
 from bot.misuse import MissingArgument
@@ -26,6 +26,7 @@ from bot.operations.identities import bound
 from bot.operations.typedsecrets import without_typed_secrets
 from bot.overflow import with_files
 from bot.parsing import find, for_help, parse
+from bot.refusals import refusal
 from bot.services import Services
 from bot.spelling import spelt_out
 from bot.stores.claims import Claim

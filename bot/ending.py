@@ -14,20 +14,9 @@ from datetime import timedelta
 from typing import TypeVar
 
 from bot.asked import Asked
+from bot.command import Command
 from bot.context import Ledger
-from bot.errors import (
-    BotError,
-    Busy,
-    Cancelled,
-    Conflict,
-    Expired,
-    Interrupted,
-    NotFound,
-    PermissionDenied,
-    StoreError,
-    TooFast,
-    UsageError,
-)
+from bot.errors import BotError, StoreError
 from bot.language import later, say, speaking
 from bot.model import Button, Reply, Status
 from bot.services import Services
@@ -41,19 +30,6 @@ _T = TypeVar("_T")
 
 _ABANDONED = timedelta(seconds=5)
 _FINISH_WAITS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-
-_ENDINGS: tuple[tuple[type[BotError], Status], ...] = (
-    (PermissionDenied, Status.DENIED),
-    (Cancelled, Status.CANCELLED),
-    (Interrupted, Status.INTERRUPTED),
-    (Expired, Status.EXPIRED),
-    (UsageError, Status.REJECTED),
-    (NotFound, Status.REJECTED),
-    (Busy, Status.REJECTED),
-    (TooFast, Status.REJECTED),
-    (Conflict, Status.REJECTED),
-    (BotError, Status.FAILED),
-)
 
 _TURNED_AWAY = (Status.DENIED, Status.REJECTED)
 _NEVER_BEGAN = (Status.EXPIRED, Status.INTERRUPTED)
@@ -76,12 +52,19 @@ class Endings:
 
         A database that is away is waited for, as in `finish`; after that raises StoreError.
         """
-        run_id = claim.run.id
-        offered = self._untold[run_id] = _offered(claim.run, reply)
-        play_back = self._ledger.undoer.play_back
-        return self._explained(offered, self._patiently(run_id, lambda: play_back(run_id, failed_too=False)))
+        offered = self._untold[claim.run.id] = _offered(claim.run, reply)
 
-    def _explained(self, reply: Reply, problems: tuple[str, ...]) -> Reply:
+        def explained() -> Reply:
+            problems = self._ledger.undoer.play_back(claim.run.id, failed_too=False)
+            return self._explained(claim.run, offered, problems)
+
+        return self._patiently(claim.run.id, explained)
+
+    def _explained(self, run: Run, reply: Reply, problems: tuple[str, ...]) -> Reply:
+        if reply.status is not Status.SUCCEEDED and (
+            run.lane is Lane.WORK or reply.status not in _TURNED_AWAY
+        ):
+            reply = replace(reply, text=" ".join((reply.text, *self._left_alone(run, reply))))
         if not problems:
             return reply
         text = say(
@@ -93,6 +76,11 @@ class Endings:
         status = Status.FAILED if reply.status is Status.SUCCEEDED else reply.status
         return replace(reply, text=text, buttons=(), status=status)
 
+    def _left_alone(self, run: Run, reply: Reply | None) -> list[str]:
+        """What is never taken back, and the reply does not say yet."""
+        told = reply.text if reply else ""
+        return [left for left in self._ledger.journal.left_alone(run.id) if left not in told]
+
     def interrupted(self, claim: Claim) -> None:
         """The holder died: take back what it left, and say what is true of the run now, or that nobody can tell.
 
@@ -100,19 +88,31 @@ class Endings:
         """
         problems = self._ledger.undoer.play_back(claim.run.id)
         reply = self._untold.get(claim.run.id) or _offered(claim.run, self._found(claim.run))
-        self.finish(claim, None, self._explained(reply, problems))
+        self.finish(claim, None, self._explained(claim.run, reply, problems))
 
     def _found(self, run: Run) -> Reply:
-        return self._found_done(run) or Reply(
-            text=say(
+        done = self._found_done(run)
+        if done is not None:
+            return done
+        command = self._named(run)
+        if (command is None or command.done is None) and not self._ledger.journal.noted(run.id):
+            # It may have done all its work in one step, of which there is nothing to take back.
+            text = say(
+                "The bot was stopped in the middle of this run, and its answer is lost. If it was to change something, "
+                "look whether it did before you type it again."
+            )
+        else:
+            text = say(
                 "The bot was stopped in the middle of this run. What had begun was taken back; nothing that "
                 "was not proven is kept. Type the command again."
-            ),
-            status=Status.INTERRUPTED,
-        )
+            )
+        return Reply(text=text, status=Status.INTERRUPTED)
+
+    def _named(self, run: Run) -> Command | None:
+        return self._services.commands.get(run.command or run.invocation.line.partition(" ")[0])
 
     def _found_done(self, run: Run) -> Reply | None:
-        command = self._services.commands.get(run.command or run.invocation.line.partition(" ")[0])
+        command = self._named(run)
         # Of one whose plan was not written down yet, only what does all its work by looking can be done.
         if command is None or command.done is None or not (run.plan or command.only_looks):
             return None
@@ -206,9 +206,14 @@ class Endings:
         left = [entry.run_id for entry in self._ledger.journal.open_entries()]
         for run_id in dict.fromkeys([*left, *self._claims.ended_holders()]):
             run = self._services.runs.get(run_id)
-            if run.status.is_ending and not self._ledger.undoer.play_back(run_id):
-                with speaking(run.invocation.language):
-                    self._claims.amend(run, say("By now everything was taken back."))
+            with speaking(run.invocation.language):
+                if run.status.is_ending and not self._ledger.undoer.play_back(run_id):
+                    self._claims.amend(run, self._by_now(run))
+
+    def _by_now(self, run: Run) -> str:
+        if not self._ledger.journal.left_alone(run.id):
+            return say("By now everything was taken back.")
+        return " ".join((*self._left_alone(run, run.reply), say("By now everything else was taken back.")))
 
     def inherit(self) -> None:
         """End what a dead process accepted, and may not have told anybody. Only at the start of the next one."""
@@ -262,18 +267,3 @@ def _offered(run: Run, reply: Reply) -> Reply:
     if run.lane is Lane.WORK and reply.status not in _TURNED_AWAY:
         buttons.append(Button(label=say("Details"), line=f"details {run.id}"))
     return replace(reply, buttons=tuple(buttons))
-
-
-def refusal(error: BotError, may_touch: Callable[[str], bool]) -> Reply:
-    """The ending and the words that an error for people stands for, with what its clean-up could not do.
-
-    Names that may have been meant are told as far as the target of each `may_touch`.
-    """
-    status = next(status for kind, status in _ENDINGS if isinstance(error, kind))
-    told = error.told_to(may_touch) if isinstance(error, NotFound) else str(error)
-    text = " ".join([told, *getattr(error, "__notes__", ())])
-    is_told = status is Status.FAILED or isinstance(
-        error, TooFast
-    )  # by which `stores/sent.py` knows it again
-    facts = {"reason": error.reason.value} if is_told and error.reason else {}
-    return Reply(text=text, status=status, facts=facts)

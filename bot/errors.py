@@ -68,6 +68,10 @@ class Conflict(BotError):
     reason = Reason.CONFLICT
 
 
+class LeftAlone(Conflict):
+    """What a run did is not taken back any more, for good: somebody else has put something in its place since."""
+
+
 class EngineError(BotError):
     """The Docker engine refused, failed, or does not answer."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from bot.entry import printable
-from bot.errors import BotError, EngineError
+from bot.errors import BotError, EngineError, LeftAlone
 from bot.language import later, say
 from bot.stores.journal import Entry, Journal
 from bot.witnessing import taking_back
@@ -96,10 +96,15 @@ class Undoer:
     def carry_out(self, entry: Entry) -> None:
         """Take it back now; raises BotError when that fails, and the entry stays open.
 
-        What was carried out and could not be struck off is only struck off the next time.
+        What was carried out and could not be struck off is only struck off the next time. After LeftAlone it is
+        struck off as kept, with the error's sentence.
         """
         if entry.id not in self._carried:
-            self._carry_out(entry)
+            try:
+                self._carry_out(entry)
+            except LeftAlone:
+                self._journal.settle(entry.id, at=self._clock(), kept=True)
+                raise
             self._carried.add(entry.id)
         self._journal.settle(entry.id, at=self._clock())
         self._carried.discard(entry.id)
@@ -129,7 +134,7 @@ class Undoer:
         """Take back everything the run has open, newest first; returns what could not be, a sentence each.
 
         Without `failed_too`, what failed before is only reported: a mute Docker need not be waited for twice. What
-        depends on one that stays open waits for it.
+        depends on one that stays open waits for it. What is left alone is in `Journal.left_alone`.
         """
         problems = []
         for entry in self._journal.open_entries(run_id):
@@ -139,6 +144,8 @@ class Undoer:
                     reason = entry.error
                 if not reason:
                     self.carry_out(entry)
+            except LeftAlone:  # the journal has it
+                continue
             except BotError as error:
                 reason = str(error)
             if reason:

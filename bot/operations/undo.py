@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 
 from bot.engine import RUN_LABEL, Container, Engine, Exchange, HostPath, Storage
 from bot.errors import Conflict, EngineError, NotFound
@@ -92,9 +93,8 @@ def _exchange_back(docker: Engine, arguments: Arguments) -> None:
     _remove_helpers(docker, arguments["run"])  # one of them may be renaming still
     exchange = Exchange(place=arguments["place"], new=arguments["new"], aside=arguments["aside"])
     with _tool(docker, arguments) as tool:
-        if tool is None:
+        if tool is None or _is_settled_by_hand(docker, tool, arguments):
             return
-        _refuse_lost_stage(docker, tool, arguments)
         if _has_begun(docker, tool, exchange):
             _refuse_running(docker, arguments["storage"])
             docker.exchange_back(tool, exchange)
@@ -142,10 +142,16 @@ def _has_begun(docker: Engine, tool: str, exchange: Exchange) -> bool:
     return _is_there(docker, tool, exchange.aside) or not _is_there(docker, tool, exchange.new)
 
 
-def _refuse_lost_stage(docker: Engine, tool: str, arguments: Arguments) -> None:
-    """Until this is struck off nobody of ours clears the stage, so one that is gone proves nothing."""
+def _is_settled_by_hand(docker: Engine, tool: str, arguments: Arguments) -> bool:
+    """Whether people say so, by a stage that they made anew, empty. Raises EngineError for one that is gone.
+
+    Until this is struck off nobody of ours clears the stage, so that it is gone proves nothing.
+    """
     stage = arguments["new"].partition("/")[0]
-    if not _is_there(docker, tool, stage):
+    try:
+        with docker.inventory(tool, f"/volume/{stage}") as items:
+            return len(list(islice(items, 2))) == 1  # itself
+    except NotFound:
         raise EngineError(
             say(
                 "{path} is gone, in which the old content was, so nobody can tell whether that is back at its place. "
@@ -154,7 +160,7 @@ def _refuse_lost_stage(docker: Engine, tool: str, arguments: Arguments) -> None:
                 path="/".join((arguments["directory"], stage)),
                 run_id=arguments["run"],
             )
-        )
+        ) from None
 
 
 def _is_there(docker: Engine, tool: str, path: str) -> bool:

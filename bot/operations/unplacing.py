@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from bot.engine import Engine, HostPath, Storage
 from bot.engine.copy_contract import Link
 from bot.entry import printable
-from bot.errors import EngineError, NotFound
+from bot.errors import EngineError, LeftAlone, NotFound
 from bot.language import say
 from bot.operations.placing import names_of
 from bot.operations.single import facts_at, sha256_at
@@ -28,7 +28,8 @@ def remove_files(engine: Engine, arguments: Mapping[str, str]) -> None:
 def put_back_file(engine: Engine, arguments: Mapping[str, str]) -> None:
     """Undo of PUT_BACK_FILE: the old file at its place, or nothing if nothing was there.
 
-    A new file is known by being the one that still has the run's own name; what somebody else put there stays.
+    A new file is known by being the one that still has the run's own name; what somebody else put there stays, which
+    raises LeftAlone where something was to be put back.
     """
     at, name = arguments["directory"].rstrip("/"), arguments["name"]
     new, old = names_of(arguments["run"])
@@ -39,11 +40,30 @@ def put_back_file(engine: Engine, arguments: Mapping[str, str]) -> None:
             if _is_same(engine, holder, f"{at}/{new}", f"{at}/{name}"):
                 engine.remove_in(holder, arguments["directory"], name)
         elif engine.look_at(holder, f"{at}/{old}") is not None:
+            _refuse_others(engine, holder, arguments)
             was = facts_at(engine, holder, f"{at}/{old}")
             link = Link(name=name, existing=old, uid=was.uid, gid=was.gid)
             engine.link_in(holder, arguments["directory"], link)
         else:
             _refuse_lost(arguments, sha256_at(engine, holder, f"{at}/{name}") or "")
+
+
+def _refuse_others(engine: Engine, holder: str, arguments: Mapping[str, str]) -> None:
+    """Only what the run left there, or what was there before, may be replaced; the rest is in no backup."""
+    at = arguments["directory"].rstrip("/")
+    new, old = (f"{at}/{name}" for name in names_of(arguments["run"]))
+    place = f"{at}/{arguments['name']}"
+    if engine.look_at(holder, place) is None:
+        return
+    if not (_is_same(engine, holder, place, new) or _is_same(engine, holder, place, old)):
+        raise LeftAlone(
+            say(
+                "Somebody else has changed {place} since this run wrote there, so it stays as it is. What was there "
+                "before is backup {run_id}.",
+                place=printable(arguments["place"]),
+                run_id=arguments["run"],
+            )
+        )
 
 
 def _refuse_lost(arguments: Mapping[str, str], now: str) -> None:

@@ -88,11 +88,22 @@ class Journal:
     def kept(self, run_id: str, verb: str) -> Mapping[str, str] | None:
         """With which arguments the run did something of that kind that is to stay; None if it did not."""
         query = select(journal.c.arguments).where(
-            journal.c.run_id == run_id, journal.c.verb == verb, journal.c.kept.is_(True)
+            journal.c.run_id == run_id,
+            journal.c.verb == verb,
+            journal.c.kept.is_(True),
+            journal.c.error.is_(None),
         )
         with self._database.read() as connection:
             found: Mapping[str, str] | None = connection.execute(query.limit(1)).scalar()
             return found
+
+    def left_alone(self, run_id: str) -> tuple[str, ...]:
+        """What was to be taken back and never will be, for somebody else has changed it since: a sentence each."""
+        query = select(journal.c.error).where(
+            journal.c.run_id == run_id, journal.c.kept.is_(True), journal.c.error.is_not(None)
+        )
+        with self._database.read() as connection:
+            return tuple(connection.execute(query.order_by(journal.c.id)).scalars())
 
     def note_failure(self, entry_id: int, error: str) -> None:
         """Remember why carrying it out failed; the entry stays open."""

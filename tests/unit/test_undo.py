@@ -110,6 +110,7 @@ def test_a_stage_that_is_gone_proves_nothing(engine: FakeEngine, undo: Undo) -> 
     """Somebody removed it by hand: nothing counts as taken back until people have looked and say so."""
     exchanged(engine)
     engine.ground.remove(f"{WHERE}/{STAGE}")
+    engine.add_container("db", ["pgdata"])  # and need not stop anybody for it
     with pytest.raises(EngineError, match="make that directory, empty"):
         undo(EXCHANGE_BACK, BACK)
     engine.ground.directory(f"{WHERE}/{STAGE}")
