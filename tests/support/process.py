@@ -36,7 +36,7 @@ _STILL_OPEN = ("⏳", "▶️")
 
 
 def until(
-    what: Callable[[], T], *, seconds: float = 20.0, saying: str = "it", every: float | None = None
+    what: Callable[[], T], *, seconds: float = 40.0, saying: str = "it", every: float | None = None
 ) -> T:
     """Look until it is truthy, and return it; fails the test once that many seconds have passed.
 
