@@ -92,5 +92,6 @@ def test_a_form_that_was_acked_too_late_says_that_it_is_spent(work: Workplace) -
     work.playground.redeliver(again, times=2)
     wait_for(lambda: again.acks == 3, saying="three acks")
     work.slash("/backup")
+    wait_for(lambda: form_of(work).id != form.id, saying="another form")
     work.told(sent(work, form_of(work), {"source": "pgdata"}), Status.SUCCEEDED)
     assert work.backups() == 1

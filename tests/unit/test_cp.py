@@ -330,7 +330,7 @@ class TestIn:
             if now != before:
                 assert "is copied" in outcome.reply.text
                 assert outcome.status in (Status.SUCCEEDED, Status.FAILED)
-                _said(house.say(f"undo {outcome.run_id}"))
+                _said(house.say(f"undo {outcome.run_id} --wait"))  # until what was taken back lets go
             assert (engine.layer("web").files(), engine.files("data")) == before
             if not was_met:
                 return

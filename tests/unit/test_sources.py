@@ -190,8 +190,10 @@ def test_who_names_a_container_learns_what_it_mounts(engine: FakeEngine) -> None
     """A container's name in the place of a volume's is answered with what can be named."""
     with pytest.raises(NotFound, match=r"a container of that name.*pgdata at /var/lib/data"):
         resolve(engine, "web")
-    with pytest.raises(NotFound, match="“pgdata”"):
+    with pytest.raises(NotFound) as nearly:
         resolve(engine, "pgdat")
+    assert "“pgdata”" in nearly.value.told_to(lambda target: target == "volume:pgdata")
+    assert "“pgdata”" not in nearly.value.told_to(lambda _target: False)
     with pytest.raises(NotFound, match="no container"):
         resolve(engine, "nobody:/etc")
 
