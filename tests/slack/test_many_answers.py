@@ -40,6 +40,7 @@ def test_what_comes_without_a_response_url_waits_for_the_method(work: Workplace)
     asked = [work.mention("whoami") for _ in range(14)]
     for one in asked:
         work.told(one, Status.SUCCEEDED, seconds=30)
+    work.wait_until_quiet()  # a call is on the list when it was answered, after its message is there
     assert len(work.world.calls("chat.postEphemeral")) == len(asked)
 
 
