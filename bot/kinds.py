@@ -276,14 +276,6 @@ class RestorableName(BackupReference):
     )
 
 
-class SnapshotId(RunId):
-    """A snapshot: the id of the run that made it."""
-
-    noun = "SNAPSHOT"
-    sources = (Source.SNAPSHOT,)
-    hint = later("a snapshot’s id (8 characters such as 7f3a2c1b); `snapshots` lists them")
-
-
 class UserId(Kind):
     """A person, by Slack's id; a mention is one when it arrives here."""
 

@@ -40,8 +40,7 @@ def refusal(error: BotError, may_touch: Callable[[str], bool]) -> Reply:
     status = next(status for kind, status in _ENDINGS if isinstance(error, kind))
     told = error.told_to(may_touch) if isinstance(error, NotFound) else str(error)
     text = " ".join([told, *getattr(error, "__notes__", ())])
-    is_told = status is Status.FAILED or isinstance(
-        error, TooFast
-    )  # by which `stores/sent.py` knows it again
+    # By the reason of one who was too fast `stores/sent.py` knows it again.
+    is_told = status is Status.FAILED or isinstance(error, TooFast)
     facts = {"reason": error.reason.value} if is_told and error.reason else {}
     return Reply(text=text, status=status, facts=facts)

@@ -28,13 +28,6 @@ def docker_mount(storage: Storage, target: str, *, read_only: bool) -> Any:
     return docker.types.Mount(target, storage, type="volume", read_only=read_only, no_copy=True)
 
 
-def name_of(storage: Storage) -> str:
-    """How sentences name it."""
-    if isinstance(storage, HostPath):
-        return say("the path “{path}”", path=scrub(storage.path))
-    return say("the volume “{volume}”", volume=scrub(storage))
-
-
 @contextmanager
 def missing_path_is_not_found(storage: Storage, host: str) -> Iterator[None]:
     """Within it, the daemon's refusal of a path that is not there becomes NotFound."""

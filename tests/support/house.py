@@ -22,6 +22,7 @@ from bot.command import Command
 from bot.engine import RUN_LABEL, Engine
 from bot.model import Actor, Invocation, Origin, Outcome, Place, Status
 from bot.operations.registries import Registries
+from bot.sections.targets import KINDS
 from bot.settings import Settings, read
 from bot.stores.runrow import Run
 from bot.stores.schema import run_targets
@@ -152,6 +153,8 @@ def refuse_untrue(app: App, *, engines: Mapping[str, Engine] | None = None) -> N
     runs = app.services.runs.newest(limit=10_000)
     open_runs = [(run.id, run.status) for run in runs if not run.status.is_ending]
     assert not open_runs, f"runs without an ending: {open_runs}"
+    kinds = {target.partition(":")[0] for run in runs for target in run.about} - {"*"}
+    assert kinds <= set(KINDS), f"targets of a kind that no role can name: {kinds}"
     _refuse_loose_ends(app, {run.id for run in runs}, engines or app.services.engines)
     _refuse_half_backups(app)
     wait_for(lambda: not app.crowd.is_there, saying="that everybody at the door has been told")

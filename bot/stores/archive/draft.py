@@ -87,11 +87,6 @@ class Draft:
         """Entries taken so far."""
         return self._entries.count
 
-    @property
-    def item_count(self) -> int:
-        """Items taken so far."""
-        return self._items.count
-
     def __enter__(self) -> Draft:
         try:
             with disk_errors(say("Starting backup {backup}", backup=self.id), self.files.directory):
